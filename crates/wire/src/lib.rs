@@ -1,0 +1,4 @@
+//! Bytes to values and back: protocol codecs without a socket, a clock or a domain word.
+
+pub mod smpp;
+pub mod sms;
