@@ -1,0 +1,17 @@
+//! The rules of messaging, pure: no I/O, no clock, no randomness. Rooms in reading order.
+
+pub mod id;
+pub mod money;
+pub mod time;
+
+pub mod address;
+pub mod callback;
+pub mod sms;
+pub mod window;
+
+pub mod channel;
+pub mod limits;
+pub mod message;
+pub mod rate;
+pub mod retry;
+pub mod route;

@@ -1,0 +1,45 @@
+//! Every maximum in the product, in one place; relations between them are asserted at compile time.
+
+/// Parts of one SMS (360NRS: "O número máximo de partes permitidas é 15").
+pub const PARTS_MAX: u8 = 15;
+
+/// Bytes of one HTTP body.
+pub const BODY_BYTES_MAX: usize = 32 << 20;
+
+/// Bytes of all HTTP bodies in flight together.
+pub const BODIES_IN_FLIGHT_BYTES_MAX: usize = 64 << 20;
+
+/// Recipients of one request. 100,000 are promised; a body of 32 MiB can carry more.
+pub const RECIPIENTS_MAX: usize = 1_000_000;
+
+/// Rows that one store operation may write, so that no operation keeps the others waiting.
+pub const ROWS_PER_OPERATION_MAX: usize = 1_000;
+
+/// Message ids that one status request may name.
+pub const STATUS_IDS_MAX: usize = 1_000;
+
+/// Bytes of a notification URL template.
+pub const CALLBACK_URL_BYTES_MAX: usize = 2_000;
+
+/// Characters of a campaign's name.
+pub const CAMPAIGN_NAME_CHARS_MAX: usize = 255;
+
+/// Tags of one campaign, and characters of one tag.
+pub const TAGS_MAX: usize = 100;
+/// Characters of one tag.
+pub const TAG_CHARS_MAX: usize = 100;
+
+/// Entries of `availableTimes`.
+pub const WINDOWS_MAX: usize = 50;
+
+/// Characters of an `Idempotency-Key`.
+pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
+
+/// Recipients above which a request without category or campaign counts as bulk.
+pub const TRANSACTIONAL_RECIPIENTS_MAX: usize = 10;
+
+const _: () = assert!(BODY_BYTES_MAX <= BODIES_IN_FLIGHT_BYTES_MAX);
+const _: () = assert!(
+    (PARTS_MAX as u32) < 1 << 4,
+    "a part id has four bits for the part"
+);

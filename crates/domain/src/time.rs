@@ -1,0 +1,122 @@
+//! Instants in UTC; `now` is always an argument.
+
+use std::time::Duration;
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+/// An instant: microseconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(i64);
+
+/// The text is not a date of the form asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a date")]
+pub struct NotADate;
+
+impl Instant {
+    /// An instant given in microseconds since the epoch.
+    #[must_use]
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since the epoch.
+    #[must_use]
+    pub const fn micros(self) -> i64 {
+        self.0
+    }
+
+    /// Milliseconds since the epoch, rounded down.
+    #[must_use]
+    pub const fn millis(self) -> i64 {
+        self.0.div_euclid(1_000)
+    }
+
+    /// Whole days since the epoch, rounded down; names the day's tables.
+    #[must_use]
+    pub const fn day(self) -> i64 {
+        self.0.div_euclid(86_400_000_000)
+    }
+
+    /// This much later; stays at the end of time rather than overflow.
+    #[must_use]
+    pub fn plus(self, span: Duration) -> Self {
+        let micros = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_add(micros))
+    }
+
+    /// This much earlier.
+    #[must_use]
+    pub fn minus(self, span: Duration) -> Self {
+        let micros = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(micros))
+    }
+
+    /// How long after `earlier` this is; zero when it is not after.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        u64::try_from(self.0.saturating_sub(earlier.0))
+            .map_or(Duration::ZERO, Duration::from_micros)
+    }
+
+    /// The civil date and time in UTC; the first instant of 1970 where it is beyond the calendar.
+    #[must_use]
+    pub fn civil(self) -> DateTime {
+        jiff::Timestamp::from_microsecond(self.0)
+            .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+            .to_zoned(TimeZone::UTC)
+            .datetime()
+    }
+
+    /// `2021-07-19T15:00:33+00:00`, the form of dates in the 360NRS answers.
+    #[must_use]
+    pub fn iso8601(self) -> String {
+        self.civil().strftime("%Y-%m-%dT%H:%M:%S+00:00").to_string()
+    }
+
+    /// `2020-09-21 14:19`, the form of dates in a DLR callback.
+    #[must_use]
+    pub fn minute(self) -> String {
+        self.civil().strftime("%Y-%m-%d %H:%M").to_string()
+    }
+
+    /// Reads `YYYYmmddHHiiss` in UTC, the form of dates in the 360NRS requests:
+    /// exactly 14 digits that name a real second (`20130215142000`).
+    pub fn parse_compact(text: &str) -> Result<Self, NotADate> {
+        if text.len() != 14 || !text.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(NotADate);
+        }
+        let civil = DateTime::strptime("%Y%m%d%H%M%S", text).map_err(|_| NotADate)?;
+        let zoned = civil.to_zoned(TimeZone::UTC).map_err(|_| NotADate)?;
+        Ok(Self(zoned.timestamp().as_microsecond()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_compact_form_of_the_api_is_read_as_utc() {
+        let at = Instant::parse_compact("20130215142000").expect("the seed's own example");
+        assert_eq!(at.iso8601(), "2013-02-15T14:20:00+00:00");
+        assert_eq!(at.minute(), "2013-02-15 14:20");
+    }
+
+    #[test]
+    fn what_is_no_real_second_is_refused() {
+        for bad in [
+            "",
+            "2013021514200",
+            "201302151420000",
+            "20130230142000",
+            "20130215250000",
+            "2013-02-15 14:2",
+            "20130215142060",
+            "２０１３０",
+        ] {
+            assert_eq!(Instant::parse_compact(bad), Err(NotADate), "{bad:?}");
+        }
+    }
+}

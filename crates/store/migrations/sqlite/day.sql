@@ -1,0 +1,60 @@
+-- {day} is the number of the UTC day since 1970-01-01.
+
+-- One row a request. The id is its first message's; the others follow it without a gap.
+create table if not exists request_{day} (
+    id integer primary key,
+    messages integer not null,
+    parts integer not null,             -- parts of each message
+    account integer not null,
+    created integer not null,
+    sender text not null,
+    text text not null,                 -- as sent: normalised, transliterated where asked
+    encoding integer not null,
+    flags integer not null,             -- 1 split, 2 flash, 4 marketing, 8 bulk lane, 16 a callback URL per message
+    concat_ref integer not null,        -- of the first message; the others count up, modulo 65536
+    due integer not null,
+    expires integer,
+    windows text not null,              -- availableTimes, empty: none
+    campaign integer not null,
+    named integer not null,             -- whether the request named the campaign
+    sending integer not null,
+    reserved integer not null,          -- micro-units
+    callback text not null              -- URL template, empty: none
+) strict;
+
+-- One row a part: id = message << 4 | index.
+create table if not exists part_{day} (
+    id integer primary key,
+    recipient integer not null,         -- E.164 digits
+    route integer not null,
+    state integer not null,
+    price integer not null,             -- micro-units
+    event integer not null default 0    -- the newest event; events are a list through event.prev
+) strict;
+
+create table if not exists callback_{day} (
+    message integer primary key,
+    url text not null
+) strict;
+
+-- The append-only log. The id tells the time and the order.
+create table if not exists event_{day} (
+    id integer primary key,
+    part integer not null,
+    kind integer not null,
+    route integer not null,
+    at integer not null,
+    prev integer not null,              -- the part's event before this one, 0: none
+    word text not null,                 -- %s of a callback
+    code text not null,                 -- %j of a callback
+    detail text not null                -- the carrier's id or words
+) strict;
+
+-- Which part a carrier's id means.
+create table if not exists carrier_{day} (
+    route integer not null,
+    hash integer not null,
+    part integer not null,
+    carrier_id text not null,
+    primary key (route, hash, part)
+) strict, without rowid;

@@ -1,0 +1,125 @@
+//! The only part that knows SQL: durable operations, group-committed, on one of two engines.
+//!
+//! A store operation is one command value (in `operation/`, by what it is about). It is run by the
+//! writer, together with whatever else waits, in one transaction; its answer is given only after
+//! the commit is on disk. No transaction leaves this crate.
+
+mod carrier_id;
+mod error;
+pub mod operation;
+mod sqlite;
+mod statement;
+
+use std::path::PathBuf;
+
+pub use error::{Error, OpenError};
+use operation::{Operation, Question};
+#[doc(hidden)]
+pub use sqlite::Work;
+
+/// How to open a store.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Refuse to open while another `serve` has it; commands that work beside one say `false`.
+    pub exclusive: bool,
+    /// Threads that answer questions.
+    pub readers: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            exclusive: true,
+            readers: 2,
+        }
+    }
+}
+
+/// A handle to the store; cheap to clone.
+#[derive(Debug, Clone)]
+pub enum Store {
+    /// The embedded engine: one file, one writer thread, a few readers.
+    Sqlite(sqlite::Sqlite),
+}
+
+impl Store {
+    /// Opens the store that `url` names (`sqlite:PATH`), and brings its schema up to date.
+    /// Blocks; call it before the runtime starts or on a thread of its own.
+    pub fn open(url: &str, options: &Options) -> Result<Self, OpenError> {
+        match url.split_once(':') {
+            Some(("sqlite", path)) if !path.is_empty() => {
+                sqlite::Sqlite::open(&PathBuf::from(path), options).map(Self::Sqlite)
+            }
+            _ => Err(OpenError::Url(url.to_owned())),
+        }
+    }
+
+    /// Runs a command and waits until it is durable.
+    pub async fn run<O: Operation>(&self, operation: O) -> Result<O::Answer, Error> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.run(operation).await,
+        }
+    }
+
+    /// Like [`Store::run`], for threads without a runtime: the command line.
+    pub fn run_blocking<O: Operation>(&self, operation: O) -> Result<O::Answer, Error> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.run_blocking(operation),
+        }
+    }
+
+    /// Answers a question from what is committed.
+    pub async fn ask<Q: Question>(&self, question: Q) -> Result<Q::Answer, Error> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.ask(question).await,
+        }
+    }
+
+    /// Like [`Store::ask`], for threads without a runtime.
+    pub fn ask_blocking<Q: Question>(&self, question: Q) -> Result<Q::Answer, Error> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.ask_blocking(question),
+        }
+    }
+
+    /// Counts commits made by anyone, this process or another; a change means that something
+    /// may be new. Cheap enough to look at twice a second.
+    pub async fn version(&self) -> Result<i64, Error> {
+        self.ask(operation::Version).await
+    }
+
+    /// How many rows' worth of commands wait for the writer: the measure of overload.
+    #[must_use]
+    pub fn backlog(&self) -> usize {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.backlog(),
+        }
+    }
+
+    /// A bell that rings when the event log has grown.
+    #[must_use]
+    pub fn events(&self) -> tokio::sync::watch::Receiver<i64> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.events(),
+        }
+    }
+
+    /// Copies a live store to a new file, page by page, while others write.
+    /// `progress` is told the pages done and the pages in all.
+    pub fn backup(
+        &self,
+        to: &std::path::Path,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<(), Error> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.backup(to, progress),
+        }
+    }
+
+    /// Finishes what waits and closes the files.
+    pub fn close(&self) {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.close(),
+        }
+    }
+}

@@ -1,0 +1,497 @@
+//! `accept`: a request becomes durable, its credit reserved, its place in the queue taken.
+//!
+//! A request of more than [`ROWS_PER_OPERATION_MAX`] parts is staged first: [`Begin`] sets ids
+//! aside, [`Stage`] writes its parts a thousand rows at a time, and [`Accept`] makes them visible.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use pombo_domain::address::Phone;
+use pombo_domain::id::{AccountId, CampaignId, MessageId, RouteId, SendingId};
+use pombo_domain::limits::ROWS_PER_OPERATION_MAX;
+use pombo_domain::message::{Category, Lane};
+use pombo_domain::money::Money;
+use pombo_domain::sms::Encoding;
+use pombo_domain::time::Instant;
+use rusqlite::{OptionalExtension, params};
+
+use super::Operation;
+use super::request::Request;
+use crate::sqlite::{LedgerKind, Work};
+use crate::statement::statements;
+
+statements! {
+    NEW_PART = "insert into part_{day} (id, recipient, route, state, price) \
+        values ($1, $2, $3, 0, $4)";
+    NEW_CALLBACK = "insert into callback_{day} (message, url) values ($1, $2)";
+    NEW_REQUEST = "insert into request_{day} (id, messages, parts, account, created, sender, text, \
+        encoding, flags, concat_ref, due, expires, windows, campaign, named, sending, reserved, callback) \
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+    NEW_QUEUED = "insert into queue (route, lane, account, due, first, last, tries) \
+        values ($1, $2, $3, $4, $5, $6, 0)";
+    NEW_STAGING = "insert into staging (first, last) values ($1, $2)";
+    END_STAGING = "delete from staging where first = $1";
+    SEEN_KEY = "select body, request, campaign, sending from idempotency \
+        where account = $1 and key = $2";
+    NEW_KEY = "insert into idempotency (account, key, body, request, campaign, sending, at) \
+        values ($1, $2, $3, $4, $5, $6, $7)";
+    CAMPAIGN = "select id, sending, tags from campaign \
+        where account = $1 and channel = 'sms' and name = $2";
+    NEW_CAMPAIGN = "insert into campaign (id, account, channel, name, tags, sending, created) \
+        values ($1, $2, 'sms', $3, $4, $5, $6)";
+    SET_TAGS = "update campaign set tags = $1 where id = $2";
+    LIMITS = "select per_day, disabled from account where id = $1";
+    TODAY = "select messages from account_day where account = $1 and day = $2";
+    ADD_TODAY = "insert into account_day (account, day, messages) values ($1, $2, $3) \
+        on conflict (account, day) do update set messages = messages + excluded.messages";
+    RESERVE = "insert into ledger (account, at, kind, amount, request) values ($1, $2, $3, $4, $5)";
+}
+
+/// One recipient with what was decided for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Recipient {
+    /// To whom.
+    pub to: Phone,
+    /// By which route.
+    pub route: RouteId,
+    /// Price of one part.
+    pub price: Money,
+}
+
+/// The campaign a request joins.
+#[derive(Debug, Clone)]
+pub enum Campaign {
+    /// None was named: numbers of its own, no row.
+    Own,
+    /// Found or made.
+    Named {
+        /// Its name.
+        name: String,
+        /// Merged into its tags.
+        tags: Vec<String>,
+    },
+}
+
+/// The caller's key.
+#[derive(Debug, Clone)]
+pub struct Key {
+    /// Its text.
+    pub key: String,
+    /// SHA-256 of the body.
+    pub body: [u8; 32],
+}
+
+/// Where callbacks go.
+#[derive(Debug, Clone)]
+pub enum CallbackUrls {
+    /// Nowhere.
+    None,
+    /// One template.
+    One(String),
+    /// One per recipient.
+    Each(Vec<String>),
+}
+
+/// A request with everything decided.
+#[derive(Debug, Clone)]
+pub struct Accept {
+    /// Whose.
+    pub account: AccountId,
+    /// When.
+    pub now: Instant,
+    /// The sender shown.
+    pub sender: String,
+    /// The final text.
+    pub text: String,
+    /// Its alphabet.
+    pub encoding: Encoding,
+    /// Independent messages.
+    pub split: bool,
+    /// Flash.
+    pub flash: bool,
+    /// The law's kind.
+    pub category: Category,
+    /// The lane.
+    pub lane: Lane,
+    /// Parts of each message.
+    pub n_parts: u8,
+    /// Concatenation reference of the first message.
+    pub concat_ref: u16,
+    /// Not before.
+    pub due: Instant,
+    /// Worthless after.
+    pub expires: Option<Instant>,
+    /// `availableTimes` as stored.
+    pub windows: String,
+    /// The campaign.
+    pub campaign: Campaign,
+    /// Callbacks.
+    pub callbacks: CallbackUrls,
+    /// At least one.
+    pub recipients: Arc<[Recipient]>,
+    /// The caller's key.
+    pub key: Option<Key>,
+    /// The first message's id where [`Begin`] and [`Stage`] have written the parts.
+    pub staged: Option<MessageId>,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accepted {
+    /// Accepted, now or under the same key before.
+    Done {
+        /// The first message's id.
+        first: MessageId,
+        /// The campaign.
+        campaign: CampaignId,
+        /// The sending.
+        sending: SendingId,
+        /// Whether the key had been answered before: nothing new was queued.
+        replayed: bool,
+    },
+    /// The balance does not cover it.
+    NotEnoughCredits,
+    /// More messages than the account may send today.
+    DailyLimit,
+    /// The key was used with another body.
+    KeyReused,
+}
+
+impl Operation for Accept {
+    type Answer = Accepted;
+
+    fn rows(&self) -> usize {
+        let own = if self.staged.is_some() {
+            0
+        } else {
+            self.n_rows()
+        };
+        3 + own
+    }
+
+    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<Accepted> {
+        work.now_is(self.now);
+        if let Some(answer) = self.refused(work)? {
+            return Ok(answer);
+        }
+        let (campaign, sending) = self.join_campaign(work)?;
+        let first = match self.staged {
+            Some(first) => {
+                work.prepare(END_STAGING)?.execute([first.part(0).0])?;
+                first
+            }
+            None => {
+                let first = MessageId(work.new_messages(self.recipients.len(), self.now)?);
+                write_parts(work, first, self.n_parts, &self.recipients)?;
+                first
+            }
+        };
+        if let CallbackUrls::Each(urls) = &self.callbacks {
+            let mut insert = work.prepare_for(NEW_CALLBACK, first.0)?;
+            for (offset, url) in urls.iter().enumerate() {
+                insert.execute(params![first.plus(offset).0, url])?;
+            }
+        }
+        let request = self.request(first, campaign, sending);
+        self.write_request(work, &request)?;
+        self.queue(work, first)?;
+        self.pay(work, first)?;
+        if let Some(Key { key, body }) = &self.key {
+            let at = self.now.micros();
+            work.prepare(NEW_KEY)?.execute(params![
+                self.account.0,
+                key,
+                body,
+                first.0,
+                campaign.0,
+                sending.0,
+                at
+            ])?;
+        }
+        work.remember(Arc::new(request));
+        Ok(Accepted::Done {
+            first,
+            campaign,
+            sending,
+            replayed: false,
+        })
+    }
+}
+
+impl Accept {
+    fn n_rows(&self) -> usize {
+        self.recipients.len() * usize::from(self.n_parts)
+    }
+
+    /// Whether it must be staged before it is run.
+    #[must_use]
+    pub fn is_large(&self) -> bool {
+        self.n_rows() > ROWS_PER_OPERATION_MAX
+    }
+
+    /// What all its parts cost together; `None` when that is beyond counting.
+    #[must_use]
+    pub fn cost(&self) -> Option<Money> {
+        let mut total = 0_i64;
+        for recipient in self.recipients.iter() {
+            let each = recipient.price.times(usize::from(self.n_parts))?;
+            total = total.checked_add(each.micros())?;
+        }
+        Some(Money::from_micros(total))
+    }
+
+    /// Everything that can be said before a row is written.
+    fn refused(&self, work: &mut Work<'_>) -> rusqlite::Result<Option<Accepted>> {
+        if let Some(Key { key, body }) = &self.key {
+            let seen = work
+                .prepare(SEEN_KEY)?
+                .query_row(params![self.account.0, key], |row| {
+                    let same = row.get::<_, Vec<u8>>(0)? == body;
+                    let (first, campaign) = (MessageId(row.get(1)?), CampaignId(row.get(2)?));
+                    let sending = SendingId(row.get(3)?);
+                    Ok((
+                        same,
+                        Accepted::Done {
+                            first,
+                            campaign,
+                            sending,
+                            replayed: true,
+                        },
+                    ))
+                })
+                .optional()?;
+            match seen {
+                Some((true, answer)) => return Ok(Some(answer)),
+                Some((false, _)) => return Ok(Some(Accepted::KeyReused)),
+                None => {}
+            }
+        }
+        let (money, connection) = work.money();
+        let balance = money.balance(connection, self.account)?;
+        if self.cost().is_none_or(|cost| cost > balance) {
+            return Ok(Some(Accepted::NotEnoughCredits));
+        }
+        let limit: Option<i64> = work
+            .prepare(LIMITS)?
+            .query_row([self.account.0], |row| row.get(0))
+            .optional()?
+            .flatten();
+        if let Some(limit) = limit {
+            let wanted = i64::try_from(self.recipients.len()).unwrap_or(i64::MAX);
+            let today: i64 = work
+                .prepare(TODAY)?
+                .query_row([self.account.0, self.now.day()], |row| row.get(0))
+                .optional()?
+                .unwrap_or(0);
+            if today.saturating_add(wanted) > limit {
+                return Ok(Some(Accepted::DailyLimit));
+            }
+            work.prepare(ADD_TODAY)?
+                .execute([self.account.0, self.now.day(), wanted])?;
+        }
+        Ok(None)
+    }
+
+    fn join_campaign(&self, work: &mut Work<'_>) -> rusqlite::Result<(CampaignId, SendingId)> {
+        let Campaign::Named { name, tags } = &self.campaign else {
+            let campaign = work.new_campaign()?;
+            return Ok((campaign, SendingId(work.new_campaign()?.0)));
+        };
+        let found = work
+            .prepare(CAMPAIGN)?
+            .query_row(params![self.account.0, name], |row| {
+                Ok((
+                    CampaignId(row.get(0)?),
+                    SendingId(row.get(1)?),
+                    row.get::<_, String>(2)?,
+                ))
+            })
+            .optional()?;
+        if let Some((campaign, sending, before)) = found {
+            let merged = merge_tags(&before, tags);
+            if merged != before {
+                work.prepare(SET_TAGS)?
+                    .execute(params![merged, campaign.0])?;
+            }
+            return Ok((campaign, sending));
+        }
+        let campaign = work.new_campaign()?;
+        let sending = SendingId(work.new_campaign()?.0);
+        let tags = merge_tags("", tags);
+        work.prepare(NEW_CAMPAIGN)?.execute(params![
+            campaign.0,
+            self.account.0,
+            name,
+            tags,
+            sending.0,
+            self.now.micros()
+        ])?;
+        Ok((campaign, sending))
+    }
+
+    fn request(&self, first: MessageId, campaign: CampaignId, sending: SendingId) -> Request {
+        Request {
+            id: first,
+            n_messages: u32::try_from(self.recipients.len()).unwrap_or(u32::MAX),
+            n_parts: self.n_parts,
+            account: self.account,
+            created: self.now,
+            sender: self.sender.clone(),
+            text: self.text.clone(),
+            encoding: self.encoding,
+            split: self.split,
+            flash: self.flash,
+            category: self.category,
+            lane: self.lane,
+            callback_each: matches!(self.callbacks, CallbackUrls::Each(_)),
+            concat_ref: self.concat_ref,
+            due: self.due,
+            expires: self.expires,
+            windows: self.windows.clone(),
+            campaign,
+            campaign_named: matches!(self.campaign, Campaign::Named { .. }),
+            sending,
+            callback: match &self.callbacks {
+                CallbackUrls::One(url) => url.clone(),
+                CallbackUrls::None | CallbackUrls::Each(_) => String::new(),
+            },
+        }
+    }
+
+    fn write_request(&self, work: &mut Work<'_>, request: &Request) -> rusqlite::Result<()> {
+        let reserved = self.cost().unwrap_or(Money::ZERO);
+        work.prepare_for(NEW_REQUEST, request.id.0)?
+            .execute(params![
+                request.id.0,
+                request.n_messages,
+                request.n_parts,
+                request.account.0,
+                request.created.micros(),
+                request.sender,
+                request.text,
+                request.encoding as i64,
+                request.flags(),
+                request.concat_ref,
+                request.due.micros(),
+                request.expires.map(Instant::micros),
+                request.windows,
+                request.campaign.0,
+                request.campaign_named,
+                request.sending.0,
+                reserved.micros(),
+                request.callback,
+            ])?;
+        Ok(())
+    }
+
+    /// One place in the queue per route: the range from its first to its last part.
+    fn queue(&self, work: &mut Work<'_>, first: MessageId) -> rusqlite::Result<()> {
+        let mut ranges: BTreeMap<RouteId, (usize, usize)> = BTreeMap::new();
+        for (offset, recipient) in self.recipients.iter().enumerate() {
+            ranges.entry(recipient.route).or_insert((offset, offset)).1 = offset;
+        }
+        let mut insert = work.prepare(NEW_QUEUED)?;
+        for (route, (from, to)) in ranges {
+            insert.execute(params![
+                route.0,
+                self.lane as i64,
+                self.account.0,
+                self.due.micros(),
+                first.plus(from).part(0).0,
+                first.plus(to).part(self.n_parts.saturating_sub(1)).0,
+            ])?;
+        }
+        Ok(())
+    }
+
+    fn pay(&self, work: &mut Work<'_>, first: MessageId) -> rusqlite::Result<()> {
+        let cost = self.cost().unwrap_or(Money::ZERO);
+        let (money, _) = work.money();
+        money.change(self.account, -cost);
+        let kind = LedgerKind::Reservation as i64;
+        let at = self.now.micros();
+        work.prepare(RESERVE)?
+            .execute([self.account.0, at, kind, -cost.micros(), first.0])?;
+        Ok(())
+    }
+}
+
+/// Tags are stored one a line, in the order in which they first came.
+fn merge_tags(before: &str, tags: &[String]) -> String {
+    let mut merged: Vec<&str> = before.lines().collect();
+    for tag in tags {
+        if !merged.contains(&tag.as_str()) {
+            merged.push(tag);
+        }
+    }
+    merged.join("\n")
+}
+
+fn write_parts(
+    work: &mut Work<'_>,
+    first: MessageId,
+    n_parts: u8,
+    recipients: &[Recipient],
+) -> rusqlite::Result<()> {
+    let mut insert = work.prepare_for(NEW_PART, first.0)?;
+    for (offset, recipient) in recipients.iter().enumerate() {
+        let to = recipient.to.digits().cast_signed();
+        for part_idx in 0..n_parts {
+            let id = first.plus(offset).part(part_idx);
+            insert.execute([id.0, to, recipient.route.0, recipient.price.micros()])?;
+        }
+    }
+    Ok(())
+}
+
+/// Sets ids aside for a large request; its parts stay invisible until [`Accept`].
+#[derive(Debug, Clone, Copy)]
+pub struct Begin {
+    /// Messages.
+    pub n_messages: usize,
+    /// When.
+    pub now: Instant,
+}
+
+impl Operation for Begin {
+    type Answer = MessageId;
+
+    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<MessageId> {
+        let first = MessageId(work.new_messages(self.n_messages, self.now)?);
+        let last = first.plus(self.n_messages.saturating_sub(1)).part(15);
+        work.prepare(NEW_STAGING)?
+            .execute([first.part(0).0, last.0])?;
+        Ok(first)
+    }
+}
+
+/// Writes some parts of a large request; at most [`ROWS_PER_OPERATION_MAX`] rows.
+#[derive(Debug, Clone)]
+pub struct Stage {
+    /// The request's first message.
+    pub first: MessageId,
+    /// Parts of each message.
+    pub n_parts: u8,
+    /// All its recipients.
+    pub recipients: Arc<[Recipient]>,
+    /// Which of them to write now.
+    pub range: std::ops::Range<usize>,
+}
+
+impl Operation for Stage {
+    type Answer = ();
+
+    fn rows(&self) -> usize {
+        self.range.len() * usize::from(self.n_parts)
+    }
+
+    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<()> {
+        let first = self.first.plus(self.range.start);
+        write_parts(
+            work,
+            first,
+            self.n_parts,
+            &self.recipients[self.range.clone()],
+        )
+    }
+}

@@ -1,0 +1,284 @@
+//! Accounts: who may send, what they may spend, from where.
+
+use pombo_domain::id::AccountId;
+use pombo_domain::message::Category;
+use pombo_domain::money::Money;
+use pombo_domain::time::Instant;
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::{Operation, Question, View};
+use crate::sqlite::{LedgerKind, Work};
+use crate::statement::statements;
+
+statements! {
+    NEW = "insert into account (name, password_hash, balance, currency, created) \
+        values ($1, $2, 0, $3, $4) on conflict (name) do nothing returning id";
+    LIST = "select id, name, password_hash, balance, currency, disabled, category, rate_per_s, \
+        per_day, allow, created from account order by name";
+    BY_NAME = "select id, name, password_hash, balance, currency, disabled, category, rate_per_s, \
+        per_day, allow, created from account where name = $1";
+    BY_ID = "select id, name, password_hash, balance, currency, disabled, category, rate_per_s, \
+        per_day, allow, created from account where id = $1";
+    SET_PASSWORD = "update account set password_hash = $1 where name = $2";
+    SET_ALLOW = "update account set allow = $1 where name = $2";
+    SET_DISABLED = "update account set disabled = $1 where name = $2";
+    SET_RATE = "update account set rate_per_s = $1 where name = $2";
+    SET_PER_DAY = "update account set per_day = $1 where name = $2";
+    SET_CATEGORY = "update account set category = $1 where name = $2";
+    CREDIT = "insert into ledger (account, at, kind, amount) values ($1, $2, $3, $4)";
+    LEDGER_SUM = "select coalesce(sum(amount), 0) from ledger where account = $1";
+}
+
+/// A stored account.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// Its number.
+    pub id: AccountId,
+    /// Its name: the API's username.
+    pub name: String,
+    /// argon2id, PHC string.
+    pub password_hash: String,
+    /// What it can spend.
+    pub balance: Money,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// Refused at the door.
+    pub disabled: bool,
+    /// The law's kind where a request does not say.
+    pub category: Category,
+    /// Parts a second; `None`: no limit.
+    pub rate_per_s: Option<u32>,
+    /// Messages a UTC day; `None`: no limit.
+    pub per_day: Option<u64>,
+    /// CIDRs it may call from; empty: everywhere.
+    pub allow: Vec<String>,
+    /// When it was made.
+    pub created: Instant,
+}
+
+impl Account {
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let marketing: i64 = row.get(6)?;
+        let per_day: Option<i64> = row.get(8)?;
+        let allow: String = row.get(9)?;
+        Ok(Self {
+            id: AccountId(row.get(0)?),
+            name: row.get(1)?,
+            password_hash: row.get(2)?,
+            balance: Money::from_micros(row.get(3)?),
+            currency: row.get(4)?,
+            disabled: row.get(5)?,
+            category: if marketing == 1 {
+                Category::Marketing
+            } else {
+                Category::Transactional
+            },
+            rate_per_s: row.get(7)?,
+            per_day: per_day.and_then(|n| u64::try_from(n).ok()),
+            allow: allow.lines().map(str::to_owned).collect(),
+            created: Instant::from_micros(row.get(10)?),
+        })
+    }
+}
+
+/// Makes an account with an opening balance.
+#[derive(Debug, Clone)]
+pub struct Add {
+    /// Its name, free until now.
+    pub name: String,
+    /// argon2id, PHC string.
+    pub password_hash: String,
+    /// The opening balance.
+    pub credit: Money,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// When.
+    pub now: Instant,
+}
+
+impl Operation for Add {
+    /// Its number, or `None` where the name is taken.
+    type Answer = Option<AccountId>;
+
+    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<Option<AccountId>> {
+        work.now_is(self.now);
+        let id = work
+            .prepare(NEW)?
+            .query_row(
+                params![
+                    self.name,
+                    self.password_hash,
+                    self.currency,
+                    self.now.micros()
+                ],
+                |row| row.get(0).map(AccountId),
+            )
+            .optional()?;
+        if let Some(id) = id {
+            credit(work, id, self.credit, self.now)?;
+        }
+        Ok(id)
+    }
+}
+
+fn credit(
+    work: &mut Work<'_>,
+    account: AccountId,
+    amount: Money,
+    now: Instant,
+) -> rusqlite::Result<()> {
+    if amount != Money::ZERO {
+        let kind = LedgerKind::Credit as i64;
+        work.prepare(CREDIT)?
+            .execute([account.0, now.micros(), kind, amount.micros()])?;
+        work.money().0.change(account, amount);
+    }
+    Ok(())
+}
+
+/// Gives credit, or takes it where negative.
+#[derive(Debug, Clone)]
+pub struct Credit {
+    /// Whose, by name.
+    pub name: String,
+    /// How much.
+    pub amount: Money,
+    /// When.
+    pub now: Instant,
+}
+
+impl Operation for Credit {
+    /// The new balance, or `None` where there is no such account.
+    type Answer = Option<Money>;
+
+    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<Option<Money>> {
+        work.now_is(self.now);
+        let Some(account) = work
+            .prepare(BY_NAME)?
+            .query_row([&self.name], Account::from_row)
+            .optional()?
+        else {
+            return Ok(None);
+        };
+        credit(work, account.id, self.amount, self.now)?;
+        let (money, connection) = work.money();
+        money.balance(connection, account.id).map(Some)
+    }
+}
+
+/// One change to an account.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// A new password's hash.
+    PasswordHash(String),
+    /// The CIDRs it may call from.
+    Allow(Vec<String>),
+    /// Refuse it at the door, or not any more.
+    Disabled(bool),
+    /// Parts a second.
+    RatePerSecond(Option<u32>),
+    /// Messages a day.
+    PerDay(Option<u64>),
+    /// The law's kind where a request does not say.
+    Category(Category),
+}
+
+/// Changes an account.
+#[derive(Debug, Clone)]
+pub struct Set {
+    /// Which, by name.
+    pub name: String,
+    /// What.
+    pub changes: Vec<Change>,
+}
+
+impl Operation for Set {
+    /// Whether there is such an account.
+    type Answer = bool;
+
+    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<bool> {
+        let name = &self.name;
+        let known = work
+            .prepare(BY_NAME)?
+            .query_row([name], |_| Ok(()))
+            .optional()?
+            .is_some();
+        for change in &self.changes {
+            match change {
+                Change::PasswordHash(hash) => {
+                    work.prepare(SET_PASSWORD)?.execute(params![hash, name])?
+                }
+                Change::Allow(cidrs) => work
+                    .prepare(SET_ALLOW)?
+                    .execute(params![cidrs.join("\n"), name])?,
+                Change::Disabled(disabled) => work
+                    .prepare(SET_DISABLED)?
+                    .execute(params![disabled, name])?,
+                Change::RatePerSecond(rate) => {
+                    work.prepare(SET_RATE)?.execute(params![rate, name])?
+                }
+                Change::PerDay(n) => {
+                    let n = n.map(|n| i64::try_from(n).unwrap_or(i64::MAX));
+                    work.prepare(SET_PER_DAY)?.execute(params![n, name])?
+                }
+                Change::Category(category) => work
+                    .prepare(SET_CATEGORY)?
+                    .execute(params![*category as i64, name])?,
+            };
+        }
+        Ok(known)
+    }
+}
+
+/// All accounts.
+#[derive(Debug, Clone, Copy)]
+pub struct List;
+
+impl Question for List {
+    type Answer = Vec<Account>;
+
+    fn answer(self, view: &mut View<'_>) -> rusqlite::Result<Vec<Account>> {
+        view.prepare(LIST)?
+            .query_map([], Account::from_row)?
+            .collect()
+    }
+}
+
+/// One account.
+#[derive(Debug, Clone)]
+pub enum Find {
+    /// By its name.
+    Name(String),
+    /// By its number.
+    Id(AccountId),
+}
+
+impl Question for Find {
+    type Answer = Option<Account>;
+
+    fn answer(self, view: &mut View<'_>) -> rusqlite::Result<Option<Account>> {
+        match self {
+            Self::Name(name) => view
+                .prepare(BY_NAME)?
+                .query_row([name], Account::from_row)
+                .optional(),
+            Self::Id(id) => view
+                .prepare(BY_ID)?
+                .query_row([id.0], Account::from_row)
+                .optional(),
+        }
+    }
+}
+
+/// The sum of an account's ledger: must equal its balance.
+#[derive(Debug, Clone, Copy)]
+pub struct LedgerSum(pub AccountId);
+
+impl Question for LedgerSum {
+    type Answer = Money;
+
+    fn answer(self, view: &mut View<'_>) -> rusqlite::Result<Money> {
+        view.prepare(LEDGER_SUM)?
+            .query_row([self.0.0], |row| row.get(0).map(Money::from_micros))
+    }
+}

@@ -1,0 +1,399 @@
+//! `claim`: takes what is due from a queue and writes the intent to submit it, in one commit.
+
+use std::sync::Arc;
+
+use pombo_domain::address::Phone;
+use pombo_domain::id::{AccountId, MessageId, PartId, RouteId};
+use pombo_domain::message::{EventKind, Lane, PartState};
+use pombo_domain::time::Instant;
+use pombo_domain::window::AvailableTimes;
+use rusqlite::{OptionalExtension, params};
+
+use super::part::{self, Step};
+use super::request::{self, Request};
+use super::{Operation, Question, View};
+use crate::sqlite::Work;
+use crate::statement::statements;
+
+statements! {
+    HEAD = "select due, first, last, tries from queue \
+        where route = $1 and lane = $2 and account = $3 order by due, first limit 1";
+    TAKE = "delete from queue where route = $1 and lane = $2 and account = $3 \
+        and due = $4 and first = $5";
+    SHRINK = "update queue set first = $1 where route = $2 and lane = $3 and account = $4 \
+        and due = $5 and first = $6";
+    QUEUED = "insert or replace into queue (route, lane, account, due, first, last, tries) \
+        values ($1, $2, $3, $4, $5, $6, $7)";
+    READY = "select id, recipient from part_{day} \
+        where id between $1 and $2 and route = $3 and state = 0 order by id limit $4";
+    NEW_INTENT = "insert into intent (route, lane, account, tries, at, parts) \
+        values ($1, $2, $3, $4, $5, $6) returning id";
+    NEXT_ACCOUNT = "select lane, account, due from queue where route = $1 \
+        and (lane, account) > ($2, $3) order by lane, account, due, first limit 1";
+}
+
+/// Takes at most `room` parts that are due, of one account in one lane of one route.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim {
+    /// The route.
+    pub route: RouteId,
+    /// The lane.
+    pub lane: Lane,
+    /// Whose.
+    pub account: AccountId,
+    /// Parts at most; a message's parts stay together, so a long one may exceed it.
+    pub room: usize,
+    /// The time.
+    pub now: Instant,
+}
+
+/// What was claimed.
+#[derive(Debug, Default)]
+pub struct Claimed {
+    /// To be submitted now; their intent is durable.
+    pub work: Vec<ClaimedMessage>,
+    /// When this account's next message in this lane is due, where there is one.
+    pub next_due: Option<Instant>,
+    /// Parts whose time ran out while they waited.
+    pub n_expired: usize,
+}
+
+/// Parts of one message to submit.
+#[derive(Debug)]
+pub struct ClaimedMessage {
+    /// The intent that names them.
+    pub intent: i64,
+    /// The request, shared by its messages.
+    pub request: Arc<Request>,
+    /// Which message.
+    pub message: MessageId,
+    /// To whom.
+    pub to: Phone,
+    /// Bit `i`: part `i`.
+    pub parts: u16,
+    /// Counted tries, this one included.
+    pub tries: u8,
+}
+
+struct QueueRow {
+    due: i64,
+    first: i64,
+    last: i64,
+    tries: u8,
+}
+
+impl Operation for Claim {
+    type Answer = Claimed;
+
+    fn rows(&self) -> usize {
+        self.room.min(64)
+    }
+
+    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<Claimed> {
+        work.now_is(self.now);
+        let mut claimed = Claimed::default();
+        let mut gathered = Gathered::default();
+        let mut room = self.room;
+        // Bounded: a row that only expires or waits for its window uses a step as well.
+        for _ in 0..self.room.max(1) {
+            if room == 0 {
+                break;
+            }
+            let Some(row) = self.head(work)? else { break };
+            if row.due > self.now.micros() {
+                break;
+            }
+            let Some(request) = request::of_message(work, PartId(row.first).message())? else {
+                // Its history is gone: nothing is left to send.
+                self.take(work, &row)?;
+                continue;
+            };
+            if request.expires.is_some_and(|end| end <= self.now) {
+                claimed.n_expired += self.expire(work, &row, &request)?;
+                continue;
+            }
+            if let Some(open) = self.opens_later(&request) {
+                self.take(work, &row)?;
+                self.put(
+                    work,
+                    &QueueRow {
+                        due: open.micros(),
+                        ..row
+                    },
+                )?;
+                continue;
+            }
+            if gathered.tries != row.tries && !gathered.parts.is_empty() {
+                break; // Another number of tries makes another intent: next time.
+            }
+            gathered.tries = row.tries;
+            room = room.saturating_sub(self.gather(work, &row, &request, (room, &mut gathered))?);
+        }
+        claimed.next_due = self.head(work)?.map(|row| Instant::from_micros(row.due));
+        claimed.work = self.intend(work, gathered)?;
+        Ok(claimed)
+    }
+}
+
+#[derive(Default)]
+struct Gathered {
+    tries: u8,
+    parts: Vec<i64>,
+    messages: Vec<(Arc<Request>, MessageId, Phone, u16)>,
+}
+
+impl Gathered {
+    fn add(&mut self, request: &Arc<Request>, part: PartId, to: Phone) {
+        self.parts.push(part.0);
+        let bit = 1 << part.idx();
+        match self.messages.last_mut() {
+            Some((_, message, _, parts)) if *message == part.message() => *parts |= bit,
+            _ => self
+                .messages
+                .push((Arc::clone(request), part.message(), to, bit)),
+        }
+    }
+}
+
+impl Claim {
+    fn head(&self, work: &Work<'_>) -> rusqlite::Result<Option<QueueRow>> {
+        work.prepare(HEAD)?
+            .query_row([self.route.0, self.lane as i64, self.account.0], |row| {
+                Ok(QueueRow {
+                    due: row.get(0)?,
+                    first: row.get(1)?,
+                    last: row.get(2)?,
+                    tries: row.get(3)?,
+                })
+            })
+            .optional()
+    }
+
+    fn take(&self, work: &Work<'_>, row: &QueueRow) -> rusqlite::Result<()> {
+        let key = [
+            self.route.0,
+            self.lane as i64,
+            self.account.0,
+            row.due,
+            row.first,
+        ];
+        work.prepare(TAKE)?.execute(key)?;
+        Ok(())
+    }
+
+    fn put(&self, work: &Work<'_>, row: &QueueRow) -> rusqlite::Result<()> {
+        let queue = (self.route, self.lane, self.account);
+        enqueue(
+            work,
+            queue,
+            (PartId(row.first), PartId(row.last)),
+            (row.due, row.tries),
+        )
+    }
+
+    /// When the request's own times of the week open, if they are closed now.
+    fn opens_later(&self, request: &Request) -> Option<Instant> {
+        if request.windows.is_empty() {
+            return None;
+        }
+        let open = AvailableTimes::from_stored(&request.windows)?.next_open(self.now);
+        (open > self.now).then_some(open)
+    }
+
+    /// Ends every part of the row that still waits.
+    fn expire(
+        &self,
+        work: &mut Work<'_>,
+        row: &QueueRow,
+        request: &Arc<Request>,
+    ) -> rusqlite::Result<usize> {
+        let mut gathered = Gathered::default();
+        self.gather(
+            work,
+            row,
+            request,
+            (pombo_domain::limits::ROWS_PER_OPERATION_MAX, &mut gathered),
+        )?;
+        for id in &gathered.parts {
+            let Some(before) = part::find(work, PartId(*id))? else {
+                continue;
+            };
+            let step = Step {
+                part: PartId(*id),
+                kind: EventKind::Expired,
+                route: self.route,
+                at: self.now,
+                word: "EXPIRED",
+                code: "",
+                detail: "expired before it could be sent",
+            };
+            part::advance(work, &before, PartState::Expired, &step)?;
+            work.money().0.release(request.account, before.price);
+        }
+        Ok(gathered.parts.len())
+    }
+
+    /// Moves at most `room` parts from the row to `gathered`; answers how many.
+    fn gather(
+        &self,
+        work: &mut Work<'_>,
+        row: &QueueRow,
+        request: &Arc<Request>,
+        (room, gathered): (usize, &mut Gathered),
+    ) -> rusqlite::Result<usize> {
+        // Up to a message more than there is room for, so as to end between two messages.
+        let limit = room.saturating_add(usize::from(request.n_parts));
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut ready = work.prepare_for(READY, request.id.0)?;
+        let mut rows = ready.query([row.first, row.last, self.route.0, limit])?;
+        let mut n = 0;
+        let mut rest = None;
+        let mut current = None;
+        while let Some(found) = rows.next()? {
+            let part = PartId(found.get(0)?);
+            if n >= room && current != Some(part.message()) {
+                rest = Some(part);
+                break;
+            }
+            current = Some(part.message());
+            gathered.add(
+                request,
+                part,
+                Phone::from_stored(found.get::<_, i64>(1)?.unsigned_abs()),
+            );
+            n += 1;
+        }
+        drop(rows);
+        match rest {
+            Some(next) => {
+                work.prepare(SHRINK)?.execute([
+                    next.0,
+                    self.route.0,
+                    self.lane as i64,
+                    self.account.0,
+                    row.due,
+                    row.first,
+                ])?;
+            }
+            None => self.take(work, row)?,
+        }
+        Ok(n)
+    }
+
+    fn intend(
+        &self,
+        work: &mut Work<'_>,
+        gathered: Gathered,
+    ) -> rusqlite::Result<Vec<ClaimedMessage>> {
+        if gathered.parts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let tries = gathered.tries.saturating_add(1);
+        let intent: i64 = work.prepare(NEW_INTENT)?.query_row(
+            params![
+                self.route.0,
+                self.lane as i64,
+                self.account.0,
+                tries,
+                self.now.micros(),
+                pack(&gathered.parts)
+            ],
+            |row| row.get(0),
+        )?;
+        let messages = gathered.messages.into_iter();
+        Ok(messages
+            .map(|(request, message, to, parts)| ClaimedMessage {
+                intent,
+                request,
+                message,
+                to,
+                parts,
+                tries,
+            })
+            .collect())
+    }
+}
+
+/// Puts a range of parts into a queue.
+pub(crate) fn enqueue(
+    work: &Work<'_>,
+    (route, lane, account): (RouteId, Lane, AccountId),
+    (first, last): (PartId, PartId),
+    (due, tries): (i64, u8),
+) -> rusqlite::Result<()> {
+    work.prepare(QUEUED)?.execute(params![
+        route.0,
+        lane as i64,
+        account.0,
+        due,
+        first.0,
+        last.0,
+        tries
+    ])?;
+    Ok(())
+}
+
+/// Part ids as an intent keeps them: eight octets each, big endian.
+pub(crate) fn pack(parts: &[i64]) -> Vec<u8> {
+    parts.iter().flat_map(|id| id.to_be_bytes()).collect()
+}
+
+/// The reverse of [`pack`].
+pub(crate) fn unpack(blob: &[u8]) -> Vec<PartId> {
+    blob.chunks_exact(8)
+        .filter_map(|octets| octets.try_into().ok().map(i64::from_be_bytes).map(PartId))
+        .collect()
+}
+
+/// Which queues of a route hold anything, and when their first is due.
+#[derive(Debug, Clone, Copy)]
+pub struct Heads {
+    /// The route.
+    pub route: RouteId,
+}
+
+/// The first of one queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// The lane.
+    pub lane: Lane,
+    /// Whose.
+    pub account: AccountId,
+    /// When it is due.
+    pub due: Instant,
+}
+
+impl Question for Heads {
+    type Answer = Vec<Head>;
+
+    fn answer(self, view: &mut View<'_>) -> rusqlite::Result<Vec<Head>> {
+        // One seek per account with a queue: the length of the queues does not matter.
+        let mut next = view.prepare(NEXT_ACCOUNT)?;
+        let mut heads = Vec::new();
+        let mut after = (-1, 0);
+        while let Some((lane, account, due)) = next
+            .query_row([self.route.0, after.0, after.1], |row| {
+                Ok((
+                    row.get::<_, i64>(0)?,
+                    row.get::<_, i64>(1)?,
+                    row.get::<_, i64>(2)?,
+                ))
+            })
+            .optional()?
+        {
+            after = (lane, account);
+            let lane = if lane == 0 {
+                Lane::Transactional
+            } else {
+                Lane::Bulk
+            };
+            let due = Instant::from_micros(due);
+            heads.push(Head {
+                lane,
+                account: AccountId(account),
+                due,
+            });
+        }
+        Ok(heads)
+    }
+}

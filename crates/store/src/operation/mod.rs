@@ -1,0 +1,104 @@
+//! The commands and questions, by what they are about, in the order of a message's life.
+
+pub mod accept;
+pub mod account;
+pub mod callback;
+pub mod claim;
+pub(crate) mod part;
+pub mod receipt;
+pub mod recover;
+pub mod request;
+pub mod route;
+pub mod settle;
+pub mod status;
+pub mod sweep;
+pub mod uncertain;
+
+use rusqlite::{CachedStatement, Connection};
+
+use crate::sqlite::{Days, Work, day_of};
+use crate::statement::Statement;
+
+/// A command: decides, then writes. It may be run again after a rollback, so it keeps no state of
+/// its own, and what it writes depends only on its value and the tables.
+pub trait Operation: Send + 'static {
+    /// What the caller learns once it is durable.
+    type Answer: Send + 'static;
+
+    /// Rows it writes, roughly: the measure of groups and of overload.
+    fn rows(&self) -> usize {
+        1
+    }
+
+    /// Runs inside the writer's transaction.
+    #[doc(hidden)]
+    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<Self::Answer>;
+}
+
+/// A question to the committed state; short, because a reader holds back the log while it lasts.
+pub trait Question: Send + 'static {
+    /// What is answered.
+    type Answer: Send + 'static;
+
+    /// Runs on a reader's connection.
+    #[doc(hidden)]
+    fn answer(self, view: &mut View<'_>) -> rusqlite::Result<Self::Answer>;
+}
+
+/// What a question sees.
+#[derive(Debug)]
+pub struct View<'c> {
+    pub(crate) connection: &'c Connection,
+    pub(crate) days: &'c mut Days,
+}
+
+impl<'c> View<'c> {
+    pub(crate) fn prepare(&self, statement: Statement) -> rusqlite::Result<CachedStatement<'c>> {
+        self.connection.prepare_cached(statement.sql)
+    }
+
+    /// A statement on the tables of the day that holds `id`; `None` when there was no such day.
+    pub(crate) fn prepare_for(
+        &mut self,
+        statement: Statement,
+        id: i64,
+    ) -> rusqlite::Result<Option<CachedStatement<'c>>> {
+        let day = day_of(id);
+        if !self.days.has(day) {
+            self.days.reload(self.connection)?;
+            if !self.days.has(day) {
+                return Ok(None);
+            }
+        }
+        self.days.prepare(self.connection, statement, day).map(Some)
+    }
+
+    /// The days with tables, oldest first, from `oldest` on.
+    pub(crate) fn days_since(&mut self, oldest: i64) -> rusqlite::Result<Vec<i64>> {
+        self.days.reload(self.connection)?;
+        let mut days: Vec<i64> = self.days.newest_first(oldest).collect();
+        days.reverse();
+        Ok(days)
+    }
+
+    pub(crate) fn prepare_on(
+        &mut self,
+        statement: Statement,
+        day: i64,
+    ) -> rusqlite::Result<CachedStatement<'c>> {
+        self.days.prepare(self.connection, statement, day)
+    }
+}
+
+/// Counts commits of other connections; see [`crate::Store::version`].
+pub(crate) struct Version;
+
+impl Question for Version {
+    type Answer = i64;
+
+    fn answer(self, view: &mut View<'_>) -> rusqlite::Result<i64> {
+        view.connection
+            .prepare_cached("pragma data_version")?
+            .query_row([], |row| row.get(0))
+    }
+}

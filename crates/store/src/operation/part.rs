@@ -1,0 +1,124 @@
+//! A part's row, and the one way in which its state changes: with an event.
+
+use pombo_domain::address::Phone;
+use pombo_domain::id::{EventId, PartId, RouteId};
+use pombo_domain::message::{EventKind, PartState};
+use pombo_domain::money::Money;
+use pombo_domain::time::Instant;
+use rusqlite::{OptionalExtension, params};
+
+use crate::sqlite::Work;
+use crate::statement::statements;
+
+statements! {
+    PART = "select recipient, route, state, price, event from part_{day} where id = $1";
+    SET_PART = "update part_{day} set state = $1, event = $2, route = $3 where id = $4";
+    /// The usual first event: a part without events becomes sent.
+    FIRST_SENT = "update part_{day} set state = 1, event = $1, route = $2 \
+        where id = $3 and state = 0 and event = 0";
+    NEW_EVENT = "insert into event_{day} (id, part, kind, route, at, prev, word, code, detail) \
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+}
+
+/// A stored part.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Part {
+    pub(crate) recipient: Phone,
+    pub(crate) route: RouteId,
+    pub(crate) state: PartState,
+    pub(crate) price: Money,
+    pub(crate) event: i64,
+}
+
+/// What is written down about a step.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Step<'a> {
+    pub(crate) part: PartId,
+    pub(crate) kind: EventKind,
+    pub(crate) route: RouteId,
+    pub(crate) at: Instant,
+    pub(crate) word: &'a str,
+    pub(crate) code: &'a str,
+    pub(crate) detail: &'a str,
+}
+
+/// Reads a part; `None` when there is no such part.
+pub(crate) fn find(work: &mut Work<'_>, id: PartId) -> rusqlite::Result<Option<Part>> {
+    if !work.has_day_of(id.message().0) {
+        return Ok(None);
+    }
+    work.prepare_for(PART, id.message().0)?
+        .query_row([id.0], |row| {
+            Ok(Part {
+                recipient: Phone::from_stored(row.get::<_, i64>(0)?.unsigned_abs()),
+                route: RouteId(row.get(1)?),
+                state: PartState::from_stored(row.get(2)?).unwrap_or(PartState::Uncertain),
+                price: Money::from_micros(row.get(3)?),
+                event: row.get(4)?,
+            })
+        })
+        .optional()
+}
+
+/// Moves a part to `state` and writes the event that says why.
+pub(crate) fn advance(
+    work: &mut Work<'_>,
+    before: &Part,
+    state: PartState,
+    step: &Step<'_>,
+) -> rusqlite::Result<EventId> {
+    let event = append(work, step, before.event)?;
+    set(work, step.part, state, event.0, step.route)?;
+    Ok(event)
+}
+
+/// Writes a part's state, newest event and route.
+pub(crate) fn set(
+    work: &mut Work<'_>,
+    id: PartId,
+    state: PartState,
+    event: i64,
+    route: RouteId,
+) -> rusqlite::Result<()> {
+    work.prepare_for(SET_PART, id.message().0)?
+        .execute([state as i64, event, route.0, id.0])?;
+    Ok(())
+}
+
+/// The most frequent move, queued to sent without an earlier event, in one update.
+/// `None` when the part stands elsewhere; then nothing was changed.
+pub(crate) fn first_sent(
+    work: &mut Work<'_>,
+    step: &Step<'_>,
+) -> rusqlite::Result<Option<EventId>> {
+    let id = work.new_event(step.at)?;
+    let changed = work
+        .prepare_for(FIRST_SENT, step.part.message().0)?
+        .execute([id, step.route.0, step.part.0])?;
+    if changed == 0 {
+        return Ok(None);
+    }
+    insert(work, id, step, 0)?;
+    Ok(Some(EventId(id)))
+}
+
+fn append(work: &mut Work<'_>, step: &Step<'_>, prev: i64) -> rusqlite::Result<EventId> {
+    let id = work.new_event(step.at)?;
+    insert(work, id, step, prev)?;
+    Ok(EventId(id))
+}
+
+fn insert(work: &mut Work<'_>, id: i64, step: &Step<'_>, prev: i64) -> rusqlite::Result<()> {
+    work.prepare_for(NEW_EVENT, id)?.execute(params![
+        id,
+        step.part.0,
+        step.kind as i64,
+        step.route.0,
+        step.at.micros(),
+        prev,
+        step.word,
+        step.code,
+        step.detail,
+    ])?;
+    Ok(())
+}

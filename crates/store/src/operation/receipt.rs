@@ -1,0 +1,299 @@
+//! Receipts: which part they speak of, and what they change.
+//!
+//! A receipt is matched by (route, carrier's id), whatever link or process it comes by. One that
+//! fits nothing is kept: its answer may still be on the way, or a part in doubt may adopt it.
+
+use pombo_domain::channel::Receipt;
+use pombo_domain::id::{PartId, RouteId};
+use pombo_domain::message::{EventKind, PartState};
+use pombo_domain::route::ReceiptId;
+use pombo_domain::time::Instant;
+use rusqlite::params;
+
+use super::part::{self, Part, Step};
+use super::uncertain;
+use super::{Question, View};
+use crate::carrier_id;
+use crate::sqlite::Work;
+use crate::statement::statements;
+
+/// Days for which a carrier's ids are looked up: its longest validity and 72 hours.
+const ID_DAYS: i64 = 6;
+/// Receipts kept without a match. More are dropped, oldest first, by the sweep.
+pub(crate) const UNMATCHED_MAX: i64 = 100_000;
+
+statements! {
+    BY_CARRIER = "select part, carrier_id from carrier_{day} \
+        where route = $1 and hash = $2 order by part desc";
+    KEEP = "insert into unmatched (route, hash, carrier_id, state, word, error, address_a, \
+        address_b, text_start, at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    EARLY = "select id, carrier_id, state, word, error, address_a, address_b, text_start, at \
+        from unmatched where route = $1 and hash = $2 order by id";
+    DROP_KEPT = "delete from unmatched where id = $1";
+    LIST_UNMATCHED = "select u.at, coalesce(r.name, ''), u.carrier_id, u.address_a, u.address_b, \
+        u.word, u.text_start from unmatched u left join route r on r.id = u.route \
+        order by u.id desc limit $1";
+}
+
+/// What became of a receipt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Matching {
+    /// It moved a part; the spelling, where only one could explain it.
+    Moved(Option<ReceiptId>),
+    /// Its part had that state, or a final one, already.
+    Repeated,
+    /// It fits nothing yet.
+    Kept,
+}
+
+/// Takes a receipt: finds its part and moves it, or keeps the receipt.
+pub(crate) fn take(
+    work: &mut Work<'_>,
+    route: RouteId,
+    spelling: ReceiptId,
+    receipt: &Receipt,
+) -> rusqlite::Result<Matching> {
+    let id = carrier_id::normal(&receipt.carrier_id);
+    let mut hits: Vec<(PartId, Part, ReceiptId)> = Vec::new();
+    for &candidate in carrier_id::candidates(spelling) {
+        let Some(asked) = carrier_id::as_in_answer(&id, candidate) else {
+            continue;
+        };
+        if asked.is_empty() || (candidate != ReceiptId::Same && asked == id) {
+            continue;
+        }
+        if let Some((part_id, found)) = find(work, route, &asked, receipt)?
+            && !hits.iter().any(|(seen, ..)| *seen == part_id)
+        {
+            hits.push((part_id, found, candidate));
+        }
+    }
+    match hits.as_slice() {
+        [(part_id, found, explained)] => {
+            let moved = apply(work, route, *part_id, found, receipt)?;
+            Ok(if moved {
+                Matching::Moved(Some(*explained))
+            } else {
+                Matching::Repeated
+            })
+        }
+        // Two spellings, two parts: never guess.
+        [_, _, ..] => keep(work, route, &id, receipt),
+        [] => match uncertain::adopt(work, route, receipt)? {
+            Some((part_id, found)) => {
+                apply(work, route, part_id, &found, receipt)?;
+                Ok(Matching::Moved(None))
+            }
+            None => keep(work, route, &id, receipt),
+        },
+    }
+}
+
+/// The newest part to which the carrier gave this id and whose recipient agrees.
+fn find(
+    work: &mut Work<'_>,
+    route: RouteId,
+    id: &str,
+    receipt: &Receipt,
+) -> rusqlite::Result<Option<(PartId, Part)>> {
+    let key = carrier_id::key(id);
+    for day in work.days_since(receipt.at.day() - ID_DAYS) {
+        let mut candidates = Vec::new();
+        {
+            let mut by_carrier = work.prepare_on(BY_CARRIER, day)?;
+            let mut rows = by_carrier.query([route.0, key])?;
+            while let Some(row) = rows.next()? {
+                if row.get_ref(1)?.as_str()? == id {
+                    candidates.push(PartId(row.get(0)?));
+                }
+            }
+        }
+        for candidate in candidates {
+            if let Some(found) = part::find(work, candidate)?
+                && recipient_agrees(&found, receipt)
+            {
+                return Ok(Some((candidate, found)));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Whether one of the receipt's addresses may be the part's recipient: equal, or a national
+/// spelling of it. A receipt without addresses contradicts nothing.
+pub(crate) fn recipient_agrees(part: &Part, receipt: &Receipt) -> bool {
+    const NATIONAL_DIGITS_MIN: usize = 6;
+    let digits = part.recipient.to_string();
+    let mut silent = true;
+    for address in &receipt.addresses {
+        let address = address.trim_start_matches(['+', '0']);
+        if address.is_empty() {
+            continue;
+        }
+        silent = false;
+        if address == digits || (address.len() >= NATIONAL_DIGITS_MIN && digits.ends_with(address))
+        {
+            return true;
+        }
+    }
+    silent
+}
+
+/// Moves the part, if its state takes this receipt; says whether anything was written.
+fn apply(
+    work: &mut Work<'_>,
+    route: RouteId,
+    id: PartId,
+    before: &Part,
+    receipt: &Receipt,
+) -> rusqlite::Result<bool> {
+    if !before.state.accepts_receipt(receipt.state) {
+        return Ok(false);
+    }
+    let kind = match receipt.state {
+        PartState::Delivered => EventKind::Delivered,
+        PartState::Undelivered => EventKind::Undelivered,
+        PartState::Expired => EventKind::Expired,
+        PartState::Rejected => EventKind::Rejected,
+        _ => EventKind::Buffered,
+    };
+    let step = Step {
+        part: id,
+        kind,
+        route,
+        at: receipt.at,
+        word: receipt.word,
+        code: &receipt.error,
+        detail: &receipt.carrier_id,
+    };
+    part::advance(work, before, receipt.state, &step)?;
+    if before.state == PartState::Uncertain {
+        uncertain::matched(work, id)?;
+    }
+    Ok(true)
+}
+
+fn keep(
+    work: &mut Work<'_>,
+    route: RouteId,
+    id: &str,
+    receipt: &Receipt,
+) -> rusqlite::Result<Matching> {
+    let key = carrier_id::key(id);
+    work.prepare(KEEP)?.execute(params![
+        route.0,
+        key,
+        receipt.carrier_id,
+        receipt.state as i64,
+        receipt.word,
+        receipt.error,
+        receipt.addresses[0],
+        receipt.addresses[1],
+        receipt.text,
+        receipt.at.micros()
+    ])?;
+    work.early().insert((route, key));
+    Ok(Matching::Kept)
+}
+
+/// Takes out the receipts that came before the answer with this id.
+pub(crate) fn early(
+    work: &mut Work<'_>,
+    route: RouteId,
+    spelling: ReceiptId,
+    id: &str,
+) -> rusqlite::Result<Vec<Receipt>> {
+    let mut receipts = Vec::new();
+    if work.early().is_empty() {
+        return Ok(receipts);
+    }
+    for &candidate in carrier_id::candidates(spelling) {
+        let Some(spelled) = carrier_id::as_in_receipt(id, candidate) else {
+            continue;
+        };
+        let key = carrier_id::key(&spelled);
+        if !work.early().remove(&(route, key)) {
+            continue;
+        }
+        let kept: Vec<(i64, Receipt)> = work
+            .prepare(EARLY)?
+            .query_map([route.0, key], |row| Ok((row.get(0)?, from_row(row)?)))?
+            .collect::<Result<_, _>>()?;
+        for (row, receipt) in kept {
+            if carrier_id::normal(&receipt.carrier_id) == spelled {
+                work.prepare(DROP_KEPT)?.execute([row])?;
+                receipts.push(receipt);
+            } else {
+                work.early().insert((route, key)); // Another id with the same key.
+            }
+        }
+    }
+    Ok(receipts)
+}
+
+fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Receipt> {
+    let word: String = row.get(3)?;
+    Ok(Receipt {
+        carrier_id: row.get(1)?,
+        state: PartState::from_stored(row.get(2)?).unwrap_or(PartState::Undelivered),
+        word: known_word(&word),
+        error: row.get(4)?,
+        addresses: [row.get(5)?, row.get(6)?],
+        text: row.get(7)?,
+        at: Instant::from_micros(row.get(8)?),
+    })
+}
+
+/// The words of `%s` are few; one that is stored is one of them.
+fn known_word(word: &str) -> &'static str {
+    const WORDS: [&str; 8] = [
+        "DELIVRD", "UNDELIV", "EXPIRED", "REJECTD", "DELETED", "ACCEPTD", "UNKNOWN", "RECEIVED",
+    ];
+    WORDS
+        .into_iter()
+        .find(|known| *known == word)
+        .unwrap_or("UNKNOWN")
+}
+
+/// The newest receipts that fit nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Unmatched {
+    /// At most so many.
+    pub limit: i64,
+}
+
+/// One of them.
+#[derive(Debug, Clone)]
+pub struct UnmatchedRow {
+    /// When it came.
+    pub at: Instant,
+    /// By which route.
+    pub route: String,
+    /// The carrier's id as the receipt spells it.
+    pub carrier_id: String,
+    /// Its two addresses.
+    pub addresses: [String; 2],
+    /// What it tells.
+    pub word: String,
+    /// The start of the message, where it repeats it.
+    pub text_start: String,
+}
+
+impl Question for Unmatched {
+    type Answer = Vec<UnmatchedRow>;
+
+    fn answer(self, view: &mut View<'_>) -> rusqlite::Result<Vec<UnmatchedRow>> {
+        view.prepare(LIST_UNMATCHED)?
+            .query_map([self.limit], |row| {
+                Ok(UnmatchedRow {
+                    at: Instant::from_micros(row.get(0)?),
+                    route: row.get(1)?,
+                    carrier_id: row.get(2)?,
+                    addresses: [row.get(3)?, row.get(4)?],
+                    word: row.get(5)?,
+                    text_start: row.get(6)?,
+                })
+            })?
+            .collect()
+    }
+}

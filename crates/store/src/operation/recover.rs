@@ -1,0 +1,119 @@
+//! `recover`: what a start finds. Open intents become uncertain, half-staged requests go.
+
+use std::collections::HashMap;
+
+use pombo_domain::channel::Cause;
+use pombo_domain::id::{AccountId, MessageId, PartId, RouteId};
+use pombo_domain::message::Lane;
+use pombo_domain::route::UncertainPolicy;
+use pombo_domain::time::Instant;
+
+use super::Operation;
+use super::claim::unpack;
+use super::uncertain::{self, Doubt};
+use crate::sqlite::Work;
+use crate::statement::statements;
+
+statements! {
+    INTENTS = "select id, route, lane, account, tries, parts from intent order by id";
+    END_INTENTS = "delete from intent";
+    STAGINGS = "select first, last from staging";
+    DROP_STAGED = "delete from part_{day} where id between $1 and $2";
+    END_STAGINGS = "delete from staging";
+}
+
+/// Runs once, before anything is claimed, by the one process that serves.
+#[derive(Debug, Clone)]
+pub struct Recover {
+    /// Each route's policy for parts in doubt; a route that is no longer configured holds them.
+    pub policies: HashMap<RouteId, UncertainPolicy>,
+    /// The time.
+    pub now: Instant,
+}
+
+/// What was found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Parts that were being submitted.
+    pub n_uncertain: usize,
+    /// Requests that were never accepted.
+    pub n_unstaged: usize,
+}
+
+struct Intent {
+    route: RouteId,
+    lane: Lane,
+    account: AccountId,
+    tries: u8,
+    parts: Vec<PartId>,
+}
+
+impl Operation for Recover {
+    type Answer = Recovered;
+
+    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<Recovered> {
+        work.now_is(self.now);
+        let mut found = Recovered::default();
+        let intents: Vec<Intent> = work
+            .prepare(INTENTS)?
+            .query_map([], |row| {
+                let lane: i64 = row.get(2)?;
+                Ok(Intent {
+                    route: RouteId(row.get(1)?),
+                    lane: if lane == 0 {
+                        Lane::Transactional
+                    } else {
+                        Lane::Bulk
+                    },
+                    account: AccountId(row.get(3)?),
+                    tries: row.get(4)?,
+                    parts: unpack(row.get_ref(5)?.as_blob()?),
+                })
+            })?
+            .collect::<Result<_, _>>()?;
+        let text = "stopped between submitting and storing the answer".to_owned();
+        let cause = Cause {
+            code: String::new(),
+            text,
+        };
+        for intent in intents {
+            let policy = *self
+                .policies
+                .get(&intent.route)
+                .unwrap_or(&UncertainPolicy::Hold);
+            for part in intent.parts {
+                let doubt = Doubt {
+                    part,
+                    route: intent.route,
+                    account: intent.account,
+                    lane: intent.lane,
+                    tries: intent.tries,
+                    policy,
+                    at: self.now,
+                };
+                if uncertain::doubt(work, &doubt, &cause)?.is_some() {
+                    found.n_uncertain += 1;
+                }
+            }
+        }
+        work.prepare(END_INTENTS)?.execute([])?;
+        found.n_unstaged = drop_staged(work)?;
+        Ok(found)
+    }
+}
+
+fn drop_staged(work: &mut Work<'_>) -> rusqlite::Result<usize> {
+    let staged: Vec<(i64, i64)> = work
+        .prepare(STAGINGS)?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    for (first, last) in &staged {
+        let message: MessageId = PartId(*first).message();
+        if work.has_day_of(message.0) {
+            work.prepare_for(DROP_STAGED, message.0)?
+                .execute([first, last])?;
+        }
+    }
+    work.prepare(END_STAGINGS)?.execute([])?;
+    Ok(staged.len())
+}

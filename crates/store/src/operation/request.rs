@@ -1,0 +1,182 @@
+//! What all messages of one request share; stored once.
+
+use std::sync::Arc;
+
+use pombo_domain::id::{AccountId, CampaignId, MessageId, SendingId};
+use pombo_domain::message::{Category, Lane};
+use pombo_domain::sms::Encoding;
+use pombo_domain::time::Instant;
+use rusqlite::{OptionalExtension, Row};
+
+use super::View;
+use crate::sqlite::Work;
+use crate::statement::statements;
+
+/// A stored request.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The first message's id.
+    pub id: MessageId,
+    /// Messages: their ids follow without a gap.
+    pub n_messages: u32,
+    /// Parts of each message.
+    pub n_parts: u8,
+    /// Whose it is.
+    pub account: AccountId,
+    /// When it was accepted.
+    pub created: Instant,
+    /// The sender shown.
+    pub sender: String,
+    /// The final text.
+    pub text: String,
+    /// Its alphabet.
+    pub encoding: Encoding,
+    /// Independent messages rather than a concatenated one.
+    pub split: bool,
+    /// Shown at once on the screen.
+    pub flash: bool,
+    /// The law's kind.
+    pub category: Category,
+    /// The lane it queues in.
+    pub lane: Lane,
+    /// Whether each message has a callback URL of its own.
+    pub callback_each: bool,
+    /// The concatenation reference of the first message; the others count up.
+    pub concat_ref: u16,
+    /// Not before.
+    pub due: Instant,
+    /// Worthless after.
+    pub expires: Option<Instant>,
+    /// `availableTimes` as stored; empty: none.
+    pub windows: String,
+    /// The campaign.
+    pub campaign: CampaignId,
+    /// Whether the request named it.
+    pub campaign_named: bool,
+    /// The sending.
+    pub sending: SendingId,
+    /// Callback URL template; empty: none.
+    pub callback: String,
+}
+
+pub(crate) const FLAG_SPLIT: i64 = 1;
+pub(crate) const FLAG_FLASH: i64 = 2;
+pub(crate) const FLAG_MARKETING: i64 = 4;
+pub(crate) const FLAG_BULK: i64 = 8;
+pub(crate) const FLAG_CALLBACK_EACH: i64 = 16;
+
+statements! {
+    /// The request that holds message `$1`.
+    REQUEST_OF = "select id, messages, parts, account, created, sender, text, encoding, flags, \
+        concat_ref, due, expires, windows, campaign, named, sending, callback \
+        from request_{day} where id <= $1 order by id desc limit 1";
+    /// One message's own callback URL.
+    CALLBACK_OF = "select url from callback_{day} where message = $1";
+}
+
+impl Request {
+    pub(crate) fn flags(&self) -> i64 {
+        let flag = |on: bool, bit: i64| if on { bit } else { 0 };
+        flag(self.split, FLAG_SPLIT)
+            | flag(self.flash, FLAG_FLASH)
+            | flag(self.category == Category::Marketing, FLAG_MARKETING)
+            | flag(self.lane == Lane::Bulk, FLAG_BULK)
+            | flag(self.callback_each, FLAG_CALLBACK_EACH)
+    }
+
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let flags: i64 = row.get(8)?;
+        let has = |bit: i64| flags & bit != 0;
+        Ok(Self {
+            id: MessageId(row.get(0)?),
+            n_messages: row.get(1)?,
+            n_parts: row.get(2)?,
+            account: AccountId(row.get(3)?),
+            created: Instant::from_micros(row.get(4)?),
+            sender: row.get(5)?,
+            text: row.get(6)?,
+            encoding: Encoding::from_stored(row.get(7)?).unwrap_or(Encoding::Utf16),
+            split: has(FLAG_SPLIT),
+            flash: has(FLAG_FLASH),
+            category: if has(FLAG_MARKETING) {
+                Category::Marketing
+            } else {
+                Category::Transactional
+            },
+            lane: if has(FLAG_BULK) {
+                Lane::Bulk
+            } else {
+                Lane::Transactional
+            },
+            callback_each: has(FLAG_CALLBACK_EACH),
+            concat_ref: row.get(9)?,
+            due: Instant::from_micros(row.get(10)?),
+            expires: row.get::<_, Option<i64>>(11)?.map(Instant::from_micros),
+            windows: row.get(12)?,
+            campaign: CampaignId(row.get(13)?),
+            campaign_named: row.get(14)?,
+            sending: SendingId(row.get(15)?),
+            callback: row.get(16)?,
+        })
+    }
+
+    fn holds(&self, message: MessageId) -> bool {
+        let offset = message.0 - self.id.0;
+        (0..i64::from(self.n_messages)).contains(&offset)
+    }
+
+    /// The concatenation reference of one of its messages.
+    #[must_use]
+    pub fn concat_ref_of(&self, message: MessageId) -> u16 {
+        let offset = (message.0 - self.id.0).rem_euclid(1 << 16);
+        self.concat_ref
+            .wrapping_add(u16::try_from(offset).unwrap_or(0))
+    }
+}
+
+/// The request of a message, from the writer's memory or the tables.
+pub(crate) fn of_message(
+    work: &mut Work<'_>,
+    message: MessageId,
+) -> rusqlite::Result<Option<Arc<Request>>> {
+    if let Some(request) = work.remembered(message.0) {
+        return Ok(Some(request));
+    }
+    if !work.has_day_of(message.0) {
+        return Ok(None);
+    }
+    let found = work
+        .prepare_for(REQUEST_OF, message.0)?
+        .query_row([message.0], Request::from_row)
+        .optional()?
+        .filter(|request| request.holds(message))
+        .map(Arc::new);
+    if let Some(request) = &found {
+        work.remember(Arc::clone(request));
+    }
+    Ok(found)
+}
+
+/// The same for a question.
+pub(crate) fn seen(view: &mut View<'_>, message: MessageId) -> rusqlite::Result<Option<Request>> {
+    let Some(mut statement) = view.prepare_for(REQUEST_OF, message.0)? else {
+        return Ok(None);
+    };
+    let found = statement
+        .query_row([message.0], Request::from_row)
+        .optional()?;
+    Ok(found.filter(|request| request.holds(message)))
+}
+
+/// One message's own callback URL, where the request gave one to each.
+pub(crate) fn callback_of(
+    view: &mut View<'_>,
+    message: MessageId,
+) -> rusqlite::Result<Option<String>> {
+    let Some(mut statement) = view.prepare_for(CALLBACK_OF, message.0)? else {
+        return Ok(None);
+    };
+    statement
+        .query_row([message.0], |row| row.get(0))
+        .optional()
+}

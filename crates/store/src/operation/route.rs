@@ -1,0 +1,197 @@
+//! Routes as the store knows them: a number for each name, paused or not, and how they stand.
+
+use pombo_domain::id::RouteId;
+use pombo_domain::route::ReceiptId;
+use rusqlite::{OptionalExtension, params};
+
+use super::claim::unpack;
+use super::{Operation, Question, View};
+use crate::sqlite::Work;
+use crate::statement::statements;
+
+statements! {
+    NUMBER = "insert into route (name) values ($1) on conflict (name) do update set name = name \
+        returning id";
+    PAUSE = "update route set paused = $1 where name = $2 and paused <> $1";
+    KNOWN = "select id from route where name = $1";
+    STANDS = "update route set link = $1 where id = $2 and link <> $1";
+    LEARN = "update route set receipt_id = $1 where id = $2";
+    LIST = "select id, name, paused, link, receipt_id from route order by name";
+    QUEUED = "select count(1), coalesce(sum((last - first) / 16 + 1), 0) from \
+        (select first, last from queue where route = $1 limit 1000000)";
+    INTENDED = "select parts from intent where route = $1";
+    DOUBTFUL = "select count(1) from uncertain where route = $1 and resolution in (0, 2)";
+}
+
+/// Gives each configured route its number; numbers survive restarts.
+#[derive(Debug, Clone)]
+pub struct Number {
+    /// Names, in any order.
+    pub names: Vec<String>,
+}
+
+impl Operation for Number {
+    type Answer = Vec<RouteId>;
+
+    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<Vec<RouteId>> {
+        let mut number = work.prepare(NUMBER)?;
+        self.names
+            .iter()
+            .map(|name| number.query_row([name], |row| row.get(0).map(RouteId)))
+            .collect()
+    }
+}
+
+/// Stops or resumes claiming for a route.
+#[derive(Debug, Clone)]
+pub struct Pause {
+    /// Its name.
+    pub name: String,
+    /// Stop (`true`) or resume.
+    pub paused: bool,
+}
+
+impl Operation for Pause {
+    /// Whether there is such a route.
+    type Answer = bool;
+
+    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<bool> {
+        work.prepare(PAUSE)?
+            .execute(params![self.paused, self.name])?;
+        Ok(work
+            .prepare(KNOWN)?
+            .query_row([&self.name], |_| Ok(()))
+            .optional()?
+            .is_some())
+    }
+}
+
+/// Writes down how a route's links stand, for commands that run beside `serve`.
+#[derive(Debug, Clone)]
+pub struct Stands {
+    /// The route.
+    pub route: RouteId,
+    /// In words.
+    pub link: String,
+}
+
+impl Operation for Stands {
+    type Answer = ();
+
+    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<()> {
+        work.prepare(STANDS)?
+            .execute(params![self.link, self.route.0])?;
+        Ok(())
+    }
+}
+
+/// Locks what `receipt_id = "auto"` has learned.
+#[derive(Debug, Clone, Copy)]
+pub struct Learn {
+    /// The route.
+    pub route: RouteId,
+    /// How its receipts spell ids.
+    pub spelling: ReceiptId,
+}
+
+impl Operation for Learn {
+    type Answer = ();
+
+    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<()> {
+        let stored = match self.spelling {
+            ReceiptId::Auto => None,
+            ReceiptId::Same => Some(1),
+            ReceiptId::HexToDec => Some(2),
+            ReceiptId::DecToHex => Some(3),
+        };
+        work.prepare(LEARN)?
+            .execute(params![stored, self.route.0])?;
+        Ok(())
+    }
+}
+
+/// All routes ever seen.
+#[derive(Debug, Clone, Copy)]
+pub struct List;
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteRow {
+    /// Its number.
+    pub id: RouteId,
+    /// Its name.
+    pub name: String,
+    /// Whether claiming is stopped.
+    pub paused: bool,
+    /// How its links stood last.
+    pub link: String,
+    /// What `auto` has learned.
+    pub learned: Option<ReceiptId>,
+}
+
+impl Question for List {
+    type Answer = Vec<RouteRow>;
+
+    fn answer(self, view: &mut View<'_>) -> rusqlite::Result<Vec<RouteRow>> {
+        view.prepare(LIST)?
+            .query_map([], |row| {
+                let learned: Option<i64> = row.get(4)?;
+                Ok(RouteRow {
+                    id: RouteId(row.get(0)?),
+                    name: row.get(1)?,
+                    paused: row.get(2)?,
+                    link: row.get(3)?,
+                    learned: match learned {
+                        Some(1) => Some(ReceiptId::Same),
+                        Some(2) => Some(ReceiptId::HexToDec),
+                        Some(3) => Some(ReceiptId::DecToHex),
+                        _ => None,
+                    },
+                })
+            })?
+            .collect()
+    }
+}
+
+/// How much waits on a route.
+#[derive(Debug, Clone, Copy)]
+pub struct Load {
+    /// The route.
+    pub route: RouteId,
+}
+
+/// The answer to [`Load`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RouteLoad {
+    /// Messages in its queues, counting at most a million entries.
+    pub queued: u64,
+    /// Parts on their way.
+    pub in_flight: u64,
+    /// Parts in doubt.
+    pub uncertain: u64,
+}
+
+impl Question for Load {
+    type Answer = RouteLoad;
+
+    fn answer(self, view: &mut View<'_>) -> rusqlite::Result<RouteLoad> {
+        let count = |n: i64| u64::try_from(n).unwrap_or(0);
+        let queued: i64 = view
+            .prepare(QUEUED)?
+            .query_row([self.route.0], |row| row.get(1))?;
+        let mut in_flight = 0;
+        let mut intended = view.prepare(INTENDED)?;
+        let mut rows = intended.query([self.route.0])?;
+        while let Some(row) = rows.next()? {
+            in_flight += unpack(row.get_ref(0)?.as_blob()?).len() as u64;
+        }
+        let uncertain: i64 = view
+            .prepare(DOUBTFUL)?
+            .query_row([self.route.0], |row| row.get(0))?;
+        Ok(RouteLoad {
+            queued: count(queued),
+            in_flight,
+            uncertain: count(uncertain),
+        })
+    }
+}

@@ -1,0 +1,360 @@
+//! `settle`: what came of submissions, and what came from the network, in the order it happened.
+
+use pombo_domain::channel::{Cause, Inbound, Receipt};
+use pombo_domain::id::{AccountId, EventId, PartId, RouteId};
+use pombo_domain::message::{EventKind, Lane, PartState};
+use pombo_domain::route::{ReceiptId, UncertainPolicy};
+use pombo_domain::time::Instant;
+use rusqlite::params;
+
+use super::Operation;
+use super::claim::{enqueue, pack};
+use super::part::{self, Step};
+use super::receipt::{self, Matching};
+use super::uncertain::{self, Resolution};
+use crate::carrier_id;
+use crate::sqlite::Work;
+use crate::statement::statements;
+
+statements! {
+    NEW_CARRIER = "insert or ignore into carrier_{day} (route, hash, part, carrier_id) \
+        values ($1, $2, $3, $4)";
+    END_INTENT = "delete from intent where id = $1";
+    SHRINK_INTENT = "update intent set parts = $1 where id = $2";
+    NEW_INBOUND = "insert into inbound (route, sender, recipient, text, reference, total, number, at) \
+        values ($1, $2, $3, $4, $5, $6, $7, $8)";
+}
+
+/// The next step of one part, decided by the engine.
+#[derive(Debug, Clone)]
+pub enum Fate {
+    /// The carrier took it.
+    Sent {
+        /// Its id for the part, in its own spelling; may be empty.
+        carrier_id: String,
+    },
+    /// It ends.
+    Ended {
+        /// Rejected, undelivered or expired.
+        state: PartState,
+        /// Why.
+        cause: Cause,
+    },
+    /// Back to a queue, to be tried again.
+    Again {
+        /// Not before.
+        due: Instant,
+        /// By which route.
+        route: RouteId,
+        /// Counted tries so far.
+        tries: u8,
+        /// Why; `None` when it was merely given back unsent.
+        cause: Option<Cause>,
+    },
+    /// In doubt.
+    Doubt {
+        /// What to do about it.
+        policy: UncertainPolicy,
+        /// Counted tries so far.
+        tries: u8,
+        /// Why.
+        cause: Cause,
+    },
+}
+
+/// One settled part.
+#[derive(Debug, Clone)]
+pub struct Settled {
+    /// Which.
+    pub part: PartId,
+    /// Whose.
+    pub account: AccountId,
+    /// Its lane.
+    pub lane: Lane,
+    /// When the outcome was seen.
+    pub at: Instant,
+    /// The next step.
+    pub fate: Fate,
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone)]
+pub enum Item {
+    /// A submission's outcome.
+    Settled(Settled),
+    /// A delivery receipt.
+    Receipt(Receipt),
+    /// A message from a handset.
+    Inbound(Inbound),
+    /// An intent whose parts are all settled.
+    IntentDone(i64),
+    /// An intent of which some parts went back to the queue; these stay.
+    IntentShrunk(i64, Vec<PartId>),
+}
+
+/// What happened on one route.
+#[derive(Debug, Clone)]
+pub struct Settle {
+    /// The route.
+    pub route: RouteId,
+    /// How its receipts spell ids, where that is known.
+    pub spelling: ReceiptId,
+    /// In the order it happened.
+    pub items: Vec<Item>,
+    /// The time.
+    pub now: Instant,
+}
+
+/// What the store made of it.
+#[derive(Debug, Default)]
+pub struct Settlement {
+    /// Receipts that moved a part.
+    pub n_matched: usize,
+    /// Receipts of parts that had their final state already.
+    pub n_repeated: usize,
+    /// Receipts that fit nothing yet.
+    pub n_unmatched: usize,
+    /// Receipts that only one spelling could explain: what `auto` learns from.
+    pub spellings_seen: Vec<ReceiptId>,
+    /// Parts that went back to a queue: lane, account, route, due.
+    pub requeued: Vec<(RouteId, Lane, AccountId, Instant)>,
+}
+
+impl Operation for Settle {
+    type Answer = Settlement;
+
+    fn rows(&self) -> usize {
+        self.items.len()
+    }
+
+    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<Settlement> {
+        work.now_is(self.now);
+        let mut done = Settlement::default();
+        for item in &self.items {
+            match item {
+                Item::Settled(settled) => self.settle(work, settled, &mut done)?,
+                Item::Receipt(receipt) => {
+                    let matching = receipt::take(work, self.route, self.spelling, receipt)?;
+                    done.count(matching);
+                }
+                Item::Inbound(inbound) => self.keep_inbound(work, inbound)?,
+                Item::IntentDone(id) => {
+                    work.prepare(END_INTENT)?.execute([id])?;
+                }
+                Item::IntentShrunk(id, rest) => {
+                    let rest: Vec<i64> = rest.iter().map(|part| part.0).collect();
+                    work.prepare(SHRINK_INTENT)?
+                        .execute(params![pack(&rest), id])?;
+                }
+            }
+        }
+        Ok(done)
+    }
+}
+
+impl Settlement {
+    fn count(&mut self, matching: Matching) {
+        match matching {
+            Matching::Moved(spelling) => {
+                self.n_matched += 1;
+                self.spellings_seen.extend(spelling);
+            }
+            Matching::Repeated => self.n_repeated += 1,
+            Matching::Kept => self.n_unmatched += 1,
+        }
+    }
+}
+
+impl Settle {
+    fn settle(
+        &self,
+        work: &mut Work<'_>,
+        settled: &Settled,
+        done: &mut Settlement,
+    ) -> rusqlite::Result<()> {
+        match &settled.fate {
+            Fate::Sent { carrier_id } => self.sent(work, settled, carrier_id, done),
+            Fate::Ended { state, cause } => self.ended(work, settled, *state, cause),
+            Fate::Again {
+                due,
+                route,
+                tries,
+                cause,
+            } => {
+                if let Some(cause) = cause {
+                    self.note(work, settled, EventKind::Deferred, cause)?;
+                }
+                if *route != self.route {
+                    reroute(work, settled.part, *route)?;
+                }
+                let queue = (*route, settled.lane, settled.account);
+                enqueue(
+                    work,
+                    queue,
+                    (settled.part, settled.part),
+                    (due.micros(), *tries),
+                )?;
+                done.requeued
+                    .push((*route, settled.lane, settled.account, *due));
+                Ok(())
+            }
+            Fate::Doubt {
+                policy,
+                tries,
+                cause,
+            } => {
+                let doubt = uncertain::Doubt {
+                    part: settled.part,
+                    route: self.route,
+                    account: settled.account,
+                    lane: settled.lane,
+                    tries: *tries,
+                    policy: *policy,
+                    at: settled.at,
+                };
+                if uncertain::doubt(work, &doubt, cause)? == Some(Resolution::Resent) {
+                    done.requeued
+                        .push((self.route, settled.lane, settled.account, settled.at));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn sent(
+        &self,
+        work: &mut Work<'_>,
+        settled: &Settled,
+        carrier_id: &str,
+        done: &mut Settlement,
+    ) -> rusqlite::Result<()> {
+        let step = Step {
+            part: settled.part,
+            kind: EventKind::Sent,
+            route: self.route,
+            at: settled.at,
+            word: "ACCEPTD",
+            code: "",
+            detail: carrier_id,
+        };
+        let event = match part::first_sent(work, &step)? {
+            Some(event) => event,
+            None => match part::find(work, settled.part)? {
+                Some(before) if !before.state.is_final() => {
+                    part::advance(work, &before, PartState::Sent, &step)?
+                }
+                // Cancelled meanwhile, or final by an adopted receipt: it stays so.
+                _ => return Ok(()),
+            },
+        };
+        self.remember_carrier_id(work, settled, event, carrier_id, done)
+    }
+
+    /// Files the carrier's id, and takes the receipts that came before it.
+    fn remember_carrier_id(
+        &self,
+        work: &mut Work<'_>,
+        settled: &Settled,
+        event: EventId,
+        written: &str,
+        done: &mut Settlement,
+    ) -> rusqlite::Result<()> {
+        let id = carrier_id::normal(written);
+        if id.is_empty() {
+            return Ok(());
+        }
+        work.prepare_for(NEW_CARRIER, event.0)?.execute(params![
+            self.route.0,
+            carrier_id::key(&id),
+            settled.part.0,
+            id
+        ])?;
+        for early in receipt::early(work, self.route, self.spelling, &id)? {
+            done.count(receipt::take(work, self.route, self.spelling, &early)?);
+        }
+        Ok(())
+    }
+
+    fn ended(
+        &self,
+        work: &mut Work<'_>,
+        settled: &Settled,
+        state: PartState,
+        cause: &Cause,
+    ) -> rusqlite::Result<()> {
+        let Some(before) = part::find(work, settled.part)? else {
+            return Ok(());
+        };
+        if before.state.is_final() {
+            return Ok(());
+        }
+        let (kind, word) = match state {
+            PartState::Undelivered => (EventKind::Undelivered, "UNDELIV"),
+            PartState::Expired => (EventKind::Expired, "EXPIRED"),
+            _ => (EventKind::Refused, "REJECTD"),
+        };
+        let step = Step {
+            part: settled.part,
+            kind,
+            route: self.route,
+            at: settled.at,
+            word,
+            code: &cause.code,
+            detail: &cause.text,
+        };
+        part::advance(work, &before, state, &step)?;
+        // No carrier took it: what it had reserved is given back.
+        work.money().0.release(settled.account, before.price);
+        Ok(())
+    }
+
+    /// Writes an event that changes no state.
+    fn note(
+        &self,
+        work: &mut Work<'_>,
+        settled: &Settled,
+        kind: EventKind,
+        cause: &Cause,
+    ) -> rusqlite::Result<()> {
+        let Some(before) = part::find(work, settled.part)? else {
+            return Ok(());
+        };
+        let step = Step {
+            part: settled.part,
+            kind,
+            route: self.route,
+            at: settled.at,
+            word: "",
+            code: &cause.code,
+            detail: &cause.text,
+        };
+        part::advance(work, &before, before.state, &step)?;
+        Ok(())
+    }
+
+    fn keep_inbound(&self, work: &Work<'_>, inbound: &Inbound) -> rusqlite::Result<()> {
+        let (reference, total, number) = match inbound.piece {
+            Some((reference, total, number)) => (Some(reference), Some(total), Some(number)),
+            None => (None, None, None),
+        };
+        work.prepare(NEW_INBOUND)?.execute(params![
+            self.route.0,
+            inbound.from,
+            inbound.to,
+            inbound.text,
+            reference,
+            total,
+            number,
+            inbound.at.micros()
+        ])?;
+        Ok(())
+    }
+}
+
+/// Moves a part to another route, before it is queued there.
+fn reroute(work: &mut Work<'_>, id: PartId, route: RouteId) -> rusqlite::Result<()> {
+    let Some(before) = part::find(work, id)? else {
+        return Ok(());
+    };
+    part::set(work, id, before.state, before.event, route)
+}

@@ -1,0 +1,137 @@
+//! `sweep`: what time alone changes. Parts whose receipt never came, old keys, old receipts.
+
+use std::time::Duration;
+
+use pombo_domain::id::PartId;
+use pombo_domain::message::{EventKind, PartState};
+use pombo_domain::time::Instant;
+
+use super::Operation;
+use super::part::{self, Step};
+use super::receipt::UNMATCHED_MAX;
+use super::uncertain;
+use crate::sqlite::{Work, day_of};
+use crate::statement::statements;
+
+/// How long a key is remembered.
+const KEY_KEPT: Duration = Duration::from_secs(48 * 3_600);
+
+statements! {
+    CURSOR = "select event from event_cursor where reader = 'sweep'";
+    SET_CURSOR = "insert into event_cursor (reader, event) values ('sweep', $1) \
+        on conflict (reader) do update set event = excluded.event";
+    SENT_BEFORE = "select id, part, kind from event_{day} where id > $1 and at < $2 \
+        order by id limit $3";
+    OLD_KEYS = "delete from idempotency where (account, key) in \
+        (select account, key from idempotency where at < $1 limit $2)";
+    OLD_RECEIPTS = "delete from unmatched where id in (select id from unmatched \
+        where id <= (select max(id) from unmatched) - $1 limit $2)";
+    OLD_DAYS = "delete from account_day where day < $1";
+}
+
+/// Looks at a bounded piece; to be run again while it says that there is more.
+#[derive(Debug, Clone, Copy)]
+pub struct Sweep {
+    /// The time.
+    pub now: Instant,
+    /// How long after sending a receipt may still come: the longest validity and a grace.
+    pub receipt_wait: Duration,
+    /// Events to look at.
+    pub limit: i64,
+}
+
+/// What it did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Parts that ended as undelivered because no receipt came.
+    pub n_silent: usize,
+    /// Whether another run has work.
+    pub more: bool,
+}
+
+impl Operation for Sweep {
+    type Answer = Swept;
+
+    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<Swept> {
+        work.now_is(self.now);
+        let mut swept = Swept::default();
+        let events = self.sent_long_ago(work)?;
+        swept.more = i64::try_from(events.len()).unwrap_or(i64::MAX) >= self.limit;
+        for (_, part, kind) in &events {
+            if matches!(kind, EventKind::Sent | EventKind::Uncertain)
+                && self.give_up_on_receipt(work, *part)?
+            {
+                swept.n_silent += 1;
+            }
+        }
+        if let Some((last, ..)) = events.last() {
+            work.prepare(SET_CURSOR)?.execute([last])?;
+        }
+        let keys_before = self.now.minus(KEY_KEPT).micros();
+        work.prepare(OLD_KEYS)?.execute([keys_before, self.limit])?;
+        work.prepare(OLD_RECEIPTS)?
+            .execute([UNMATCHED_MAX, self.limit])?;
+        work.prepare(OLD_DAYS)?.execute([self.now.day() - 2])?;
+        Ok(swept)
+    }
+}
+
+impl Sweep {
+    /// The next events that are older than the wait for receipts. The log is in order of time, so
+    /// the sweep reads each event once.
+    fn sent_long_ago(
+        &self,
+        work: &mut Work<'_>,
+    ) -> rusqlite::Result<Vec<(i64, PartId, EventKind)>> {
+        let mut statement = work.prepare(CURSOR)?;
+        let mut rows = statement.query([])?;
+        let cursor: i64 = rows.next()?.map_or(Ok(0), |row| row.get(0))?;
+        let before = self.now.minus(self.receipt_wait);
+        let mut days = work.days_since(day_of(cursor));
+        days.retain(|day| *day <= before.day());
+        days.reverse();
+        let mut events = Vec::new();
+        for day in days {
+            let room = self.limit - i64::try_from(events.len()).unwrap_or(i64::MAX);
+            if room <= 0 {
+                break;
+            }
+            let mut sent = work.prepare_on(SENT_BEFORE, day)?;
+            let mut rows = sent.query([cursor, before.micros(), room])?;
+            while let Some(row) = rows.next()? {
+                let kind = EventKind::from_stored(row.get(2)?).unwrap_or(EventKind::Deferred);
+                events.push((row.get(0)?, PartId(row.get(1)?), kind));
+            }
+        }
+        Ok(events)
+    }
+
+    fn give_up_on_receipt(&self, work: &mut Work<'_>, id: PartId) -> rusqlite::Result<bool> {
+        let Some(before) = part::find(work, id)? else {
+            return Ok(false);
+        };
+        // A part under the policy `hold` waits for its operator, not for time.
+        let waits = match before.state {
+            PartState::Sent => true,
+            PartState::Uncertain => uncertain::awaits_receipt(work, id)?,
+            _ => false,
+        };
+        if !waits {
+            return Ok(false);
+        }
+        let step = Step {
+            part: id,
+            kind: EventKind::Undelivered,
+            route: before.route,
+            at: self.now,
+            word: "UNKNOWN",
+            code: "",
+            detail: "no receipt came within the carrier's validity",
+        };
+        part::advance(work, &before, PartState::Undelivered, &step)?;
+        if before.state == PartState::Uncertain {
+            uncertain::dropped(work, id)?;
+        }
+        Ok(true)
+    }
+}

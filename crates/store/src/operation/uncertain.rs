@@ -1,0 +1,389 @@
+//! Parts in doubt: bytes may have left, and no answer was stored. Counted, listed, never silent.
+
+use pombo_domain::channel::{Cause, Receipt};
+use pombo_domain::id::{AccountId, PartId, RouteId};
+use pombo_domain::message::{EventKind, Lane, PartState};
+use pombo_domain::route::UncertainPolicy;
+use pombo_domain::time::Instant;
+use rusqlite::params;
+
+use super::claim::enqueue;
+use super::part::{self, Part, Step};
+use super::receipt::recipient_agrees;
+use super::request;
+use super::{Operation, Question, View};
+use crate::sqlite::Work;
+use crate::statement::statements;
+
+statements! {
+    NEW_DOUBT = "insert into uncertain (part, route, account, since, reason, resolution) \
+        values ($1, $2, $3, $4, $5, $6) on conflict (part) do update set route = excluded.route, \
+        since = excluded.since, reason = excluded.reason, resolution = excluded.resolution";
+    RESOLVE = "update uncertain set resolution = $1 where part = $2";
+    WAITING = "select part from uncertain where route = $1 and resolution in (0, 2) \
+        order by part desc limit $2";
+    LIST = "select u.part, u.since, u.reason, u.resolution, coalesce(a.name, ''), \
+        coalesce(r.name, '') from uncertain u left join account a on a.id = u.account \
+        left join route r on r.id = u.route order by u.since desc limit $1";
+    OPEN = "select part, route, account from uncertain where resolution in (0, 2) order by part";
+    RESOLUTION = "select resolution from uncertain where part = $1";
+    COUNT_OPEN = "select count(1) from uncertain where resolution in (0, 2)";
+    RECIPIENT = "select recipient from part_{day} where id = $1";
+}
+
+/// Parts looked through when a receipt might belong to one in doubt.
+const ADOPTION_MAX: i64 = 1_000;
+
+/// What was done about it. The numbers are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i64)]
+pub enum Resolution {
+    /// Held for the operator.
+    Open = 0,
+    /// Submitted again: the recipient may get it twice.
+    Resent = 1,
+    /// Waiting for a receipt that tells.
+    Waiting = 2,
+    /// A receipt told.
+    Matched = 3,
+    /// The operator gave it up.
+    Dropped = 4,
+}
+
+impl Resolution {
+    fn from_stored(number: i64) -> Self {
+        match number {
+            1 => Self::Resent,
+            2 => Self::Waiting,
+            3 => Self::Matched,
+            4 => Self::Dropped,
+            _ => Self::Open,
+        }
+    }
+
+    /// The word that `pombo uncertain list` shows.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Resent => "resent",
+            Self::Waiting => "waiting",
+            Self::Matched => "matched",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
+/// A part that falls into doubt.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Doubt {
+    pub(crate) part: PartId,
+    pub(crate) route: RouteId,
+    pub(crate) account: AccountId,
+    pub(crate) lane: Lane,
+    pub(crate) tries: u8,
+    pub(crate) policy: UncertainPolicy,
+    pub(crate) at: Instant,
+}
+
+/// Records the doubt and does what the policy says; `None` where the part was settled already.
+pub(crate) fn doubt(
+    work: &mut Work<'_>,
+    doubt: &Doubt,
+    cause: &Cause,
+) -> rusqlite::Result<Option<Resolution>> {
+    let Some(before) = part::find(work, doubt.part)? else {
+        return Ok(None);
+    };
+    if before.state != PartState::Queued {
+        return Ok(None);
+    }
+    let (resolution, state) = match doubt.policy {
+        UncertainPolicy::Resend => (Resolution::Resent, PartState::Queued),
+        UncertainPolicy::Wait => (Resolution::Waiting, PartState::Uncertain),
+        UncertainPolicy::Hold => (Resolution::Open, PartState::Uncertain),
+    };
+    let step = Step {
+        part: doubt.part,
+        kind: EventKind::Uncertain,
+        route: doubt.route,
+        at: doubt.at,
+        word: "",
+        code: &cause.code,
+        detail: &cause.text,
+    };
+    part::advance(work, &before, state, &step)?;
+    work.prepare(NEW_DOUBT)?.execute(params![
+        doubt.part.0,
+        doubt.route.0,
+        doubt.account.0,
+        doubt.at.micros(),
+        cause.text,
+        resolution as i64
+    ])?;
+    if resolution == Resolution::Resent {
+        let queue = (doubt.route, doubt.lane, doubt.account);
+        enqueue(
+            work,
+            queue,
+            (doubt.part, doubt.part),
+            (doubt.at.micros(), doubt.tries),
+        )?;
+    }
+    Ok(Some(resolution))
+}
+
+/// The one part in doubt that an unmatched receipt fits by recipient, sender and first characters;
+/// `None` when it fits none, or more than one.
+pub(crate) fn adopt(
+    work: &mut Work<'_>,
+    route: RouteId,
+    receipt: &Receipt,
+) -> rusqlite::Result<Option<(PartId, Part)>> {
+    let waiting: Vec<PartId> = work
+        .prepare(WAITING)?
+        .query_map([route.0, ADOPTION_MAX], |row| row.get(0).map(PartId))?
+        .collect::<Result<_, _>>()?;
+    let mut fitting = None;
+    for id in waiting {
+        let Some(found) = part::find(work, id)? else {
+            continue;
+        };
+        if found.state != PartState::Uncertain
+            || receipt.addresses.iter().all(String::is_empty)
+            || !recipient_agrees(&found, receipt)
+        {
+            continue;
+        }
+        let Some(request) = request::of_message(work, id.message())? else {
+            continue;
+        };
+        if !sender_agrees(&request.sender, receipt) || !text_agrees(&request.text, receipt) {
+            continue;
+        }
+        if fitting.replace((id, found)).is_some() {
+            return Ok(None);
+        }
+    }
+    Ok(fitting)
+}
+
+fn sender_agrees(sender: &str, receipt: &Receipt) -> bool {
+    let others = receipt
+        .addresses
+        .iter()
+        .filter(|address| !address.is_empty());
+    others.clone().count() < 2
+        || others
+            .clone()
+            .any(|address| address.eq_ignore_ascii_case(sender))
+}
+
+/// Whether the receipt's copy of the text, where it has one, starts like ours.
+fn text_agrees(text: &str, receipt: &Receipt) -> bool {
+    let ours: String = text.chars().take(20).collect();
+    let theirs: String = receipt.text.chars().take(20).collect();
+    let theirs = theirs.trim_end();
+    theirs.is_empty() || ours.starts_with(theirs)
+}
+
+/// A receipt has told.
+pub(crate) fn matched(work: &Work<'_>, part: PartId) -> rusqlite::Result<()> {
+    work.prepare(RESOLVE)?
+        .execute([Resolution::Matched as i64, part.0])?;
+    Ok(())
+}
+
+/// Nothing more is expected of a part in doubt.
+pub(crate) fn dropped(work: &Work<'_>, part: PartId) -> rusqlite::Result<()> {
+    work.prepare(RESOLVE)?
+        .execute([Resolution::Dropped as i64, part.0])?;
+    Ok(())
+}
+
+/// Whether the part waits for a receipt, rather than for its operator.
+pub(crate) fn awaits_receipt(work: &Work<'_>, part: PartId) -> rusqlite::Result<bool> {
+    let mut resolution = work.prepare(RESOLUTION)?;
+    let mut rows = resolution.query([part.0])?;
+    let found: Option<i64> = rows.next()?.map(|row| row.get(0)).transpose()?;
+    Ok(found == Some(Resolution::Waiting as i64))
+}
+
+/// Which parts in doubt an operator means.
+#[derive(Debug, Clone)]
+pub enum Selection {
+    /// All that are open or waiting.
+    All,
+    /// These, where they are open or waiting.
+    Parts(Vec<PartId>),
+    /// Those of one route.
+    Route(RouteId),
+}
+
+/// What the operator decides for them.
+#[derive(Debug, Clone)]
+pub struct Decide {
+    /// Which.
+    pub selection: Selection,
+    /// Submit again (`true`) or give up (`false`: they end as undelivered, charged, since the
+    /// carrier may have delivered them).
+    pub resend: bool,
+    /// When.
+    pub now: Instant,
+}
+
+impl Operation for Decide {
+    /// How many parts it touched.
+    type Answer = usize;
+
+    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<usize> {
+        work.now_is(self.now);
+        let open: Vec<(PartId, RouteId, AccountId)> = work
+            .prepare(OPEN)?
+            .query_map([], |row| {
+                Ok((
+                    PartId(row.get(0)?),
+                    RouteId(row.get(1)?),
+                    AccountId(row.get(2)?),
+                ))
+            })?
+            .collect::<Result<_, _>>()?;
+        let meant = open
+            .into_iter()
+            .filter(|(part, route, _)| match &self.selection {
+                Selection::All => true,
+                Selection::Parts(parts) => parts.contains(part),
+                Selection::Route(only) => route == only,
+            });
+        let mut n = 0;
+        for (id, route, account) in meant {
+            let Some(before) = part::find(work, id)? else {
+                continue;
+            };
+            if before.state != PartState::Uncertain {
+                continue;
+            }
+            let lane = match request::of_message(work, id.message())? {
+                Some(request) => request.lane,
+                None => Lane::Bulk,
+            };
+            self.decide(work, (id, route, account, lane), &before)?;
+            n += 1;
+        }
+        Ok(n)
+    }
+}
+
+impl Decide {
+    fn decide(
+        &self,
+        work: &mut Work<'_>,
+        (id, route, account, lane): (PartId, RouteId, AccountId, Lane),
+        before: &Part,
+    ) -> rusqlite::Result<()> {
+        let (kind, state, word, detail) = if self.resend {
+            (
+                EventKind::Deferred,
+                PartState::Queued,
+                "",
+                "sent again by the operator",
+            )
+        } else {
+            (
+                EventKind::Undelivered,
+                PartState::Undelivered,
+                "UNKNOWN",
+                "given up by the operator",
+            )
+        };
+        let step = Step {
+            part: id,
+            kind,
+            route,
+            at: self.now,
+            word,
+            code: "",
+            detail,
+        };
+        part::advance(work, before, state, &step)?;
+        let resolution = if self.resend {
+            enqueue(
+                work,
+                (route, lane, account),
+                (id, id),
+                (self.now.micros(), 0),
+            )?;
+            Resolution::Resent
+        } else {
+            Resolution::Dropped
+        };
+        work.prepare(RESOLVE)?.execute([resolution as i64, id.0])?;
+        Ok(())
+    }
+}
+
+/// The newest parts in doubt, also the resolved ones.
+#[derive(Debug, Clone, Copy)]
+pub struct List {
+    /// At most so many.
+    pub limit: i64,
+}
+
+/// One of them.
+#[derive(Debug, Clone)]
+pub struct UncertainRow {
+    /// Which part.
+    pub part: PartId,
+    /// The account's name.
+    pub account: String,
+    /// The route's name.
+    pub route: String,
+    /// The recipient's digits.
+    pub to: String,
+    /// Since when.
+    pub since: Instant,
+    /// Why.
+    pub reason: String,
+    /// What was done about it.
+    pub resolution: Resolution,
+}
+
+impl Question for List {
+    type Answer = Vec<UncertainRow>;
+
+    fn answer(self, view: &mut View<'_>) -> rusqlite::Result<Vec<UncertainRow>> {
+        let mut rows: Vec<UncertainRow> = view
+            .prepare(LIST)?
+            .query_map([self.limit], |row| {
+                Ok(UncertainRow {
+                    part: PartId(row.get(0)?),
+                    since: Instant::from_micros(row.get(1)?),
+                    reason: row.get(2)?,
+                    resolution: Resolution::from_stored(row.get(3)?),
+                    account: row.get(4)?,
+                    route: row.get(5)?,
+                    to: String::new(),
+                })
+            })?
+            .collect::<Result<_, _>>()?;
+        for row in &mut rows {
+            if let Some(mut recipient) = view.prepare_for(RECIPIENT, row.part.message().0)? {
+                let digits: Result<i64, _> = recipient.query_row([row.part.0], |r| r.get(0));
+                row.to = digits.map(|d| d.to_string()).unwrap_or_default();
+            }
+        }
+        Ok(rows)
+    }
+}
+
+/// How many parts are open or waiting: the gauge `pombo_uncertain`.
+#[derive(Debug, Clone, Copy)]
+pub struct CountOpen;
+
+impl Question for CountOpen {
+    type Answer = i64;
+
+    fn answer(self, view: &mut View<'_>) -> rusqlite::Result<i64> {
+        view.prepare(COUNT_OPEN)?.query_row([], |row| row.get(0))
+    }
+}

@@ -1,0 +1,174 @@
+//! The embedded engine: WAL, `synchronous=FULL`, one writer thread, a few readers.
+
+mod checkpoint;
+mod day;
+mod ids;
+mod migrate;
+mod money;
+mod reader;
+mod work;
+mod writer;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+pub(crate) use day::Days;
+pub(crate) use ids::day_of;
+pub(crate) use money::LedgerKind;
+pub use work::Work;
+
+use crate::operation::{Operation, Question};
+use crate::{Error, OpenError, Options};
+
+/// Pages of 4 KiB that the writer keeps in memory (32 MiB).
+const WRITER_CACHE_KIB: i64 = 32 * 1024;
+/// The same for each reader.
+const READER_CACHE_KIB: i64 = 4 * 1024;
+
+/// The engine's threads, behind channels.
+#[derive(Debug, Clone)]
+pub struct Sqlite {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    path: PathBuf,
+    writer: writer::Writer,
+    readers: reader::Readers,
+    /// Held as long as the store is open: the lock that keeps a second `serve` out.
+    _lock: Option<File>,
+}
+
+impl Sqlite {
+    pub(crate) fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
+        let refused = |why: std::io::Error| OpenError::Path {
+            path: path.display().to_string(),
+            why: why.to_string(),
+        };
+        if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder).map_err(refused)?;
+        }
+        let lock = if options.exclusive {
+            Some(lock(path)?)
+        } else {
+            None
+        };
+        let damaged = |why: rusqlite::Error| OpenError::Damaged {
+            path: path.display().to_string(),
+            why: why.to_string(),
+        };
+        let mut connection = connect(path, WRITER_CACHE_KIB).map_err(damaged)?;
+        migrate::migrate(&mut connection, path)?;
+        let readers = (0..options.readers.max(1))
+            .map(|_| connect(path, READER_CACHE_KIB))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(damaged)?;
+        let checkpoints = connect(path, READER_CACHE_KIB).map_err(damaged)?;
+        let writer = writer::Writer::start(connection, checkpoints).map_err(damaged)?;
+        let readers = reader::Readers::start(readers);
+        let inner = Inner {
+            path: path.to_owned(),
+            writer,
+            readers,
+            _lock: lock,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    pub(crate) async fn run<O: Operation>(&self, operation: O) -> Result<O::Answer, Error> {
+        self.inner
+            .writer
+            .submit(operation)?
+            .await
+            .map_err(|_| Error::Closed)?
+    }
+
+    pub(crate) fn run_blocking<O: Operation>(&self, operation: O) -> Result<O::Answer, Error> {
+        self.inner
+            .writer
+            .submit(operation)?
+            .blocking_recv()
+            .map_err(|_| Error::Closed)?
+    }
+
+    pub(crate) async fn ask<Q: Question>(&self, question: Q) -> Result<Q::Answer, Error> {
+        self.inner
+            .readers
+            .submit(question)?
+            .await
+            .map_err(|_| Error::Closed)?
+    }
+
+    pub(crate) fn ask_blocking<Q: Question>(&self, question: Q) -> Result<Q::Answer, Error> {
+        self.inner
+            .readers
+            .submit(question)?
+            .blocking_recv()
+            .map_err(|_| Error::Closed)?
+    }
+
+    pub(crate) fn backlog(&self) -> usize {
+        self.inner.writer.backlog()
+    }
+
+    pub(crate) fn events(&self) -> tokio::sync::watch::Receiver<i64> {
+        self.inner.writer.events()
+    }
+
+    pub(crate) fn close(&self) {
+        self.inner.writer.close();
+    }
+
+    pub(crate) fn backup(
+        &self,
+        to: &Path,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<(), Error> {
+        if to.exists() {
+            let why = format!("{} exists already; name a new file", to.display());
+            return Err(Error::Failed(why));
+        }
+        let from = connect(&self.inner.path, READER_CACHE_KIB)?;
+        // One statement, one snapshot: consistent while others write. It gives no progress of
+        // its own, so the size it will have is told before and after.
+        let pages: i64 = from.query_row("pragma page_count", [], |row| row.get(0))?;
+        let pages = u64::try_from(pages).unwrap_or(0);
+        progress(0, pages);
+        from.execute("vacuum into $1", [to.display().to_string()])?;
+        progress(pages, pages);
+        Ok(())
+    }
+}
+
+/// Takes the lock file beside the database, or says who cannot come in.
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let shown = path.display().to_string();
+    let file = File::create(PathBuf::from(name)).map_err(|why| OpenError::Path {
+        path: shown.clone(),
+        why: why.to_string(),
+    })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(_) => Err(OpenError::InUse { path: shown }),
+    }
+}
+
+fn connect(path: &Path, cache_kib: i64) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.pragma_update(None, "cache_size", -cache_kib)?;
+    connection.pragma_update(None, "temp_store", "memory")?;
+    connection.set_prepared_statement_cache_capacity(256);
+    Ok(connection)
+}

@@ -1,0 +1,239 @@
+//! The writer: one thread that takes all commands that wait, commits them together, and repeats.
+//!
+//! Group commit without a timer: while one transaction is being synced, the next group gathers.
+//! Commands decide before they write, so the happy path needs no savepoints. When one of a group
+//! fails all the same, the whole transaction is rolled back and each command is run again in a
+//! transaction of its own: the failing one is told, the others lose nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use rusqlite::Connection;
+use tokio::sync::{oneshot, watch};
+
+use super::checkpoint::{self, Checkpointer};
+use super::work::{Shelf, Work};
+use crate::Error;
+use crate::operation::Operation;
+
+/// Rows after which a group is committed even if more commands wait.
+const GROUP_ROWS_MAX: usize = 8_000;
+
+/// A command with the one who waits for it.
+trait Job: Send {
+    fn rows(&self) -> usize;
+    fn run(&mut self, work: &mut Work<'_>) -> rusqlite::Result<()>;
+    fn reply(self: Box<Self>, committed: Result<(), Error>);
+}
+
+struct Waiting<O: Operation> {
+    operation: O,
+    answer: Option<O::Answer>,
+    reply: oneshot::Sender<Result<O::Answer, Error>>,
+}
+
+impl<O: Operation> Job for Waiting<O> {
+    fn rows(&self) -> usize {
+        self.operation.rows()
+    }
+
+    fn run(&mut self, work: &mut Work<'_>) -> rusqlite::Result<()> {
+        self.answer = Some(self.operation.run(work)?);
+        Ok(())
+    }
+
+    fn reply(self: Box<Self>, committed: Result<(), Error>) {
+        let answer = match (committed, self.answer) {
+            (Ok(()), Some(answer)) => Ok(answer),
+            (Err(error), _) => Err(error),
+            (Ok(()), None) => Err(Error::Failed("a command was never run".into())),
+        };
+        // The one who asked may have gone away; the command is done all the same.
+        let _ = self.reply.send(answer);
+    }
+}
+
+enum Message {
+    Job(Box<dyn Job>),
+    Close(oneshot::Sender<()>),
+}
+
+#[derive(Debug)]
+pub(crate) struct Writer {
+    queue: Sender<Message>,
+    backlog: Arc<AtomicUsize>,
+    events: watch::Receiver<i64>,
+}
+
+impl Writer {
+    pub(crate) fn start(
+        mut connection: Connection,
+        checkpoints: Connection,
+    ) -> rusqlite::Result<Self> {
+        let (queue, commands) = channel();
+        let backlog = Arc::new(AtomicUsize::new(0));
+        let shelf = Shelf::load(&connection)?;
+        shelf.watch_log(&mut connection)?;
+        let (tell, events) = watch::channel(shelf.last_event());
+        let mut loop_ = Loop {
+            connection,
+            checkpointer: Checkpointer::start(checkpoints),
+            shelf,
+            backlog: Arc::clone(&backlog),
+            events: tell,
+        };
+        let run = move || loop_.run(&commands);
+        if let Err(error) = std::thread::Builder::new()
+            .name("store-write".into())
+            .spawn(run)
+        {
+            tracing::error!(%error, "the writer thread could not be started");
+        }
+        Ok(Self {
+            queue,
+            backlog,
+            events,
+        })
+    }
+
+    pub(crate) fn submit<O: Operation>(
+        &self,
+        operation: O,
+    ) -> Result<oneshot::Receiver<Result<O::Answer, Error>>, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.backlog.fetch_add(operation.rows(), Ordering::Relaxed);
+        let job = Box::new(Waiting {
+            operation,
+            answer: None,
+            reply,
+        });
+        self.queue
+            .send(Message::Job(job))
+            .map_err(|_| Error::Closed)?;
+        Ok(answer)
+    }
+
+    pub(crate) fn backlog(&self) -> usize {
+        self.backlog.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn events(&self) -> watch::Receiver<i64> {
+        self.events.clone()
+    }
+
+    pub(crate) fn close(&self) {
+        let (done, closed) = oneshot::channel();
+        if self.queue.send(Message::Close(done)).is_ok() {
+            let _ = closed.blocking_recv();
+        }
+    }
+}
+
+struct Loop {
+    connection: Connection,
+    checkpointer: Checkpointer,
+    shelf: Shelf,
+    backlog: Arc<AtomicUsize>,
+    events: watch::Sender<i64>,
+}
+
+impl Loop {
+    fn run(&mut self, commands: &Receiver<Message>) {
+        while let Ok(first) = commands.recv() {
+            let mut group = Vec::new();
+            let mut rows = 0;
+            let mut closing = None;
+            let mut next = Some(first);
+            while let Some(message) = next.take() {
+                match message {
+                    Message::Job(job) => {
+                        rows += job.rows();
+                        group.push(job);
+                    }
+                    Message::Close(done) => {
+                        closing = Some(done);
+                        break;
+                    }
+                }
+                if rows < GROUP_ROWS_MAX {
+                    next = commands.try_recv().ok();
+                }
+            }
+            self.backlog.fetch_sub(rows, Ordering::Relaxed);
+            self.commit(group);
+            if let Some(done) = closing {
+                if let Err(error) = checkpoint::run(&self.connection) {
+                    tracing::warn!(%error, "the last checkpoint failed; the next start makes it up");
+                }
+                let _ = done.send(());
+                return;
+            }
+        }
+    }
+
+    /// Commits the group, or each of its commands alone where the group as a whole fails.
+    fn commit(&mut self, mut group: Vec<Box<dyn Job>>) {
+        match self.transaction(&mut group) {
+            Ok(()) => group.into_iter().for_each(|job| job.reply(Ok(()))),
+            Err(error) if group.len() == 1 => {
+                tracing::warn!(%error, "a store command failed and was rolled back");
+                group
+                    .into_iter()
+                    .for_each(|job| job.reply(Err(error.clone())));
+            }
+            Err(error) => {
+                tracing::warn!(%error, commands = group.len(), "a group failed; each goes alone");
+                for job in group {
+                    let mut alone = vec![job];
+                    let done = self.transaction(&mut alone);
+                    alone.into_iter().for_each(|job| job.reply(done.clone()));
+                }
+            }
+        }
+        let last = self.shelf.last_event();
+        self.events
+            .send_if_modified(|seen| std::mem::replace(seen, last) != last);
+        self.tend_log();
+    }
+
+    fn transaction(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), Error> {
+        let done = self.try_transaction(group);
+        if done.is_err() {
+            // It may have been rolled back already (disk full): then there is nothing to do.
+            if !self.connection.is_autocommit() {
+                let _ = self.connection.execute_batch("rollback");
+            }
+            if let Err(error) = self.shelf.reset(&self.connection) {
+                tracing::error!(%error, "the store cannot be read after a rollback");
+            }
+        }
+        done.map_err(Error::from)
+    }
+
+    fn try_transaction(&mut self, group: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+        self.connection
+            .prepare_cached("begin immediate")?
+            .execute([])?;
+        self.shelf.begin(&self.connection)?;
+        let mut work = Work::new(&self.connection, &mut self.shelf);
+        for job in group.iter_mut() {
+            job.run(&mut work)?;
+        }
+        work.finish()?;
+        self.connection.prepare_cached("commit")?.execute([])?;
+        Ok(())
+    }
+
+    /// Keeps the write-ahead log short.
+    fn tend_log(&mut self) {
+        let pages = self.shelf.log_pages();
+        self.checkpointer.log_has(pages);
+        if pages > checkpoint::TOO_MANY_PAGES {
+            // The other thread has copied nearly all; this copies the rest, and the log starts over.
+            if let Err(error) = checkpoint::run(&self.connection) {
+                tracing::warn!(%error, "a checkpoint failed; the log grows until one succeeds");
+            }
+        }
+    }
+}

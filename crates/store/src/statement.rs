@@ -1,0 +1,81 @@
+//! The statement registry: every SQL text is a named constant that a test prepares.
+//!
+//! Text that names a day's table says `{day}`. SQL is lower case; `$N` are numbered by first
+//! appearance, which both engines agree on.
+
+/// One named SQL text.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Statement {
+    /// Its name in the code.
+    pub name: &'static str,
+    /// Its text; `{day}` stands for the number of a day.
+    pub sql: &'static str,
+}
+
+/// Declares statements and the list `STATEMENTS` of all of them.
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident = $sql:expr;)*) => {
+        $(
+            $(#[$doc])*
+            const $name: $crate::statement::Statement =
+                $crate::statement::Statement { name: stringify!($name), sql: $sql };
+        )*
+        /// Every statement of this file, for the test that prepares them.
+        #[cfg(test)]
+        pub(crate) const STATEMENTS: &[$crate::statement::Statement] = &[$($name),*];
+    };
+}
+pub(crate) use statements;
+
+/// All statements of the store.
+#[cfg(test)]
+pub(crate) fn all() -> Vec<Statement> {
+    use crate::operation as op;
+    [
+        op::accept::STATEMENTS,
+        op::account::STATEMENTS,
+        op::callback::STATEMENTS,
+        op::claim::STATEMENTS,
+        op::part::STATEMENTS,
+        op::receipt::STATEMENTS,
+        op::recover::STATEMENTS,
+        op::request::STATEMENTS,
+        op::route::STATEMENTS,
+        op::settle::STATEMENTS,
+        op::status::STATEMENTS,
+        op::sweep::STATEMENTS,
+        op::uncertain::STATEMENTS,
+    ]
+    .concat()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn parameters_are_numbered_by_first_appearance() {
+        for statement in super::all() {
+            let mut seen = 0;
+            for piece in statement.sql.split('$').skip(1) {
+                let digits: String = piece.chars().take_while(char::is_ascii_digit).collect();
+                let number: u32 = digits
+                    .parse()
+                    .unwrap_or_else(|_| panic!("{}", statement.name));
+                assert!(
+                    number <= seen + 1,
+                    "{}: ${number} comes too early",
+                    statement.name
+                );
+                seen = seen.max(number);
+            }
+        }
+    }
+
+    #[test]
+    fn sql_is_lower_case_and_names_its_columns() {
+        for statement in super::all() {
+            assert!(!statement.sql.contains("select *"), "{}", statement.name);
+            let lower = statement.sql.to_lowercase();
+            assert_eq!(statement.sql, lower, "{}", statement.name);
+        }
+    }
+}
