@@ -1,0 +1,7 @@
+//! Who a message goes to, and who it comes from.
+
+mod phone;
+mod sender;
+
+pub use phone::{Country, NotAPhone, NumberKind, Phone};
+pub use sender::{Sender, SenderError, SenderKind};
