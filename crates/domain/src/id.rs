@@ -76,7 +76,7 @@ impl PartId {
     /// Zero-based position in the message.
     #[must_use]
     pub const fn idx(self) -> u8 {
-        (self.0 & ((1 << PART_BITS) - 1)) as u8
+        self.0.to_be_bytes()[7] & ((1 << PART_BITS) - 1)
     }
 }
 

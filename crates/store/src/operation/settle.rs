@@ -247,15 +247,14 @@ impl Settle {
                 _ => return Ok(()),
             },
         };
-        self.remember_carrier_id(work, settled, event, carrier_id, done)
+        self.remember_carrier_id(work, (settled.part, event), carrier_id, done)
     }
 
     /// Files the carrier's id, and takes the receipts that came before it.
     fn remember_carrier_id(
         &self,
         work: &mut Work<'_>,
-        settled: &Settled,
-        event: EventId,
+        (part, event): (PartId, EventId),
         written: &str,
         done: &mut Settlement,
     ) -> rusqlite::Result<()> {
@@ -266,7 +265,7 @@ impl Settle {
         work.prepare_for(NEW_CARRIER, event.0)?.execute(params![
             self.route.0,
             carrier_id::key(&id),
-            settled.part.0,
+            part.0,
             id
         ])?;
         for early in receipt::early(work, self.route, self.spelling, &id)? {

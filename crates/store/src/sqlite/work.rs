@@ -216,11 +216,6 @@ impl<'c> Work<'c> {
         self.shelf.days.has(ids::day_of(id))
     }
 
-    /// Makes the tables of a day.
-    pub(crate) fn ensure_day(&mut self, day: i64) -> rusqlite::Result<()> {
-        self.shelf.days.ensure(self.connection, day)
-    }
-
     /// The days with tables, newest first, from `oldest` on.
     pub(crate) fn days_since(&self, oldest: i64) -> Vec<i64> {
         self.shelf.days.newest_first(oldest).collect()

@@ -1,0 +1,364 @@
+//! The desk between engine and channel: claimed work on one side, outcomes on the other.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use pombo_domain::channel::{Arrival, Attempt, BoxFuture, Desk, LinkState, NotStored, Report};
+use pombo_domain::id::{AccountId, RouteId};
+use pombo_domain::message::Lane;
+use pombo_domain::rate::Bucket;
+use pombo_domain::route::Route;
+use pombo_domain::time::Instant;
+use pombo_store::Store;
+use pombo_store::operation as op;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::AccountPaces;
+use super::flight::Flight;
+use super::heads::Heads;
+use super::settler::Incoming;
+use crate::clock::Clock;
+
+/// Seconds of a route's rate that may be claimed ahead.
+const CLAIM_AHEAD_S: f64 = 0.5;
+/// A throttled route loses this share of its rate.
+const THROTTLE_SHARE: f64 = 0.8;
+/// And regains it by this share of the configured rate each second.
+const RECOVERY_SHARE: f64 = 0.02;
+
+/// One route's desk.
+#[derive(Debug)]
+pub(crate) struct RouteDesk {
+    pub(super) id: RouteId,
+    pub(super) store: Store,
+    pub(super) clock: Clock,
+    pub(super) paces: AccountPaces,
+    route: Mutex<Arc<Route>>,
+    pub(super) heads: Mutex<Heads>,
+    pub(super) flight: Mutex<Flight>,
+    stock: Mutex<VecDeque<Attempt>>,
+    /// Rings when work was put on the desk.
+    stocked: Notify,
+    /// Rings when the pump has a reason to look again.
+    pub(super) bell: Notify,
+    bucket: Mutex<Option<Bucket>>,
+    links: Mutex<Vec<LinkState>>,
+    paused: AtomicBool,
+    stopping: AtomicBool,
+    reports: mpsc::UnboundedSender<Incoming>,
+    /// Batches reported and not yet stored.
+    pub(super) unsettled: AtomicUsize,
+    pub(super) quiet: Notify,
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl RouteDesk {
+    /// A desk, and what is reported to it.
+    pub(super) fn new(
+        route: Route,
+        store: &Store,
+        clock: &Clock,
+        paces: &AccountPaces,
+    ) -> (Arc<Self>, mpsc::UnboundedReceiver<Incoming>) {
+        let (reports, incoming) = mpsc::unbounded_channel();
+        let bucket = route.rate.map(|rate| Bucket::new(rate, clock.now()));
+        let desk = Self {
+            id: route.id,
+            store: store.clone(),
+            clock: clock.clone(),
+            paces: paces.clone(),
+            heads: Mutex::default(),
+            flight: Mutex::default(),
+            stock: Mutex::default(),
+            stocked: Notify::new(),
+            bell: Notify::new(),
+            bucket: Mutex::new(bucket),
+            links: Mutex::new(vec![LinkState::Connecting; route.links.max(1)]),
+            paused: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            route: Mutex::new(Arc::new(route)),
+            reports,
+            unsettled: AtomicUsize::new(0),
+            quiet: Notify::new(),
+        };
+        (Arc::new(desk), incoming)
+    }
+
+    pub(super) fn route(&self) -> Arc<Route> {
+        Arc::clone(&lock(&self.route))
+    }
+
+    /// Takes new rules; what `auto` has learned stays.
+    pub(super) fn reload(&self, route: &Route) {
+        let now = self.clock.now();
+        *lock(&self.route) = Arc::new(route.clone());
+        let mut bucket = lock(&self.bucket);
+        match (route.rate, bucket.as_mut()) {
+            (Some(rate), Some(bucket)) => bucket.set_rate(rate, now),
+            (Some(rate), None) => *bucket = Some(Bucket::new(rate, now)),
+            (None, _) => *bucket = None,
+        }
+        drop(bucket);
+        self.bell.notify_one();
+    }
+
+    pub(crate) fn ring(&self, lane: Lane, account: AccountId, due: Instant) {
+        lock(&self.heads).ring(lane, account, due);
+        self.bell.notify_one();
+    }
+
+    /// What the tables say of the queues: at the start, and when another process has written.
+    pub(crate) fn reload_heads(&self, found: Vec<op::claim::Head>) {
+        if found.is_empty() {
+            return;
+        }
+        let mut heads = lock(&self.heads);
+        for head in found {
+            heads.ring(head.lane, head.account, head.due);
+        }
+        drop(heads);
+        self.bell.notify_one();
+    }
+
+    pub(crate) fn id(&self) -> RouteId {
+        self.id
+    }
+
+    pub(crate) fn name(&self) -> String {
+        self.route().name.clone()
+    }
+
+    pub(crate) fn set_paused(&self, paused: bool) {
+        if self.paused.swap(paused, Ordering::Relaxed) != paused {
+            tracing::info!(
+                route = self.route().name,
+                paused,
+                "a route was paused or resumed"
+            );
+            self.bell.notify_one();
+            self.stocked.notify_waiters();
+        }
+    }
+
+    /// Whether it can take messages now: up, not paused, not stopping.
+    pub(super) fn is_usable(&self) -> bool {
+        !self.is_halted() && self.links_up() > 0
+    }
+
+    pub(super) fn is_halted(&self) -> bool {
+        self.paused.load(Ordering::Relaxed) || self.is_stopping()
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn links_up(&self) -> usize {
+        lock(&self.links)
+            .iter()
+            .filter(|link| **link == LinkState::Up)
+            .count()
+    }
+
+    /// Parts that may be claimed now: two windows a link, less what is away, and at a slow rate
+    /// no more than is sent soon, so that a crash leaves few parts in doubt.
+    pub(super) fn room(&self) -> usize {
+        if self.is_halted() {
+            return 0;
+        }
+        let route = self.route();
+        let mut ahead = self.links_up() * route.window * 2;
+        if let Some(bucket) = lock(&self.bucket).as_ref() {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a rate is positive and far below the limits of usize"
+            )]
+            let soon = (bucket.per_second() * CLAIM_AHEAD_S).ceil() as usize;
+            ahead = ahead.min(soon.max(1));
+        }
+        ahead.saturating_sub(lock(&self.flight).len())
+    }
+
+    /// Puts claimed work on the desk.
+    pub(super) fn stock(&self, work: impl IntoIterator<Item = Attempt>) {
+        lock(&self.stock).extend(work);
+        self.stocked.notify_waiters();
+        self.stocked.notify_one();
+    }
+
+    /// Takes work for a link; the second value is how long to wait for the rate where it holds back.
+    fn take(&self, room: usize) -> (Vec<Attempt>, Option<Duration>) {
+        let mut stock = lock(&self.stock);
+        let mut bucket = lock(&self.bucket);
+        let mut allowed = room;
+        if let Some(bucket) = bucket.as_mut() {
+            allowed = allowed.min(bucket.available(self.clock.now()));
+            if allowed == 0 && room > 0 && !stock.is_empty() {
+                return (Vec::new(), Some(bucket.wait()));
+            }
+        }
+        let mut taken = Vec::new();
+        let mut n_parts = 0;
+        while let Some(attempt) = stock.front() {
+            let next = n_parts + attempt.n_parts();
+            // A long message goes alone rather than never.
+            if next > allowed && (n_parts > 0 || allowed == 0) {
+                break;
+            }
+            n_parts = next;
+            taken.extend(stock.pop_front());
+        }
+        if let Some(bucket) = bucket.as_mut() {
+            bucket.take(n_parts);
+        }
+        (taken, None)
+    }
+
+    /// Stops claiming and handing out; what lies on the desk is given back.
+    pub(super) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        let left: Vec<Attempt> = lock(&self.stock).drain(..).collect();
+        let at = self.clock.now();
+        let reports: Vec<Report> = left
+            .iter()
+            .flat_map(|attempt| {
+                attempt.part_idxs().map(|idx| Report {
+                    part: attempt.message.part(idx),
+                    try_number: attempt.try_number,
+                    at,
+                    outcome: pombo_domain::channel::Outcome::Unsent,
+                })
+            })
+            .collect();
+        if !reports.is_empty() {
+            self.report(reports);
+        }
+        self.bell.notify_one();
+    }
+
+    /// Waits until everything reported is stored.
+    pub(super) async fn settled(&self) {
+        loop {
+            let quiet = self.quiet.notified();
+            if self.unsettled.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            quiet.await;
+        }
+    }
+
+    /// How it stands: its best link.
+    pub(super) fn standing(&self) -> (String, LinkState, bool) {
+        let links = lock(&self.links);
+        let best = links
+            .iter()
+            .find(|link| **link == LinkState::Up)
+            .or(links.first());
+        let best = best.cloned().unwrap_or(LinkState::Connecting);
+        (
+            self.route().name.clone(),
+            best,
+            self.paused.load(Ordering::Relaxed),
+        )
+    }
+
+    /// A throttled route gets its rate back bit by bit; called once a second.
+    pub(crate) fn recover_rate(&self) {
+        let Some(rate) = self.route().rate else {
+            return;
+        };
+        let now = self.clock.now();
+        if let Some(bucket) = lock(&self.bucket).as_mut()
+            && bucket.per_second() < rate
+        {
+            bucket.set_rate((bucket.per_second() + rate * RECOVERY_SHARE).min(rate), now);
+        }
+    }
+
+    fn submit(&self, incoming: Incoming) {
+        self.unsettled.fetch_add(1, Ordering::AcqRel);
+        // The settler lives as long as the desk; where it is gone, nothing can be stored anyway.
+        if self.reports.send(incoming).is_err() {
+            self.unsettled.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+impl Desk for RouteDesk {
+    fn next(&self, room: usize) -> BoxFuture<'_, Vec<Attempt>> {
+        Box::pin(async move {
+            loop {
+                let stocked = self.stocked.notified();
+                if self.is_halted() {
+                    stocked.await;
+                    continue;
+                }
+                let (taken, wait) = self.take(room);
+                if !taken.is_empty() {
+                    return taken;
+                }
+                match wait {
+                    Some(wait) => tokio::time::sleep(wait.max(Duration::from_millis(1))).await,
+                    None => stocked.await,
+                }
+            }
+        })
+    }
+
+    fn report(&self, reports: Vec<Report>) {
+        self.submit(Incoming::Reports(reports));
+    }
+
+    fn received(&self, arrivals: Vec<Arrival>) -> BoxFuture<'_, Result<(), NotStored>> {
+        let (reply, stored) = oneshot::channel();
+        self.submit(Incoming::Arrivals(arrivals, reply));
+        Box::pin(async move { stored.await.unwrap_or(Err(NotStored)) })
+    }
+
+    fn throttled(&self) {
+        let now = self.clock.now();
+        if let (Some(rate), Some(bucket)) = (self.route().rate, lock(&self.bucket).as_mut()) {
+            bucket.set_rate((bucket.per_second() * THROTTLE_SHARE).max(rate * 0.1), now);
+        }
+    }
+
+    fn link(&self, link: usize, state: LinkState) {
+        let mut links = lock(&self.links);
+        if links.len() <= link {
+            links.resize(link + 1, LinkState::Connecting);
+        }
+        if links[link] == state {
+            return;
+        }
+        links[link] = state.clone();
+        drop(links);
+        let name = &self.route().name;
+        let words = match &state {
+            LinkState::Up => {
+                tracing::info!(route = name, link, "link up");
+                "up".to_owned()
+            }
+            LinkState::Connecting => "connecting".to_owned(),
+            LinkState::Down { why, misconfigured } => {
+                tracing::warn!(route = name, link, misconfigured, %why, "link down");
+                format!("down: {why}")
+            }
+        };
+        // For the commands that run beside: a courtesy, so nobody waits for it.
+        let (store, route) = (self.store.clone(), self.id);
+        tokio::spawn(async move {
+            let _ = store.run(op::route::Stands { route, link: words }).await;
+        });
+        self.bell.notify_one();
+    }
+
+    fn now(&self) -> Instant {
+        self.clock.now()
+    }
+}

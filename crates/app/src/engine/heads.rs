@@ -1,0 +1,147 @@
+//! Which queues of a route hold something, when it is due, and whose turn it is.
+
+use std::collections::BTreeMap;
+
+use pombo_domain::id::AccountId;
+use pombo_domain::message::Lane;
+use pombo_domain::time::Instant;
+
+/// The first due time of each (lane, account), and the account served last in each lane.
+#[derive(Debug, Default)]
+pub(crate) struct Heads {
+    due: BTreeMap<(Lane, AccountId), Head>,
+    served: [Option<AccountId>; 2],
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Head {
+    due: Instant,
+    /// Something was queued since the last look: what that look learned is out of date.
+    rung: bool,
+}
+
+impl Heads {
+    /// Something was queued.
+    pub(crate) fn ring(&mut self, lane: Lane, account: AccountId, due: Instant) {
+        let head = self
+            .due
+            .entry((lane, account))
+            .or_insert(Head { due, rung: true });
+        head.due = head.due.min(due);
+        head.rung = true;
+    }
+
+    /// The accounts of the first lane that has anything due, beginning after the one served last;
+    /// at most `n`. Their bells are silenced until [`Heads::looked`].
+    pub(crate) fn turn(
+        &mut self,
+        now: Instant,
+        n: usize,
+        may: impl Fn(AccountId) -> bool,
+    ) -> Option<(Lane, Vec<AccountId>)> {
+        for lane in Lane::ALL {
+            let due: Vec<AccountId> = self
+                .due
+                .range((lane, AccountId(i64::MIN))..=(lane, AccountId(i64::MAX)))
+                .filter(|((_, account), head)| head.due <= now && may(*account))
+                .map(|((_, account), _)| *account)
+                .collect();
+            if due.is_empty() {
+                continue;
+            }
+            let after = self.served[lane as usize];
+            let start = due
+                .iter()
+                .position(|account| Some(*account) > after)
+                .unwrap_or(0);
+            let chosen: Vec<AccountId> = due
+                .iter()
+                .cycle()
+                .skip(start)
+                .take(n.min(due.len()))
+                .copied()
+                .collect();
+            self.served[lane as usize] = chosen.last().copied();
+            for account in &chosen {
+                if let Some(head) = self.due.get_mut(&(lane, *account)) {
+                    head.rung = false;
+                }
+            }
+            return Some((lane, chosen));
+        }
+        None
+    }
+
+    /// A claim has looked at a queue: this is when its next is due.
+    pub(crate) fn looked(&mut self, lane: Lane, account: AccountId, next: Option<Instant>) {
+        let Some(head) = self.due.get_mut(&(lane, account)) else {
+            return;
+        };
+        if head.rung {
+            return; // Newer than the look.
+        }
+        match next {
+            Some(due) => head.due = due,
+            None => {
+                self.due.remove(&(lane, account));
+            }
+        }
+    }
+
+    /// When the next is due, leaving out accounts that may not go.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.due.values().map(|head| head.due).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Instant = Instant::from_micros(1_000_000);
+    const LATER: Instant = Instant::from_micros(2_000_000);
+
+    #[test]
+    fn transactional_goes_first_and_accounts_take_turns() {
+        let mut heads = Heads::default();
+        for account in 1..=3 {
+            heads.ring(Lane::Bulk, AccountId(account), NOW);
+        }
+        let mut turns = Vec::new();
+        for _ in 0..4 {
+            let (lane, accounts) = heads.turn(NOW, 1, |_| true).expect("something is due");
+            assert_eq!(lane, Lane::Bulk);
+            turns.push(accounts[0].0);
+        }
+        assert_eq!(turns, [1, 2, 3, 1]);
+        heads.ring(Lane::Transactional, AccountId(2), NOW);
+        let turn = heads.turn(NOW, 5, |_| true);
+        assert_eq!(turn, Some((Lane::Transactional, vec![AccountId(2)])));
+    }
+
+    #[test]
+    fn what_is_not_due_waits_and_tells_when() {
+        let mut heads = Heads::default();
+        heads.ring(Lane::Bulk, AccountId(1), LATER);
+        assert_eq!(heads.turn(NOW, 1, |_| true), None);
+        assert_eq!(heads.next_due(), Some(LATER));
+        assert!(heads.turn(LATER, 1, |_| true).is_some());
+    }
+
+    #[test]
+    fn a_bell_rung_during_a_look_is_not_lost() {
+        let mut heads = Heads::default();
+        heads.ring(Lane::Bulk, AccountId(1), NOW);
+        heads.turn(NOW, 1, |_| true);
+        heads.ring(Lane::Bulk, AccountId(1), NOW);
+        heads.looked(Lane::Bulk, AccountId(1), None);
+        assert_eq!(
+            heads.next_due(),
+            Some(NOW),
+            "the new message is still to be claimed"
+        );
+        heads.turn(NOW, 1, |_| true);
+        heads.looked(Lane::Bulk, AccountId(1), None);
+        assert_eq!(heads.next_due(), None);
+    }
+}

@@ -1,0 +1,135 @@
+//! Which message goes when, over which route, how fast, again or not. Knows no protocol.
+//!
+//! Each route has a [`desk::RouteDesk`] between two tasks: the *pump* claims what is due and puts it
+//! on the desk, the *settler* stores what comes back. Channels take from the desk and report to it.
+
+mod desk;
+mod flight;
+mod heads;
+mod pace;
+mod pump;
+mod settler;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pombo_domain::channel::LinkState;
+use pombo_domain::id::{AccountId, RouteId};
+use pombo_domain::message::Lane;
+use pombo_domain::route::Route;
+use pombo_domain::time::Instant;
+use pombo_store::Store;
+use pombo_store::operation as op;
+
+use crate::accounts::Accounts;
+use crate::clock::Clock;
+use crate::error::Fault;
+pub(crate) use desk::RouteDesk;
+pub(crate) use pace::AccountPaces;
+
+/// All routes' desks.
+#[derive(Debug, Clone)]
+pub(crate) struct Engine {
+    desks: Arc<HashMap<RouteId, Arc<RouteDesk>>>,
+}
+
+/// Turns what a crash left open into parts in doubt, by each route's policy.
+pub(crate) async fn recover(store: &Store, clock: &Clock, routes: &[Route]) -> Result<(), Fault> {
+    let policies = routes
+        .iter()
+        .map(|route| (route.id, route.uncertain))
+        .collect();
+    let found = store
+        .run(op::recover::Recover {
+            policies,
+            now: clock.now(),
+        })
+        .await?;
+    if found.n_uncertain > 0 || found.n_unstaged > 0 {
+        tracing::warn!(
+            uncertain = found.n_uncertain,
+            unaccepted = found.n_unstaged,
+            "recovered from a hard stop; see `pombo uncertain list`"
+        );
+    }
+    Ok(())
+}
+
+impl Engine {
+    /// Makes a desk for each route and starts its tasks.
+    pub(crate) async fn start(
+        store: &Store,
+        clock: &Clock,
+        accounts: &Accounts,
+        routes: &[Route],
+    ) -> Result<Self, Fault> {
+        let paces = AccountPaces::new(accounts.clone());
+        let mut desks = HashMap::new();
+        let mut settlers = Vec::new();
+        for route in routes {
+            let (desk, reports) = RouteDesk::new(route.clone(), store, clock, &paces);
+            desk.reload_heads(store.ask(op::claim::Heads { route: route.id }).await?);
+            settlers.push((Arc::clone(&desk), reports));
+            desks.insert(route.id, desk);
+        }
+        let engine = Self {
+            desks: Arc::new(desks),
+        };
+        for (desk, reports) in settlers {
+            tokio::spawn(settler::run(Arc::clone(&desk), engine.clone(), reports));
+            tokio::spawn(pump::run(desk));
+        }
+        Ok(engine)
+    }
+
+    pub(crate) fn desk(&self, route: RouteId) -> Option<Arc<RouteDesk>> {
+        self.desks.get(&route).cloned()
+    }
+
+    pub(crate) fn desks(&self) -> impl Iterator<Item = &Arc<RouteDesk>> {
+        self.desks.values()
+    }
+
+    /// Tells a route that something was queued.
+    pub(crate) fn ring(&self, route: RouteId, lane: Lane, account: AccountId, due: Instant) {
+        if let Some(desk) = self.desks.get(&route) {
+            desk.ring(lane, account, due);
+        }
+    }
+
+    /// Whether a route can take messages now.
+    pub(crate) fn is_usable(&self, route: RouteId) -> bool {
+        self.desks.get(&route).is_some_and(|desk| desk.is_usable())
+    }
+
+    /// Takes new rules for a route; `false` when there is no such desk.
+    pub(crate) fn reload(&self, route: &Route) -> bool {
+        self.desks.get(&route.id).is_some_and(|desk| {
+            desk.reload(route);
+            true
+        })
+    }
+
+    /// How the routes stand.
+    pub(crate) fn standing(&self) -> Vec<(String, LinkState, bool)> {
+        let mut standing: Vec<_> = self.desks.values().map(|desk| desk.standing()).collect();
+        standing.sort_by(|a, b| a.0.cmp(&b.0));
+        standing
+    }
+
+    /// Stops claiming, gives back what was claimed and not taken, and waits for the settlers.
+    pub(crate) async fn stop(&self, patience: Duration) {
+        for desk in self.desks.values() {
+            desk.stop();
+        }
+        let settled = async {
+            for desk in self.desks.values() {
+                desk.settled().await;
+            }
+        };
+        if tokio::time::timeout(patience, settled).await.is_err() {
+            tracing::warn!("stopped before every outcome was stored; they will be in doubt");
+        }
+    }
+}

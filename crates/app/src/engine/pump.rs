@@ -1,0 +1,160 @@
+//! The pump: claims what is due while there is room, lane by lane, account by account.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use pombo_domain::address::Sender;
+use pombo_domain::channel::{Attempt, SmsBody};
+use pombo_domain::id::AccountId;
+use pombo_domain::message::Lane;
+use pombo_domain::sms::{Cut, TableChoice, segment};
+use pombo_domain::time::Instant;
+use pombo_store::operation::claim::{Claim, Claimed, ClaimedMessage};
+use pombo_store::operation::request::Request;
+
+use super::RouteDesk;
+use super::desk::lock;
+use super::flight::Flying;
+
+/// Accounts served in one round.
+const ACCOUNTS_PER_ROUND: usize = 16;
+/// Parts that one claim takes at most, so that no claim keeps the writer long.
+const CLAIM_MAX: usize = 1_000;
+/// Looks again after this long whatever happens.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Pause after the store failed.
+const STORE_PAUSE: Duration = Duration::from_millis(250);
+
+/// Runs until the desk stops.
+pub(super) async fn run(desk: Arc<RouteDesk>) {
+    while !desk.is_stopping() {
+        let rung = desk.bell.notified();
+        let wait = match round(&desk).await {
+            Ok(Some(wait)) => wait,
+            Ok(None) => continue,
+            Err(error) => {
+                tracing::warn!(route = desk.route().name, %error, "claiming failed; trying again");
+                STORE_PAUSE
+            }
+        };
+        // Whatever the reason, a bell ends the wait.
+        let _ = tokio::time::timeout(wait, rung).await;
+    }
+}
+
+/// One round; `Some` is how long to wait where nothing could be claimed.
+async fn round(desk: &RouteDesk) -> Result<Option<Duration>, pombo_store::Error> {
+    let room = desk.room();
+    if room == 0 {
+        return Ok(Some(PATIENCE));
+    }
+    let now = desk.clock.now();
+    let mut held_back = PATIENCE;
+    let turn = lock(&desk.heads).turn(now, ACCOUNTS_PER_ROUND, |account| {
+        desk.paces.allowance(account, now).0 > 0
+    });
+    let Some((lane, accounts)) = turn else {
+        if let Some(due) = lock(&desk.heads).next_due() {
+            // Not due yet, or due and held back by its account's pace.
+            held_back = held_back.min(due.since(now).max(Duration::from_millis(10)));
+        }
+        return Ok(Some(held_back));
+    };
+    let share = (room / accounts.len()).clamp(1, CLAIM_MAX);
+    let claims = accounts.iter().map(|&account| {
+        let allowed = desk.paces.allowance(account, now).0;
+        let claim = Claim {
+            route: desk.id,
+            lane,
+            account,
+            room: share.min(allowed),
+            now,
+        };
+        desk.store.run(claim)
+    });
+    // Sent off together, so that they share a commit.
+    for (account, claimed) in accounts.iter().zip(join_all(claims).await) {
+        put_on_desk(desk, lane, *account, claimed?);
+    }
+    Ok(None)
+}
+
+fn put_on_desk(desk: &RouteDesk, lane: Lane, account: AccountId, claimed: Claimed) {
+    lock(&desk.heads).looked(lane, account, claimed.next_due);
+    if claimed.work.is_empty() {
+        return;
+    }
+    let mut bodies: Option<(i64, Arc<SmsBody>)> = None;
+    let mut attempts = Vec::with_capacity(claimed.work.len());
+    let mut flight = lock(&desk.flight);
+    let mut n_parts = 0;
+    for message in claimed.work {
+        let body = match &bodies {
+            Some((request, body)) if *request == message.request.id.0 => Arc::clone(body),
+            _ => {
+                let body = Arc::new(body_of(&message.request));
+                bodies = Some((message.request.id.0, Arc::clone(&body)));
+                body
+            }
+        };
+        let attempt = Attempt {
+            message: message.message,
+            to: message.to,
+            concat_ref: message.request.concat_ref_of(message.message),
+            parts: message.parts,
+            try_number: message.tries,
+            expires: validity_end(&message.request),
+            body,
+        };
+        for idx in attempt.part_idxs() {
+            flight.depart(attempt.message.part(idx), flying(&message, &attempt));
+            n_parts += 1;
+        }
+        attempts.push(attempt);
+    }
+    drop(flight);
+    desk.paces.took(account, n_parts);
+    desk.stock(attempts);
+}
+
+fn flying(message: &ClaimedMessage, attempt: &Attempt) -> Flying {
+    Flying {
+        intent: message.intent,
+        account: message.request.account,
+        lane: message.request.lane,
+        category: message.request.category,
+        tries: message.tries,
+        expires: message.request.expires,
+        to: message.to,
+        body: Arc::clone(&attempt.body),
+        alone: message.request.n_parts == 1,
+    }
+}
+
+/// When the carrier must stop trying: the message's own expiry.
+fn validity_end(request: &Request) -> Option<Instant> {
+    request.expires
+}
+
+/// Cuts the text again, as it was cut when it was accepted.
+fn body_of(request: &Request) -> SmsBody {
+    let cut = Cut {
+        encoding: request.encoding,
+        tables: TableChoice::Auto,
+        split: request.split,
+    };
+    let segmented = match segment(&request.text, cut) {
+        Ok(segmented) => segmented,
+        // It was encodable when it was accepted; UTF-16 carries everything.
+        Err(_) => {
+            let encoding = pombo_domain::sms::Encoding::Utf16;
+            segment(&request.text, Cut { encoding, ..cut }).unwrap_or_default()
+        }
+    };
+    SmsBody {
+        from: Sender::from_stored(&request.sender),
+        segmented,
+        flash: request.flash,
+    }
+}

@@ -1,0 +1,86 @@
+//! The two kinds of error: a refusal is the caller's to mend, a fault is ours.
+
+use std::time::Duration;
+
+/// Why a request was not done; each dialect has its own words for every variant.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No recipient is a number that some route carries to.
+    #[error("no valid recipients")]
+    NoValidRecipients,
+    /// The text is empty (also after transliteration).
+    #[error("text missing")]
+    TextMissing,
+    /// The text needs more parts than the request allows.
+    #[error("text takes {needed} parts and {allowed} are allowed")]
+    TextTooLong {
+        /// Parts it would take.
+        needed: usize,
+        /// Parts the request allows.
+        allowed: u8,
+    },
+    /// A character that the encoding cannot carry.
+    #[error("character {character:?} at position {position} is not in the encoding")]
+    NotEncodable {
+        /// The first such character.
+        character: char,
+        /// Its one-based position in the text, counted in Unicode scalar values after NFC.
+        position: usize,
+    },
+    /// It would expire before it could leave.
+    #[error("it would expire before it may be sent")]
+    ExpiresBeforeSending,
+    /// The balance does not cover it.
+    #[error("not enough credits")]
+    NotEnoughCredits,
+    /// The account's messages of today are used up.
+    #[error("the account's daily limit is reached")]
+    DailyLimit,
+    /// The key was used with another body.
+    #[error("this Idempotency-Key was used with another body")]
+    IdempotencyMismatch,
+    /// Too much at once; nothing was kept; try again.
+    #[error("too busy, try again")]
+    Busy {
+        /// No sooner than after this.
+        retry_after: Duration,
+    },
+}
+
+/// Our own failure: logged with its chain, shown as a plain error.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The store cannot keep anything now (disk full or out of reach); worth trying again.
+    #[error("the store is not available")]
+    StoreUnavailable(#[source] pombo_store::Error),
+    /// The store failed in a way that no retry mends.
+    #[error("the store failed")]
+    Store(#[source] pombo_store::Error),
+}
+
+/// Either kind.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The caller's.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Ours.
+    #[error(transparent)]
+    Failed(#[from] Fault),
+}
+
+impl From<pombo_store::Error> for Fault {
+    fn from(error: pombo_store::Error) -> Self {
+        if error.is_passing() {
+            Self::StoreUnavailable(error)
+        } else {
+            Self::Store(error)
+        }
+    }
+}
+
+impl From<pombo_store::Error> for Error {
+    fn from(error: pombo_store::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}

@@ -1,0 +1,205 @@
+//! Use cases, the dispatch engine and the notifier: what is decided, and when what goes where.
+
+pub mod accounts;
+pub mod auth;
+pub mod clock;
+pub mod engine;
+pub mod error;
+pub mod notify;
+pub mod operate;
+pub mod usecase;
+mod watch;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use pombo_domain::channel::{Desk, LinkState};
+use pombo_domain::id::RouteId;
+use pombo_domain::money::Money;
+use pombo_domain::route::Route;
+use pombo_store::Store;
+use pombo_store::operation as op;
+
+use accounts::Accounts;
+use clock::Clock;
+use engine::Engine;
+use error::Fault;
+
+/// What an operator sets, resolved.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Price of one part until a price list is imported.
+    pub sms_default_price: Money,
+    /// Whether the carrier's acceptance owes a callback (`%d` = 4).
+    pub callbacks_submitted: bool,
+    /// The routes; their numbers are given by the store, whatever is set here.
+    pub routes: Vec<Route>,
+}
+
+/// What may be changed while it runs.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    pub(crate) sms_default_price: Money,
+    pub(crate) routes: Vec<Route>,
+}
+
+/// All that a use case may touch; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct App {
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
+    pub(crate) rules: RwLock<Arc<Rules>>,
+    pub(crate) accounts: Accounts,
+    pub(crate) engine: Engine,
+    pub(crate) gate: auth::Gate,
+    concat_ref: AtomicU16,
+    submitted: bool,
+}
+
+/// Whether it can do its work.
+#[derive(Debug, Clone)]
+pub struct Readiness {
+    /// Whether the store answers; else why not.
+    pub store: Result<(), String>,
+    /// Each route with the state of its best link, and whether it is paused.
+    pub routes: Vec<(String, LinkState, bool)>,
+}
+
+impl App {
+    /// Numbers the routes, recovers what a crash left open, and starts the engine's tasks.
+    pub async fn start(config: Config, store: Store, clock: Clock) -> Result<Self, Fault> {
+        let routes = number(&store, config.routes).await?;
+        engine::recover(&store, &clock, &routes).await?;
+        let accounts = Accounts::load(&store).await?;
+        let engine = Engine::start(&store, &clock, &accounts, &routes).await?;
+        let rules = Rules {
+            sms_default_price: config.sms_default_price,
+            routes,
+        };
+        // A start somewhere else in the cycle: a restart must not repeat the last references.
+        let concat_ref = u16::try_from(clock.now().millis() & 0xffff).unwrap_or(0);
+        let inner = Arc::new(Inner {
+            store,
+            clock,
+            rules: RwLock::new(Arc::new(rules)),
+            accounts,
+            engine,
+            gate: auth::Gate::new(),
+            concat_ref: AtomicU16::new(concat_ref),
+            submitted: config.callbacks_submitted,
+        });
+        let app = Self { inner };
+        watch::start(&app);
+        Ok(app)
+    }
+
+    /// The routes in force.
+    #[must_use]
+    pub fn routes(&self) -> Vec<Route> {
+        self.rules().routes.clone()
+    }
+
+    /// The engine's side of a route, for its channel.
+    #[must_use]
+    pub fn desk(&self, route: RouteId) -> Option<Arc<dyn Desk>> {
+        self.inner
+            .engine
+            .desk(route)
+            .map(|desk| desk as Arc<dyn Desk>)
+    }
+
+    /// Starts telling callbacks, through `post`.
+    pub fn start_notifier(&self, post: Arc<dyn notify::Post>) {
+        notify::start(
+            self.inner.store.clone(),
+            self.inner.clock.clone(),
+            post,
+            self.inner.submitted,
+        );
+    }
+
+    /// Whether it can do its work.
+    pub async fn readiness(&self) -> Readiness {
+        let store = self.inner.store.version().await;
+        Readiness {
+            store: store.map(|_| ()).map_err(|error| error.to_string()),
+            routes: self.inner.engine.standing(),
+        }
+    }
+
+    /// Takes new prices and rules for the routes that run; routes that came or went need a restart,
+    /// and their names are given back.
+    pub async fn reload(&self, config: Config) -> Result<Vec<String>, Fault> {
+        let routes = number(&self.inner.store, config.routes).await?;
+        let mut odd = Vec::new();
+        for route in &routes {
+            if !self.inner.engine.reload(route) {
+                odd.push(route.name.clone());
+            }
+        }
+        for before in &self.rules().routes {
+            if !routes.iter().any(|route| route.id == before.id) {
+                odd.push(before.name.clone());
+            }
+        }
+        let rules = Rules {
+            sms_default_price: config.sms_default_price,
+            routes,
+        };
+        if let Ok(mut current) = self.inner.rules.write() {
+            *current = Arc::new(rules);
+        }
+        Ok(odd)
+    }
+
+    /// Gives back what was claimed and not taken, waits until what is settled is stored (at most
+    /// `patience`), and closes the store. The channels have drained before.
+    pub async fn stop(&self, patience: Duration) {
+        self.inner.engine.stop(patience).await;
+        let store = self.inner.store.clone();
+        // Closing waits for the writer; not a thing to do on the runtime.
+        let _ = tokio::task::spawn_blocking(move || store.close()).await;
+    }
+
+    pub(crate) fn rules(&self) -> Arc<Rules> {
+        match self.inner.rules.read() {
+            Ok(rules) => Arc::clone(&rules),
+            Err(poisoned) => Arc::clone(&poisoned.into_inner()),
+        }
+    }
+
+    /// Concatenation references for `n` messages: consecutive, so that two long messages on their
+    /// way to one handset differ.
+    pub(crate) fn concat_refs(&self, n: usize) -> u16 {
+        let n = u16::try_from(n & 0xffff).unwrap_or(0);
+        self.inner.concat_ref.fetch_add(n, Ordering::Relaxed)
+    }
+}
+
+/// Gives the routes their numbers, in the order of the configuration.
+async fn number(store: &Store, mut routes: Vec<Route>) -> Result<Vec<Route>, Fault> {
+    let names = routes.iter().map(|route| route.name.clone()).collect();
+    let ids = store.run(op::route::Number { names }).await?;
+    let learned: HashMap<RouteId, _> = store
+        .ask(op::route::List)
+        .await?
+        .into_iter()
+        .filter_map(|row| row.learned.map(|learned| (row.id, learned)))
+        .collect();
+    for (route, id) in routes.iter_mut().zip(ids) {
+        route.id = id;
+        if route.receipt_id == pombo_domain::route::ReceiptId::Auto
+            && let Some(&spelling) = learned.get(&id)
+        {
+            route.receipt_id = spelling;
+        }
+    }
+    Ok(routes)
+}

@@ -1,0 +1,308 @@
+//! What operators do from the command line, on the open store; works beside a running `serve`.
+
+use pombo_domain::id::{AccountId, PartId};
+use pombo_domain::message::Category;
+use pombo_domain::money::Money;
+use pombo_store::Store;
+use pombo_store::operation as op;
+pub use pombo_store::operation::account::Account;
+use pombo_store::operation::account::Change;
+pub use pombo_store::operation::receipt::UnmatchedRow;
+pub use pombo_store::operation::uncertain::UncertainRow;
+
+use crate::auth;
+use crate::clock::Clock;
+
+/// Why a command was not done: one line that says what, where and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// The store.
+    #[error("{0}; check the disk and the file of store.url, then try again")]
+    Store(#[from] pombo_store::Error),
+    /// No such account.
+    #[error("there is no account {0:?}; `pombo account list` shows them all")]
+    NoAccount(String),
+    /// The name is taken.
+    #[error("there is an account {0:?} already; choose another name, or `pombo account set {0}`")]
+    NameTaken(String),
+    /// Not a name.
+    #[error("{0:?} is no account name: 1 to 64 letters, digits, '.', '-', '_' or '@'")]
+    BadName(String),
+    /// No such route.
+    #[error("there is no route {0:?}; `pombo routes list` shows them all")]
+    NoRoute(String),
+    /// Not an address or range.
+    #[error("{0:?} is neither an address nor a range such as 192.0.2.0/24")]
+    BadRange(String),
+    /// An empty or over-long password.
+    #[error("an apiPassword has 8 to 256 characters")]
+    BadPassword,
+    /// Not a currency.
+    #[error("{0:?} is no currency code; write three capital letters, for example EUR")]
+    BadCurrency(String),
+    /// Hashing failed.
+    #[error("the password could not be hashed: {0}; try again with more free memory")]
+    Hash(String),
+}
+
+/// A new account.
+#[derive(Debug, Clone)]
+pub struct NewAccount {
+    /// The API's username.
+    pub name: String,
+    /// Its password; one is made where absent.
+    pub api_password: Option<String>,
+    /// The opening balance.
+    pub credit: Money,
+    /// ISO 4217 code.
+    pub currency: String,
+}
+
+/// An account was made.
+#[derive(Debug, Clone)]
+pub struct Added {
+    /// Its number.
+    pub id: AccountId,
+    /// The password, where one was made; it is shown once and not kept.
+    pub api_password_made: Option<String>,
+}
+
+/// Hashes the given password, or a fresh one that is given back.
+fn password(given: Option<String>) -> Result<(String, Option<String>), Problem> {
+    let (password, made) = match given {
+        Some(given) if !(8..=256).contains(&given.chars().count()) => {
+            return Err(Problem::BadPassword);
+        }
+        Some(given) => (given, None),
+        None => {
+            let fresh = auth::new_password();
+            (fresh.clone(), Some(fresh))
+        }
+    };
+    Ok((auth::hash_password(&password).map_err(Problem::Hash)?, made))
+}
+
+/// Makes an account.
+pub fn account_add(store: &Store, clock: &Clock, new: NewAccount) -> Result<Added, Problem> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || ".-_@".contains(c);
+    if !(1..=64).contains(&new.name.len()) || !new.name.chars().all(fits) {
+        return Err(Problem::BadName(new.name));
+    }
+    if new.currency.len() != 3 || !new.currency.bytes().all(|b| b.is_ascii_uppercase()) {
+        return Err(Problem::BadCurrency(new.currency));
+    }
+    let (password_hash, api_password_made) = password(new.api_password)?;
+    let add = op::account::Add {
+        name: new.name.clone(),
+        password_hash,
+        credit: new.credit,
+        currency: new.currency,
+        now: clock.now(),
+    };
+    let id = store
+        .run_blocking(add)?
+        .ok_or(Problem::NameTaken(new.name))?;
+    Ok(Added {
+        id,
+        api_password_made,
+    })
+}
+
+/// All accounts, by name.
+pub fn account_list(store: &Store) -> Result<Vec<Account>, Problem> {
+    Ok(store.ask_blocking(op::account::List)?)
+}
+
+/// What may be set; `None` leaves a thing as it is.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Parts a second; inner `None`: no limit.
+    pub rate_per_s: Option<Option<u32>>,
+    /// Messages a day; inner `None`: no limit.
+    pub per_day: Option<Option<u64>>,
+    /// The law's kind where a request does not say.
+    pub category: Option<Category>,
+}
+
+fn set(store: &Store, name: &str, changes: Vec<Change>) -> Result<(), Problem> {
+    let known = store.run_blocking(op::account::Set {
+        name: name.to_owned(),
+        changes,
+    })?;
+    if known {
+        Ok(())
+    } else {
+        Err(Problem::NoAccount(name.to_owned()))
+    }
+}
+
+/// Changes an account's settings.
+pub fn account_set(store: &Store, name: &str, settings: Settings) -> Result<(), Problem> {
+    let changes = [
+        settings.rate_per_s.map(Change::RatePerSecond),
+        settings.per_day.map(Change::PerDay),
+        settings.category.map(Change::Category),
+    ];
+    set(store, name, changes.into_iter().flatten().collect())
+}
+
+/// Gives an account a new password; answers the one that was made, where none was given.
+pub fn account_passwd(
+    store: &Store,
+    name: &str,
+    given: Option<String>,
+) -> Result<Option<String>, Problem> {
+    let (hash, made) = password(given)?;
+    set(store, name, vec![Change::PasswordHash(hash)])?;
+    Ok(made)
+}
+
+/// Gives credit, or takes it where negative; answers the new balance.
+pub fn account_credit(
+    store: &Store,
+    clock: &Clock,
+    name: &str,
+    amount: Money,
+) -> Result<Money, Problem> {
+    let credit = op::account::Credit {
+        name: name.to_owned(),
+        amount,
+        now: clock.now(),
+    };
+    store
+        .run_blocking(credit)?
+        .ok_or_else(|| Problem::NoAccount(name.to_owned()))
+}
+
+/// Sets the addresses an account may call from; none means everywhere.
+pub fn account_allow(store: &Store, name: &str, ranges: Vec<String>) -> Result<(), Problem> {
+    for range in &ranges {
+        if auth::Cidr::parse(range).is_none() {
+            return Err(Problem::BadRange(range.clone()));
+        }
+    }
+    set(store, name, vec![Change::Allow(ranges)])
+}
+
+/// Refuses an account at the door, or lets it in again.
+pub fn account_disable(store: &Store, name: &str, disabled: bool) -> Result<(), Problem> {
+    set(store, name, vec![Change::Disabled(disabled)])
+}
+
+/// A route and what waits on it.
+#[derive(Debug, Clone)]
+pub struct RouteRow {
+    /// Its name.
+    pub name: String,
+    /// Whether claiming is stopped.
+    pub paused: bool,
+    /// Messages waiting.
+    pub queued: u64,
+    /// Parts on their way.
+    pub in_flight: u64,
+    /// Parts in doubt.
+    pub uncertain: u64,
+    /// How its links stood last; empty where it never ran.
+    pub link: String,
+}
+
+/// All routes ever seen.
+pub fn routes_list(store: &Store) -> Result<Vec<RouteRow>, Problem> {
+    let mut rows = Vec::new();
+    for route in store.ask_blocking(op::route::List)? {
+        let load = store.ask_blocking(op::route::Load { route: route.id })?;
+        rows.push(RouteRow {
+            name: route.name,
+            paused: route.paused,
+            queued: load.queued,
+            in_flight: load.in_flight,
+            uncertain: load.uncertain,
+            link: route.link,
+        });
+    }
+    Ok(rows)
+}
+
+/// Stops or resumes a route.
+pub fn routes_pause(store: &Store, name: &str, paused: bool) -> Result<(), Problem> {
+    let known = store.run_blocking(op::route::Pause {
+        name: name.to_owned(),
+        paused,
+    })?;
+    if known {
+        Ok(())
+    } else {
+        Err(Problem::NoRoute(name.to_owned()))
+    }
+}
+
+/// Which parts in doubt are meant.
+#[derive(Debug, Clone)]
+pub enum Selection {
+    /// All that are open.
+    All,
+    /// These.
+    Parts(Vec<PartId>),
+    /// Those of a route.
+    Route(String),
+}
+
+fn decide(
+    store: &Store,
+    clock: &Clock,
+    selection: Selection,
+    resend: bool,
+) -> Result<usize, Problem> {
+    let selection = match selection {
+        Selection::All => op::uncertain::Selection::All,
+        Selection::Parts(parts) => op::uncertain::Selection::Parts(parts),
+        Selection::Route(name) => {
+            let routes = store.ask_blocking(op::route::List)?;
+            let found = routes.iter().find(|route| route.name == name);
+            op::uncertain::Selection::Route(found.ok_or(Problem::NoRoute(name))?.id)
+        }
+    };
+    let decide = op::uncertain::Decide {
+        selection,
+        resend,
+        now: clock.now(),
+    };
+    Ok(store.run_blocking(decide)?)
+}
+
+/// The newest parts in doubt, also the resolved ones.
+pub fn uncertain_list(store: &Store, limit: i64) -> Result<Vec<UncertainRow>, Problem> {
+    Ok(store.ask_blocking(op::uncertain::List { limit })?)
+}
+
+/// Submits parts in doubt again; answers how many.
+pub fn uncertain_resend(
+    store: &Store,
+    clock: &Clock,
+    selection: Selection,
+) -> Result<usize, Problem> {
+    decide(store, clock, selection, true)
+}
+
+/// Gives parts in doubt up; answers how many.
+pub fn uncertain_drop(
+    store: &Store,
+    clock: &Clock,
+    selection: Selection,
+) -> Result<usize, Problem> {
+    decide(store, clock, selection, false)
+}
+
+/// The newest receipts that fit nothing.
+pub fn receipts_unmatched(store: &Store, limit: i64) -> Result<Vec<UnmatchedRow>, Problem> {
+    Ok(store.ask_blocking(op::receipt::Unmatched { limit })?)
+}
+
+/// Copies a live store.
+pub fn backup(
+    store: &Store,
+    to: &std::path::Path,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(), Problem> {
+    Ok(store.backup(to, progress)?)
+}

@@ -1,0 +1,5 @@
+//! One file per thing a user can ask.
+
+pub mod account;
+pub mod send;
+pub mod status;

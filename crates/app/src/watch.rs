@@ -1,0 +1,115 @@
+//! Looks after what time and other processes change: settings, gauges, parts without a receipt.
+
+use std::time::Duration;
+
+use pombo_store::operation as op;
+
+use crate::App;
+
+/// How often the store is asked whether anything changed.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Looks between two counts for the gauges.
+const GAUGES_EVERY: u32 = 10;
+/// Looks between two sweeps.
+const SWEEP_EVERY: u32 = 120;
+/// Grace after the longest validity before a missing receipt is given up.
+const RECEIPT_GRACE: Duration = Duration::from_secs(3_600);
+
+/// Starts the watch; it ends with the store.
+pub(crate) fn start(app: &App) {
+    let app = app.clone();
+    tokio::spawn(async move {
+        let mut version = None;
+        for turn in 0_u32.. {
+            tokio::time::sleep(LOOK_EVERY).await;
+            match app.inner.store.version().await {
+                Err(pombo_store::Error::Closed) => return,
+                Err(error) => tracing::warn!(%error, "the store cannot be read"),
+                Ok(seen) if version == Some(seen) => {}
+                Ok(seen) => {
+                    version = Some(seen);
+                    if let Err(error) = refresh(&app).await {
+                        tracing::warn!(%error, "settings cannot be read anew");
+                    }
+                }
+            }
+            for desk in app.inner.engine.desks() {
+                desk.recover_rate();
+            }
+            if turn % GAUGES_EVERY == 0
+                && let Err(error) = gauges(&app).await
+            {
+                tracing::warn!(%error, "gauges cannot be counted");
+            }
+            if turn % SWEEP_EVERY == 0
+                && let Err(error) = sweep(&app).await
+            {
+                tracing::warn!(%error, "the sweep failed; it is tried again in a minute");
+            }
+        }
+    });
+}
+
+/// Accounts, paused routes, and queues that another process filled.
+async fn refresh(app: &App) -> Result<(), pombo_store::Error> {
+    let store = &app.inner.store;
+    if let Err(error) = app.inner.accounts.refresh(store).await {
+        tracing::warn!(%error, "accounts cannot be read anew");
+    }
+    for row in store.ask(op::route::List).await? {
+        if let Some(desk) = app.inner.engine.desk(row.id) {
+            desk.set_paused(row.paused);
+        }
+    }
+    for desk in app.inner.engine.desks() {
+        desk.reload_heads(store.ask(op::claim::Heads { route: desk.id() }).await?);
+    }
+    Ok(())
+}
+
+async fn gauges(app: &App) -> Result<(), pombo_store::Error> {
+    let store = &app.inner.store;
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float by nature")]
+    let gauge = |n: i64| n as f64;
+    let uncertain = store.ask(op::uncertain::CountOpen).await?;
+    metrics::gauge!("pombo_uncertain").set(gauge(uncertain));
+    let unmatched = store.ask(op::receipt::CountUnmatched).await?;
+    metrics::gauge!("pombo_receipts_unmatched").set(gauge(unmatched));
+    let now = app.inner.clock.now();
+    for desk in app.inner.engine.desks() {
+        let heads = store.ask(op::claim::Heads { route: desk.id() }).await?;
+        let oldest = heads
+            .iter()
+            .map(|head| now.since(head.due))
+            .max()
+            .unwrap_or_default();
+        metrics::gauge!("pombo_oldest_ready_seconds", "route" => desk.name())
+            .set(oldest.as_secs_f64());
+    }
+    metrics::gauge!("pombo_store_backlog_rows")
+        .set(gauge(i64::try_from(store.backlog()).unwrap_or(i64::MAX)));
+    Ok(())
+}
+
+async fn sweep(app: &App) -> Result<(), pombo_store::Error> {
+    let longest = app
+        .routes()
+        .iter()
+        .map(|route| route.validity_max)
+        .max()
+        .unwrap_or_default();
+    loop {
+        let sweep = op::sweep::Sweep {
+            now: app.inner.clock.now(),
+            receipt_wait: longest + RECEIPT_GRACE,
+            limit: 500,
+        };
+        let swept = app.inner.store.run(sweep).await?;
+        if swept.n_silent > 0 {
+            metrics::counter!("pombo_receipts_missing_total").increment(swept.n_silent as u64);
+        }
+        if !swept.more {
+            return Ok(());
+        }
+    }
+}
