@@ -35,9 +35,7 @@ impl Accounts {
         let mut snapshot = Snapshot::default();
         for account in store.ask(op::account::List).await? {
             let account = Arc::new(account);
-            snapshot
-                .by_name
-                .insert(account.name.clone(), Arc::clone(&account));
+            snapshot.by_name.insert(account.name.clone(), Arc::clone(&account));
             snapshot.by_id.insert(account.id, account);
         }
         if let Ok(mut current) = self.current.write() {

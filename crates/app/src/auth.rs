@@ -120,11 +120,7 @@ impl Gate {
     }
 
     fn recall(&self, hash: &KeyedHash) -> Option<Known> {
-        self.known
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(hash)
-            .cloned()
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(hash).cloned()
     }
 
     fn remember(&self, hash: KeyedHash, known: Known) {
@@ -187,9 +183,7 @@ fn parse_basic(header: &str) -> Option<(String, String)> {
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
-    let octets = base64::engine::general_purpose::STANDARD
-        .decode(encoded.trim())
-        .ok()?;
+    let octets = base64::engine::general_purpose::STANDARD.decode(encoded.trim()).ok()?;
     let text = String::from_utf8(octets).ok()?;
     let (user, password) = text.split_once(':')?;
     Some((user.to_owned(), password.to_owned()))
@@ -219,9 +213,7 @@ impl App {
             return Err(self.turn_away(source).await);
         };
         let account = self.find_account(&user).await?;
-        let stored = account
-            .as_ref()
-            .map(|account| account.password_hash.clone());
+        let stored = account.as_ref().map(|account| account.password_hash.clone());
         if !self.check(password, stored).await? {
             return Err(self.turn_away(source).await);
         }
@@ -229,13 +221,7 @@ impl App {
             return Err(self.turn_away(source).await);
         };
         let password_hash = account.password_hash.clone();
-        gate.remember(
-            hash,
-            Known {
-                account: account.id,
-                password_hash,
-            },
-        );
+        gate.remember(hash, Known { account: account.id, password_hash });
         self.admit(account, source).await
     }
 
@@ -261,22 +247,15 @@ impl App {
     /// Compares on a thread of its own, a few at a time. An unknown user costs the same.
     async fn check(&self, password: String, stored: Option<String>) -> Result<bool, Denied> {
         let gate = &self.inner.gate;
-        let busy = || Denied::Busy {
-            retry_after: Duration::from_secs(1),
-        };
-        let place = Arc::clone(&gate.waiting)
-            .try_acquire_owned()
-            .map_err(|_| busy())?;
-        let turn = Arc::clone(&gate.checks)
-            .acquire_owned()
-            .await
-            .map_err(|_| busy())?;
+        let busy = || Denied::Busy { retry_after: Duration::from_secs(1) };
+        let place = Arc::clone(&gate.waiting).try_acquire_owned().map_err(|_| busy())?;
+        let turn = Arc::clone(&gate.checks).acquire_owned().await.map_err(|_| busy())?;
         let checked = tokio::task::spawn_blocking(move || {
             let _kept = (place, turn);
             match stored.as_deref().map(PasswordHash::new) {
-                Some(Ok(hash)) => Argon2::default()
-                    .verify_password(password.as_bytes(), &hash)
-                    .is_ok(),
+                Some(Ok(hash)) => {
+                    Argon2::default().verify_password(password.as_bytes(), &hash).is_ok()
+                }
                 _ => {
                     let _ = hash_password(&password);
                     false
@@ -308,11 +287,7 @@ impl App {
 /// Whether an address is on a list of addresses and CIDRs; an empty list allows all.
 #[must_use]
 pub fn address_allowed(list: &[String], source: IpAddr) -> bool {
-    list.is_empty()
-        || list
-            .iter()
-            .filter_map(|text| Cidr::parse(text))
-            .any(|c| c.holds(source))
+    list.is_empty() || list.iter().filter_map(|text| Cidr::parse(text)).any(|c| c.holds(source))
 }
 
 /// A range of addresses: `192.0.2.0/24`, `2001:db8::/32`, or one address.
@@ -367,13 +342,7 @@ mod tests {
         let read = parse_basic("Basic dXNlcm5hbWU6YXBpUGFzc3dvcmQ=");
         assert_eq!(read, pair("username", "apiPassword"));
         assert_eq!(parse_basic("basic YTpiOmM="), pair("a", "b:c"));
-        for bad in [
-            "",
-            "Basic",
-            "Basic !!!",
-            "Bearer dXNlcm5hbWU6YXBpUGFzc3dvcmQ=",
-            "Basic YWI=",
-        ] {
+        for bad in ["", "Basic", "Basic !!!", "Bearer dXNlcm5hbWU6YXBpUGFzc3dvcmQ=", "Basic YWI="] {
             assert_eq!(parse_basic(bad), None, "{bad:?}");
         }
     }
@@ -383,21 +352,9 @@ mod tests {
         let hash = hash_password("secret").expect("hashing works");
         assert!(hash.starts_with("$argon2id$"));
         let parsed = PasswordHash::new(&hash).expect("a PHC string");
-        assert!(
-            Argon2::default()
-                .verify_password(b"secret", &parsed)
-                .is_ok()
-        );
-        assert!(
-            Argon2::default()
-                .verify_password(b"Secret", &parsed)
-                .is_err()
-        );
-        assert_ne!(
-            hash,
-            hash_password("secret").expect("hashing works"),
-            "salted"
-        );
+        assert!(Argon2::default().verify_password(b"secret", &parsed).is_ok());
+        assert!(Argon2::default().verify_password(b"Secret", &parsed).is_err());
+        assert_ne!(hash, hash_password("secret").expect("hashing works"), "salted");
     }
 
     #[test]
@@ -416,14 +373,7 @@ mod tests {
             let cidr = Cidr::parse(range).expect(range);
             assert_eq!(cidr.holds(ip(address)), inside, "{range} {address}");
         }
-        for bad in [
-            "",
-            "192.0.2",
-            "192.0.2.0/33",
-            "192.0.2.0/-1",
-            "host",
-            "::/129",
-        ] {
+        for bad in ["", "192.0.2", "192.0.2.0/33", "192.0.2.0/-1", "host", "::/129"] {
             assert_eq!(Cidr::parse(bad), None, "{bad:?}");
         }
     }

@@ -22,9 +22,7 @@ impl Clock {
     /// A clock that stands at `at` until it is moved.
     #[must_use]
     pub fn held(at: Instant) -> Self {
-        Self {
-            held: Some(Arc::new(AtomicI64::new(at.micros()))),
-        }
+        Self { held: Some(Arc::new(AtomicI64::new(at.micros()))) }
     }
 
     /// Moves a held clock; the system's stays as it is.
@@ -36,10 +34,7 @@ impl Clock {
 
     /// Now.
     #[must_use]
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the one place that reads the time"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the time")]
     pub fn now(&self) -> Instant {
         match &self.held {
             Some(held) => Instant::from_micros(held.load(Ordering::Relaxed)),

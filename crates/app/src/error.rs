@@ -71,11 +71,7 @@ pub enum Error {
 
 impl From<pombo_store::Error> for Fault {
     fn from(error: pombo_store::Error) -> Self {
-        if error.is_passing() {
-            Self::StoreUnavailable(error)
-        } else {
-            Self::Store(error)
-        }
+        if error.is_passing() { Self::StoreUnavailable(error) } else { Self::Store(error) }
     }
 }
 

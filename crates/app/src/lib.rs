@@ -79,10 +79,7 @@ impl App {
         engine::recover(&store, &clock, &routes).await?;
         let accounts = Accounts::load(&store).await?;
         let engine = Engine::start(&store, &clock, &accounts, &routes).await?;
-        let rules = Rules {
-            sms_default_price: config.sms_default_price,
-            routes,
-        };
+        let rules = Rules { sms_default_price: config.sms_default_price, routes };
         // A start somewhere else in the cycle: a restart must not repeat the last references.
         let concat_ref = u16::try_from(clock.now().millis() & 0xffff).unwrap_or(0);
         let inner = Arc::new(Inner {
@@ -109,10 +106,7 @@ impl App {
     /// The engine's side of a route, for its channel.
     #[must_use]
     pub fn desk(&self, route: RouteId) -> Option<Arc<dyn Desk>> {
-        self.inner
-            .engine
-            .desk(route)
-            .map(|desk| desk as Arc<dyn Desk>)
+        self.inner.engine.desk(route).map(|desk| desk as Arc<dyn Desk>)
     }
 
     /// Starts telling callbacks, through `post`.
@@ -149,10 +143,7 @@ impl App {
                 odd.push(before.name.clone());
             }
         }
-        let rules = Rules {
-            sms_default_price: config.sms_default_price,
-            routes,
-        };
+        let rules = Rules { sms_default_price: config.sms_default_price, routes };
         if let Ok(mut current) = self.inner.rules.write() {
             *current = Arc::new(rules);
         }

@@ -99,13 +99,8 @@ pub fn account_add(store: &Store, clock: &Clock, new: NewAccount) -> Result<Adde
         currency: new.currency,
         now: clock.now(),
     };
-    let id = store
-        .run_blocking(add)?
-        .ok_or(Problem::NameTaken(new.name))?;
-    Ok(Added {
-        id,
-        api_password_made,
-    })
+    let id = store.run_blocking(add)?.ok_or(Problem::NameTaken(new.name))?;
+    Ok(Added { id, api_password_made })
 }
 
 /// All accounts, by name.
@@ -125,15 +120,8 @@ pub struct Settings {
 }
 
 fn set(store: &Store, name: &str, changes: Vec<Change>) -> Result<(), Problem> {
-    let known = store.run_blocking(op::account::Set {
-        name: name.to_owned(),
-        changes,
-    })?;
-    if known {
-        Ok(())
-    } else {
-        Err(Problem::NoAccount(name.to_owned()))
-    }
+    let known = store.run_blocking(op::account::Set { name: name.to_owned(), changes })?;
+    if known { Ok(()) } else { Err(Problem::NoAccount(name.to_owned())) }
 }
 
 /// Changes an account's settings.
@@ -164,14 +152,8 @@ pub fn account_credit(
     name: &str,
     amount: Money,
 ) -> Result<Money, Problem> {
-    let credit = op::account::Credit {
-        name: name.to_owned(),
-        amount,
-        now: clock.now(),
-    };
-    store
-        .run_blocking(credit)?
-        .ok_or_else(|| Problem::NoAccount(name.to_owned()))
+    let credit = op::account::Credit { name: name.to_owned(), amount, now: clock.now() };
+    store.run_blocking(credit)?.ok_or_else(|| Problem::NoAccount(name.to_owned()))
 }
 
 /// Sets the addresses an account may call from; none means everywhere.
@@ -225,15 +207,8 @@ pub fn routes_list(store: &Store) -> Result<Vec<RouteRow>, Problem> {
 
 /// Stops or resumes a route.
 pub fn routes_pause(store: &Store, name: &str, paused: bool) -> Result<(), Problem> {
-    let known = store.run_blocking(op::route::Pause {
-        name: name.to_owned(),
-        paused,
-    })?;
-    if known {
-        Ok(())
-    } else {
-        Err(Problem::NoRoute(name.to_owned()))
-    }
+    let known = store.run_blocking(op::route::Pause { name: name.to_owned(), paused })?;
+    if known { Ok(()) } else { Err(Problem::NoRoute(name.to_owned())) }
 }
 
 /// Which parts in doubt are meant.
@@ -262,11 +237,7 @@ fn decide(
             op::uncertain::Selection::Route(found.ok_or(Problem::NoRoute(name))?.id)
         }
     };
-    let decide = op::uncertain::Decide {
-        selection,
-        resend,
-        now: clock.now(),
-    };
+    let decide = op::uncertain::Decide { selection, resend, now: clock.now() };
     Ok(store.run_blocking(decide)?)
 }
 

@@ -10,6 +10,8 @@ use crate::App;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Looks between two counts for the gauges.
 const GAUGES_EVERY: u32 = 10;
+/// Looks between two looks at what expired on routes that cannot send.
+const EXPIRE_EVERY: u32 = 20;
 /// Looks between two sweeps.
 const SWEEP_EVERY: u32 = 120;
 /// Grace after the longest validity before a missing receipt is given up.
@@ -41,6 +43,11 @@ pub(crate) fn start(app: &App) {
             {
                 tracing::warn!(%error, "gauges cannot be counted");
             }
+            if turn % EXPIRE_EVERY == 0
+                && let Err(error) = expire(&app).await
+            {
+                tracing::warn!(%error, "expired messages cannot be ended yet");
+            }
             if turn % SWEEP_EVERY == 0
                 && let Err(error) = sweep(&app).await
             {
@@ -67,6 +74,19 @@ async fn refresh(app: &App) -> Result<(), pombo_store::Error> {
     Ok(())
 }
 
+/// A route that sends claims nothing late; one that cannot send must still let things expire.
+async fn expire(app: &App) -> Result<(), pombo_store::Error> {
+    let store = &app.inner.store;
+    let now = app.inner.clock.now();
+    for desk in app.inner.engine.desks().filter(|desk| !desk.is_usable()) {
+        for head in store.ask(op::claim::Heads { route: desk.id() }).await? {
+            let (lane, account) = (head.lane, head.account);
+            store.run(op::claim::Expire { route: desk.id(), lane, account, now }).await?;
+        }
+    }
+    Ok(())
+}
+
 async fn gauges(app: &App) -> Result<(), pombo_store::Error> {
     let store = &app.inner.store;
     #[expect(clippy::cast_precision_loss, reason = "a gauge is a float by nature")]
@@ -78,11 +98,7 @@ async fn gauges(app: &App) -> Result<(), pombo_store::Error> {
     let now = app.inner.clock.now();
     for desk in app.inner.engine.desks() {
         let heads = store.ask(op::claim::Heads { route: desk.id() }).await?;
-        let oldest = heads
-            .iter()
-            .map(|head| now.since(head.due))
-            .max()
-            .unwrap_or_default();
+        let oldest = heads.iter().map(|head| now.since(head.due)).max().unwrap_or_default();
         metrics::gauge!("pombo_oldest_ready_seconds", "route" => desk.name())
             .set(oldest.as_secs_f64());
     }
@@ -92,12 +108,7 @@ async fn gauges(app: &App) -> Result<(), pombo_store::Error> {
 }
 
 async fn sweep(app: &App) -> Result<(), pombo_store::Error> {
-    let longest = app
-        .routes()
-        .iter()
-        .map(|route| route.validity_max)
-        .max()
-        .unwrap_or_default();
+    let longest = app.routes().iter().map(|route| route.validity_max).max().unwrap_or_default();
     loop {
         let sweep = op::sweep::Sweep {
             now: app.inner.clock.now(),

@@ -74,11 +74,7 @@ impl Template {
         }
         let origin = format!("{scheme}://{authority}/");
         let has_host = url::Url::parse(&origin).is_ok_and(|url| url.has_host());
-        if has_host {
-            Ok(Self(text.into()))
-        } else {
-            Err(BadCallbackUrl)
-        }
+        if has_host { Ok(Self(text.into())) } else { Err(BadCallbackUrl) }
     }
 
     /// Takes back what [`Template::as_str`] gave; not checked again.
@@ -123,22 +119,14 @@ impl Template {
         let text = &*self.0;
         let authority_start = text.find("://").map_or(0, |at| at + "://".len());
         let target_start = authority_start + authority_len(&text[authority_start..]);
-        let target_end = text[target_start..]
-            .find('#')
-            .map_or(text.len(), |at| target_start + at);
-        (
-            &text[..target_start],
-            &text[target_start..target_end],
-            &text[target_end..],
-        )
+        let target_end = text[target_start..].find('#').map_or(text.len(), |at| target_start + at);
+        (&text[..target_start], &text[target_start..target_end], &text[target_end..])
     }
 }
 
 /// Bytes up to the path, the query, the fragment or the end.
 fn authority_len(after_scheme: &str) -> usize {
-    after_scheme
-        .find(['/', '?', '#'])
-        .unwrap_or(after_scheme.len())
+    after_scheme.find(['/', '?', '#']).unwrap_or(after_scheme.len())
 }
 
 impl Values<'_> {
@@ -158,10 +146,7 @@ impl Values<'_> {
             b'p' => push_encoded(self.sender, url),
             b'P' => push_plain(self.recipient, url),
             b't' => push_encoded(&self.sent_at.map(Instant::minute).unwrap_or_default(), url),
-            b'c' => push_encoded(
-                &self.cost.map(|cost| cost.to_string()).unwrap_or_default(),
-                url,
-            ),
+            b'c' => push_encoded(&self.cost.map(|cost| cost.to_string()).unwrap_or_default(), url),
             b's' => push_encoded(self.word, url),
             b'y' => push_encoded(&self.reported_at.minute(), url),
             b'n' => push_plain(self.part, url),
@@ -219,9 +204,7 @@ mod tests {
     }
 
     fn expand(template: &str) -> String {
-        Template::parse(template)
-            .expect("a good template")
-            .expand(&values())
+        Template::parse(template).expect("a good template").expand(&values())
     }
 
     #[test]
@@ -241,27 +224,16 @@ mod tests {
             ("%S", "77"),
         ] {
             let in_query = format!("https://example.com/dlr?v={escape}");
-            assert_eq!(
-                expand(&in_query),
-                format!("https://example.com/dlr?v={value}")
-            );
+            assert_eq!(expand(&in_query), format!("https://example.com/dlr?v={value}"));
             let in_path = format!("https://example.com/{escape}/{escape}&{escape}");
-            assert_eq!(
-                expand(&in_path),
-                format!("https://example.com/{value}/{value}&{value}")
-            );
+            assert_eq!(expand(&in_path), format!("https://example.com/{value}/{value}&{value}"));
         }
     }
 
     #[test]
     fn an_absent_value_is_empty() {
         let template = Template::parse("http://example.com/?t=%t&c=%c&j=%j.").expect("good");
-        let values = Values {
-            sent_at: None,
-            cost: None,
-            error: "",
-            ..values()
-        };
+        let values = Values { sent_at: None, cost: None, error: "", ..values() };
         assert_eq!(template.expand(&values), "http://example.com/?t=&c=&j=.");
     }
 
@@ -286,26 +258,16 @@ mod tests {
 
     #[test]
     fn an_escape_before_no_two_hex_digits_is_one() {
-        assert_eq!(
-            expand("http://a.example/%d?%d=%c/%dg%d"),
-            "http://a.example/1?1=0.065/1g1"
-        );
+        assert_eq!(expand("http://a.example/%d?%d=%c/%dg%d"), "http://a.example/1?1=0.065/1g1");
         assert_eq!(expand("http://a.example/%d%20%d"), "http://a.example/1%201");
         assert_eq!(expand("http://a.example/%%%d"), "http://a.example/%%1");
-        assert_eq!(
-            expand("http://a.example?%i%n"),
-            "http://a.example?1026488192"
-        );
+        assert_eq!(expand("http://a.example?%i%n"), "http://a.example?1026488192");
     }
 
     #[test]
     fn a_value_is_never_scanned_again() {
         let template = Template::parse("http://example.com/?j=%j&p=%p").expect("good");
-        let values = Values {
-            error: "%i",
-            sender: "%25/?#@é",
-            ..values()
-        };
+        let values = Values { error: "%i", sender: "%25/?#@é", ..values() };
         let url = "http://example.com/?j=%25i&p=%2525%2F%3F%23%40%C3%A9";
         assert_eq!(template.expand(&values), url);
     }

@@ -39,7 +39,4 @@ pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
 pub const TRANSACTIONAL_RECIPIENTS_MAX: usize = 10;
 
 const _: () = assert!(BODY_BYTES_MAX <= BODIES_IN_FLIGHT_BYTES_MAX);
-const _: () = assert!(
-    (PARTS_MAX as u32) < 1 << 4,
-    "a part id has four bits for the part"
-);
+const _: () = assert!((PARTS_MAX as u32) < 1 << 4, "a part id has four bits for the part");

@@ -200,10 +200,7 @@ mod tests {
 
     #[test]
     fn the_lane_follows_the_category_then_the_size() {
-        assert_eq!(
-            Lane::of(Some(Category::Transactional), true, 100_000),
-            Lane::Transactional
-        );
+        assert_eq!(Lane::of(Some(Category::Transactional), true, 100_000), Lane::Transactional);
         assert_eq!(Lane::of(Some(Category::Marketing), false, 1), Lane::Bulk);
         assert_eq!(Lane::of(None, true, 1), Lane::Bulk);
         assert_eq!(Lane::of(None, false, 10), Lane::Transactional);

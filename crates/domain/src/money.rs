@@ -34,10 +34,7 @@ impl Money {
     /// `self` taken `n` times, or `None` where that overflows.
     #[must_use]
     pub fn times(self, n: usize) -> Option<Self> {
-        i64::try_from(n)
-            .ok()
-            .and_then(|n| self.0.checked_mul(n))
-            .map(Self)
+        i64::try_from(n).ok().and_then(|n| self.0.checked_mul(n)).map(Self)
     }
 
     /// Reads `12`, `12.5`, `-0.065`: a point, at most six decimals, at most 12 digits before it.
@@ -118,27 +115,13 @@ mod tests {
             ("0.000001", 1, "0.000001"),
         ] {
             let money = Money::parse(text).expect(text);
-            assert_eq!(
-                (money.micros(), money.to_string().as_str()),
-                (micros, shown)
-            );
+            assert_eq!((money.micros(), money.to_string().as_str()), (micros, shown));
         }
     }
 
     #[test]
     fn what_is_not_an_amount_is_refused() {
-        for bad in [
-            "",
-            ".",
-            "1.",
-            ".5",
-            "1,5",
-            "1e3",
-            "0.0000001",
-            "--1",
-            "1 ",
-            "9999999999999",
-        ] {
+        for bad in ["", ".", "1.", ".5", "1,5", "1e3", "0.0000001", "--1", "1 ", "9999999999999"] {
             assert!(Money::parse(bad).is_err(), "{bad:?}");
         }
     }

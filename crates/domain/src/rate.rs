@@ -19,11 +19,7 @@ impl Bucket {
     /// A full bucket. `per_second` is above zero; no limit is the absence of a bucket.
     #[must_use]
     pub fn new(per_second: f64, now: Instant) -> Self {
-        Self {
-            per_second,
-            tokens: Self::capacity(per_second),
-            at: now,
-        }
+        Self { per_second, tokens: Self::capacity(per_second), at: now }
     }
 
     fn capacity(per_second: f64) -> f64 {
@@ -63,10 +59,7 @@ impl Bucket {
 
     /// Takes `n` tokens; may go into debt, which later callers wait off (a message's parts stay together).
     pub fn take(&mut self, n: usize) {
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a count of parts, far below 2^52"
-        )]
+        #[expect(clippy::cast_precision_loss, reason = "a count of parts, far below 2^52")]
         let n = n as f64;
         self.tokens -= n;
     }

@@ -47,9 +47,7 @@ pub fn next(
         Outcome::Refused { state, .. } => Next::End(*state),
         Outcome::Unknown { .. } => Next::Doubt(policy),
         Outcome::Unsent => Next::GiveBack,
-        Outcome::Deferred {
-            wait, tries_max, ..
-        } => {
+        Outcome::Deferred { wait, tries_max, .. } => {
             let counts = tries_max.is_some();
             let exhausted =
                 tries_max.is_some_and(|max| try_number > max) || try_number >= TRIES_MAX;
@@ -79,15 +77,8 @@ mod tests {
     const NOW: Instant = Instant::from_micros(1_000_000_000);
 
     fn deferred(wait_s: u64, tries_max: Option<u8>) -> Outcome {
-        let cause = Cause {
-            code: "8".into(),
-            text: "ESME_RSYSERR".into(),
-        };
-        Outcome::Deferred {
-            wait: Duration::from_secs(wait_s),
-            tries_max,
-            cause,
-        }
+        let cause = Cause { code: "8".into(), text: "ESME_RSYSERR".into() };
+        Outcome::Deferred { wait: Duration::from_secs(wait_s), tries_max, cause }
     }
 
     fn after(outcome: &Outcome, try_number: u8, expires: Option<Instant>) -> Next {
@@ -97,10 +88,7 @@ mod tests {
     #[test]
     fn a_temporary_error_is_tried_again_later_and_later_and_then_no_more() {
         let error = deferred(30, Some(2));
-        let due = |s| Next::TryAgain {
-            due: NOW.plus(Duration::from_secs(s)),
-            counts: true,
-        };
+        let due = |s| Next::TryAgain { due: NOW.plus(Duration::from_secs(s)), counts: true };
         assert_eq!(after(&error, 1, None), due(30));
         assert_eq!(after(&error, 2, None), due(60));
         assert_eq!(after(&error, 3, None), Next::End(PartState::Rejected));
@@ -109,33 +97,20 @@ mod tests {
     #[test]
     fn throttling_costs_no_try() {
         let due = NOW.plus(Duration::from_secs(1));
-        assert_eq!(
-            after(&deferred(1, None), 200, None),
-            Next::TryAgain { due, counts: false }
-        );
+        assert_eq!(after(&deferred(1, None), 200, None), Next::TryAgain { due, counts: false });
     }
 
     #[test]
     fn a_retry_after_the_expiry_ends_as_expired() {
         let soon = Some(NOW.plus(Duration::from_secs(10)));
-        assert_eq!(
-            after(&deferred(30, Some(2)), 1, soon),
-            Next::End(PartState::Expired)
-        );
+        assert_eq!(after(&deferred(30, Some(2)), 1, soon), Next::End(PartState::Expired));
     }
 
     #[test]
     fn doubt_follows_the_routes_policy() {
-        let cause = Cause {
-            code: String::new(),
-            text: "link lost".into(),
-        };
+        let cause = Cause { code: String::new(), text: "link lost".into() };
         let unknown = Outcome::Unknown { cause };
-        for policy in [
-            UncertainPolicy::Resend,
-            UncertainPolicy::Wait,
-            UncertainPolicy::Hold,
-        ] {
+        for policy in [UncertainPolicy::Resend, UncertainPolicy::Wait, UncertainPolicy::Hold] {
             assert_eq!(next(&unknown, 1, None, policy, NOW), Next::Doubt(policy));
         }
     }

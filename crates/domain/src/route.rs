@@ -86,10 +86,7 @@ impl Route {
     #[must_use]
     pub fn takes(&self, q: &Question<'_>) -> bool {
         let country_fits = self.countries.is_empty()
-            || self
-                .countries
-                .iter()
-                .any(|c| c == "*" || c.eq_ignore_ascii_case(q.country));
+            || self.countries.iter().any(|c| c == "*" || c.eq_ignore_ascii_case(q.country));
         country_fits
             && (self.senders.is_empty() || self.senders.iter().any(|s| s == q.sender.as_str()))
             && (self.accounts.is_empty() || self.accounts.contains(&q.account))
@@ -148,13 +145,7 @@ mod tests {
 
     fn question(sender: &Sender, spread: u64) -> Question<'_> {
         let account = AccountId(1);
-        Question {
-            account,
-            country: "ES",
-            sender,
-            category: Category::Transactional,
-            spread,
-        }
+        Question { account, country: "ES", sender, category: Category::Transactional, spread }
     }
 
     #[test]

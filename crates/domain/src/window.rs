@@ -79,11 +79,7 @@ impl Window {
         let phase = (at.micros().rem_euclid(period) + EPOCH_IN_WEEK).rem_euclid(period);
         let from = day_start + i64::from(self.from) * MICROS_PER_MINUTE;
         let to = day_start + i64::from(self.to) * MICROS_PER_MINUTE;
-        if (from..to).contains(&phase) {
-            0
-        } else {
-            (from - phase).rem_euclid(period)
-        }
+        if (from..to).contains(&phase) { 0 } else { (from - phase).rem_euclid(period) }
     }
 
     /// Reads one `DAY FROM-TO` of [`AvailableTimes::to_stored`].
@@ -116,22 +112,13 @@ pub struct AvailableTimes(Vec<Window>);
 impl AvailableTimes {
     /// Takes the windows of a request. They may overlap.
     pub fn new(windows: Vec<Window>) -> Result<Self, WindowError> {
-        if windows.is_empty() {
-            Err(WindowError::Empty)
-        } else {
-            Ok(Self(windows))
-        }
+        if windows.is_empty() { Err(WindowError::Empty) } else { Ok(Self(windows)) }
     }
 
     /// The earliest instant inside a window that is not before `at`: `at` itself when inside.
     #[must_use]
     pub fn next_open(&self, at: Instant) -> Instant {
-        let wait = self
-            .0
-            .iter()
-            .map(|window| window.wait(at))
-            .min()
-            .unwrap_or(0);
+        let wait = self.0.iter().map(|window| window.wait(at)).min().unwrap_or(0);
         at.plus(Duration::from_micros(wait.unsigned_abs()))
     }
 
@@ -153,10 +140,7 @@ impl AvailableTimes {
     /// Reads what [`AvailableTimes::to_stored`] wrote; `None` for anything else.
     #[must_use]
     pub fn from_stored(text: &str) -> Option<Self> {
-        text.split(';')
-            .map(Window::from_stored)
-            .collect::<Option<Vec<_>>>()
-            .map(Self)
+        text.split(';').map(Window::from_stored).collect::<Option<Vec<_>>>().map(Self)
     }
 }
 
@@ -196,11 +180,7 @@ mod tests {
             (None, "09:00", "09:00", TooShort),
             (None, "09:00", "09:14", TooShort),
         ] {
-            assert_eq!(
-                Window::parse(day, from, to),
-                Err(error),
-                "{day:?} {from} {to}"
-            );
+            assert_eq!(Window::parse(day, from, to), Err(error), "{day:?} {from} {to}");
         }
         assert_eq!(AvailableTimes::new(Vec::new()), Err(Empty));
         assert!(Window::parse(Some(7), "09:00", "09:15").is_ok());
@@ -244,9 +224,7 @@ mod tests {
 
     #[test]
     fn what_no_one_stored_is_not_read() {
-        for bad in [
-            "", ";", "1", "8 0-60", "1 60-60", "1 0-1441", "1 0-60;", "x 0-60", "1 -1-60",
-        ] {
+        for bad in ["", ";", "1", "8 0-60", "1 60-60", "1 0-1441", "1 0-60;", "x 0-60", "1 -1-60"] {
             assert_eq!(AvailableTimes::from_stored(bad), None, "{bad:?}");
         }
     }

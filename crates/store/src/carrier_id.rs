@@ -4,15 +4,9 @@ use pombo_domain::route::ReceiptId;
 
 /// The normal form: trimmed, lower case, without leading zeros.
 pub(crate) fn normal(id: &str) -> String {
-    let trimmed = id
-        .trim_matches(|c: char| c == '\0' || c.is_whitespace())
-        .to_ascii_lowercase();
+    let trimmed = id.trim_matches(|c: char| c == '\0' || c.is_whitespace()).to_ascii_lowercase();
     let short = trimmed.trim_start_matches('0');
-    if short.is_empty() && !trimmed.is_empty() {
-        "0".to_owned()
-    } else {
-        short.to_owned()
-    }
+    if short.is_empty() && !trimmed.is_empty() { "0".to_owned() } else { short.to_owned() }
 }
 
 /// A key for the index. Numbers keep their order, so that a carrier that counts its ids fills the
@@ -21,11 +15,9 @@ pub(crate) fn key(normal: &str) -> i64 {
     match normal.parse::<i64>() {
         Ok(number) => number,
         Err(_) => {
-            let hash = normal
-                .bytes()
-                .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-                    (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-                });
+            let hash = normal.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            });
             hash.cast_signed()
         }
     }
@@ -65,27 +57,17 @@ mod tests {
 
     #[test]
     fn ids_are_compared_in_one_normal_form() {
-        for (written, same) in [
-            ("000A1B", "a1b"),
-            (" 123\0", "123"),
-            ("0", "0"),
-            ("000", "0"),
-            ("", ""),
-        ] {
+        for (written, same) in
+            [("000A1B", "a1b"), (" 123\0", "123"), ("0", "0"), ("000", "0"), ("", "")]
+        {
             assert_eq!(normal(written), same);
         }
     }
 
     #[test]
     fn a_receipts_spelling_leads_back_to_the_answers() {
-        assert_eq!(
-            as_in_answer("2571", ReceiptId::HexToDec).as_deref(),
-            Some("a0b")
-        );
-        assert_eq!(
-            as_in_answer("a0b", ReceiptId::DecToHex).as_deref(),
-            Some("2571")
-        );
+        assert_eq!(as_in_answer("2571", ReceiptId::HexToDec).as_deref(), Some("a0b"));
+        assert_eq!(as_in_answer("a0b", ReceiptId::DecToHex).as_deref(), Some("2571"));
         assert_eq!(as_in_answer("a0b", ReceiptId::HexToDec), None);
         for spelling in [ReceiptId::Same, ReceiptId::HexToDec, ReceiptId::DecToHex] {
             let receipt = as_in_receipt("2571", spelling).expect("a number has all spellings");

@@ -28,10 +28,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            exclusive: true,
-            readers: 2,
-        }
+        Self { exclusive: true, readers: 2 }
     }
 }
 

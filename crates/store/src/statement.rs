@@ -58,14 +58,8 @@ mod tests {
             let mut seen = 0;
             for piece in statement.sql.split('$').skip(1) {
                 let digits: String = piece.chars().take_while(char::is_ascii_digit).collect();
-                let number: u32 = digits
-                    .parse()
-                    .unwrap_or_else(|_| panic!("{}", statement.name));
-                assert!(
-                    number <= seen + 1,
-                    "{}: ${number} comes too early",
-                    statement.name
-                );
+                let number: u32 = digits.parse().unwrap_or_else(|_| panic!("{}", statement.name));
+                assert!(number <= seen + 1, "{}: ${number} comes too early", statement.name);
                 seen = seen.max(number);
             }
         }

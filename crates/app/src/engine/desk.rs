@@ -135,18 +135,14 @@ impl RouteDesk {
 
     pub(crate) fn set_paused(&self, paused: bool) {
         if self.paused.swap(paused, Ordering::Relaxed) != paused {
-            tracing::info!(
-                route = self.route().name,
-                paused,
-                "a route was paused or resumed"
-            );
+            tracing::info!(route = self.route().name, paused, "a route was paused or resumed");
             self.bell.notify_one();
             self.stocked.notify_waiters();
         }
     }
 
     /// Whether it can take messages now: up, not paused, not stopping.
-    pub(super) fn is_usable(&self) -> bool {
+    pub(crate) fn is_usable(&self) -> bool {
         !self.is_halted() && self.links_up() > 0
     }
 
@@ -159,10 +155,7 @@ impl RouteDesk {
     }
 
     pub(super) fn links_up(&self) -> usize {
-        lock(&self.links)
-            .iter()
-            .filter(|link| **link == LinkState::Up)
-            .count()
+        lock(&self.links).iter().filter(|link| **link == LinkState::Up).count()
     }
 
     /// Parts that may be claimed now: two windows a link, less what is away, and at a slow rate
@@ -220,9 +213,14 @@ impl RouteDesk {
         (taken, None)
     }
 
-    /// Stops claiming and handing out; what lies on the desk is given back.
+    /// Stops claiming and handing out.
     pub(super) fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
+        self.bell.notify_one();
+    }
+
+    /// Gives back what lies on the desk: nobody will take it any more.
+    pub(super) fn give_back(&self) {
         let left: Vec<Attempt> = lock(&self.stock).drain(..).collect();
         let at = self.clock.now();
         let reports: Vec<Report> = left
@@ -239,7 +237,6 @@ impl RouteDesk {
         if !reports.is_empty() {
             self.report(reports);
         }
-        self.bell.notify_one();
     }
 
     /// Waits until everything reported is stored.
@@ -256,16 +253,9 @@ impl RouteDesk {
     /// How it stands: its best link.
     pub(super) fn standing(&self) -> (String, LinkState, bool) {
         let links = lock(&self.links);
-        let best = links
-            .iter()
-            .find(|link| **link == LinkState::Up)
-            .or(links.first());
+        let best = links.iter().find(|link| **link == LinkState::Up).or(links.first());
         let best = best.cloned().unwrap_or(LinkState::Connecting);
-        (
-            self.route().name.clone(),
-            best,
-            self.paused.load(Ordering::Relaxed),
-        )
+        (self.route().name.clone(), best, self.paused.load(Ordering::Relaxed))
     }
 
     /// A throttled route gets its rate back bit by bit; called once a second.

@@ -23,10 +23,7 @@ struct Head {
 impl Heads {
     /// Something was queued.
     pub(crate) fn ring(&mut self, lane: Lane, account: AccountId, due: Instant) {
-        let head = self
-            .due
-            .entry((lane, account))
-            .or_insert(Head { due, rung: true });
+        let head = self.due.entry((lane, account)).or_insert(Head { due, rung: true });
         head.due = head.due.min(due);
         head.rung = true;
     }
@@ -50,17 +47,9 @@ impl Heads {
                 continue;
             }
             let after = self.served[lane as usize];
-            let start = due
-                .iter()
-                .position(|account| Some(*account) > after)
-                .unwrap_or(0);
-            let chosen: Vec<AccountId> = due
-                .iter()
-                .cycle()
-                .skip(start)
-                .take(n.min(due.len()))
-                .copied()
-                .collect();
+            let start = due.iter().position(|account| Some(*account) > after).unwrap_or(0);
+            let chosen: Vec<AccountId> =
+                due.iter().cycle().skip(start).take(n.min(due.len())).copied().collect();
             self.served[lane as usize] = chosen.last().copied();
             for account in &chosen {
                 if let Some(head) = self.due.get_mut(&(lane, *account)) {
@@ -135,11 +124,7 @@ mod tests {
         heads.turn(NOW, 1, |_| true);
         heads.ring(Lane::Bulk, AccountId(1), NOW);
         heads.looked(Lane::Bulk, AccountId(1), None);
-        assert_eq!(
-            heads.next_due(),
-            Some(NOW),
-            "the new message is still to be claimed"
-        );
+        assert_eq!(heads.next_due(), Some(NOW), "the new message is still to be claimed");
         heads.turn(NOW, 1, |_| true);
         heads.looked(Lane::Bulk, AccountId(1), None);
         assert_eq!(heads.next_due(), None);

@@ -11,7 +11,7 @@ mod pump;
 mod settler;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pombo_domain::channel::LinkState;
@@ -21,31 +21,26 @@ use pombo_domain::route::Route;
 use pombo_domain::time::Instant;
 use pombo_store::Store;
 use pombo_store::operation as op;
+use tokio::task::JoinHandle;
 
 use crate::accounts::Accounts;
 use crate::clock::Clock;
 use crate::error::Fault;
 pub(crate) use desk::RouteDesk;
+use desk::lock;
 pub(crate) use pace::AccountPaces;
 
 /// All routes' desks.
 #[derive(Debug, Clone)]
 pub(crate) struct Engine {
     desks: Arc<HashMap<RouteId, Arc<RouteDesk>>>,
+    pumps: Arc<Mutex<Vec<JoinHandle<()>>>>,
 }
 
 /// Turns what a crash left open into parts in doubt, by each route's policy.
 pub(crate) async fn recover(store: &Store, clock: &Clock, routes: &[Route]) -> Result<(), Fault> {
-    let policies = routes
-        .iter()
-        .map(|route| (route.id, route.uncertain))
-        .collect();
-    let found = store
-        .run(op::recover::Recover {
-            policies,
-            now: clock.now(),
-        })
-        .await?;
+    let policies = routes.iter().map(|route| (route.id, route.uncertain)).collect();
+    let found = store.run(op::recover::Recover { policies, now: clock.now() }).await?;
     if found.n_uncertain > 0 || found.n_unstaged > 0 {
         tracing::warn!(
             uncertain = found.n_uncertain,
@@ -73,13 +68,13 @@ impl Engine {
             settlers.push((Arc::clone(&desk), reports));
             desks.insert(route.id, desk);
         }
-        let engine = Self {
-            desks: Arc::new(desks),
-        };
+        let engine = Self { desks: Arc::new(desks), pumps: Arc::default() };
+        let mut pumps = Vec::new();
         for (desk, reports) in settlers {
             tokio::spawn(settler::run(Arc::clone(&desk), engine.clone(), reports));
-            tokio::spawn(pump::run(desk));
+            pumps.push(tokio::spawn(pump::run(desk)));
         }
+        *lock(&engine.pumps) = pumps;
         Ok(engine)
     }
 
@@ -123,8 +118,13 @@ impl Engine {
         for desk in self.desks.values() {
             desk.stop();
         }
+        let pumps = std::mem::take(&mut *lock(&self.pumps));
         let settled = async {
+            for pump in pumps {
+                let _ = pump.await; // A pump that panicked claims nothing more either.
+            }
             for desk in self.desks.values() {
+                desk.give_back();
                 desk.settled().await;
             }
         };

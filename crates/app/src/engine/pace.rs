@@ -19,26 +19,17 @@ pub(crate) struct AccountPaces {
 
 impl AccountPaces {
     pub(crate) fn new(accounts: Accounts) -> Self {
-        Self {
-            accounts,
-            buckets: Arc::default(),
-        }
+        Self { accounts, buckets: Arc::default() }
     }
 
     /// How many parts the account may claim now, and how long until it may claim one.
     pub(crate) fn allowance(&self, account: AccountId, now: Instant) -> (usize, Duration) {
-        let Some(rate) = self
-            .accounts
-            .by_id(account)
-            .and_then(|account| account.rate_per_s)
-        else {
+        let Some(rate) = self.accounts.by_id(account).and_then(|account| account.rate_per_s) else {
             return (usize::MAX, Duration::ZERO);
         };
         let rate = f64::from(rate).max(0.001);
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let bucket = buckets
-            .entry(account)
-            .or_insert_with(|| Bucket::new(rate, now));
+        let bucket = buckets.entry(account).or_insert_with(|| Bucket::new(rate, now));
         if (bucket.per_second() - rate).abs() > f64::EPSILON {
             bucket.set_rate(rate, now);
         }

@@ -51,9 +51,8 @@ async fn round(desk: &RouteDesk) -> Result<Option<Duration>, pombo_store::Error>
     }
     let now = desk.clock.now();
     let mut held_back = PATIENCE;
-    let turn = lock(&desk.heads).turn(now, ACCOUNTS_PER_ROUND, |account| {
-        desk.paces.allowance(account, now).0 > 0
-    });
+    let turn = lock(&desk.heads)
+        .turn(now, ACCOUNTS_PER_ROUND, |account| desk.paces.allowance(account, now).0 > 0);
     let Some((lane, accounts)) = turn else {
         if let Some(due) = lock(&desk.heads).next_due() {
             // Not due yet, or due and held back by its account's pace.
@@ -64,13 +63,7 @@ async fn round(desk: &RouteDesk) -> Result<Option<Duration>, pombo_store::Error>
     let share = (room / accounts.len()).clamp(1, CLAIM_MAX);
     let claims = accounts.iter().map(|&account| {
         let allowed = desk.paces.allowance(account, now).0;
-        let claim = Claim {
-            route: desk.id,
-            lane,
-            account,
-            room: share.min(allowed),
-            now,
-        };
+        let claim = Claim { route: desk.id, lane, account, room: share.min(allowed), now };
         desk.store.run(claim)
     });
     // Sent off together, so that they share a commit.
@@ -139,11 +132,7 @@ fn validity_end(request: &Request) -> Option<Instant> {
 
 /// Cuts the text again, as it was cut when it was accepted.
 fn body_of(request: &Request) -> SmsBody {
-    let cut = Cut {
-        encoding: request.encoding,
-        tables: TableChoice::Auto,
-        split: request.split,
-    };
+    let cut = Cut { encoding: request.encoding, tables: TableChoice::Auto, split: request.split };
     let segmented = match segment(&request.text, cut) {
         Ok(segmented) => segmented,
         // It was encodable when it was accepted; UTF-16 carries everything.
@@ -152,9 +141,5 @@ fn body_of(request: &Request) -> SmsBody {
             segment(&request.text, Cut { encoding, ..cut }).unwrap_or_default()
         }
     };
-    SmsBody {
-        from: Sender::from_stored(&request.sender),
-        segmented,
-        flash: request.flash,
-    }
+    SmsBody { from: Sender::from_stored(&request.sender), segmented, flash: request.flash }
 }

@@ -89,11 +89,10 @@ impl Batch {
                 self.items.extend(flight.changes());
             }
             Incoming::Arrivals(arrivals, reply) => {
-                self.items
-                    .extend(arrivals.into_iter().map(|arrival| match arrival {
-                        Arrival::Receipt(receipt) => Item::Receipt(receipt),
-                        Arrival::Inbound(inbound) => Item::Inbound(inbound),
-                    }));
+                self.items.extend(arrivals.into_iter().map(|arrival| match arrival {
+                    Arrival::Receipt(receipt) => Item::Receipt(receipt),
+                    Arrival::Inbound(inbound) => Item::Inbound(inbound),
+                }));
                 self.waiting.push(reply);
             }
         }
@@ -103,41 +102,24 @@ impl Batch {
 /// Whether the part stays queued, so that no intent may name it.
 fn requeues(fate: &Fate) -> bool {
     use pombo_domain::route::UncertainPolicy::Resend;
-    matches!(
-        fate,
-        Fate::Again { .. } | Fate::Doubt { policy: Resend, .. }
-    )
+    matches!(fate, Fate::Again { .. } | Fate::Doubt { policy: Resend, .. })
 }
 
 fn fate(desk: &RouteDesk, engine: &Engine, report: &Report, flying: &Flying) -> Fate {
     let route = desk.route();
-    let next = retry::next(
-        &report.outcome,
-        flying.tries,
-        flying.expires,
-        route.uncertain,
-        report.at,
-    );
+    let next =
+        retry::next(&report.outcome, flying.tries, flying.expires, route.uncertain, report.at);
     let tries_before = flying.tries.saturating_sub(1);
     match (next, &report.outcome) {
-        (Next::AwaitReceipt, Outcome::Accepted { carrier_id }) => Fate::Sent {
-            carrier_id: carrier_id.clone(),
-        },
-        (Next::End(state), outcome) => Fate::Ended {
-            state,
-            cause: cause_of(outcome),
-        },
-        (Next::Doubt(policy), outcome) => Fate::Doubt {
-            policy,
-            tries: flying.tries,
-            cause: cause_of(outcome),
-        },
+        (Next::AwaitReceipt, Outcome::Accepted { carrier_id }) => {
+            Fate::Sent { carrier_id: carrier_id.clone() }
+        }
+        (Next::End(state), outcome) => Fate::Ended { state, cause: cause_of(outcome) },
+        (Next::Doubt(policy), outcome) => {
+            Fate::Doubt { policy, tries: flying.tries, cause: cause_of(outcome) }
+        }
         (Next::TryAgain { due, counts }, outcome) => {
-            let other = if counts {
-                other_route(desk, engine, flying)
-            } else {
-                None
-            };
+            let other = if counts { other_route(desk, engine, flying) } else { None };
             Fate::Again {
                 // Another route need not wait for this one to recover.
                 due: if other.is_some() { report.at } else { due },
@@ -146,12 +128,9 @@ fn fate(desk: &RouteDesk, engine: &Engine, report: &Report, flying: &Flying) -> 
                 cause: counts.then(|| cause_of(outcome)),
             }
         }
-        (Next::GiveBack | Next::AwaitReceipt, _) => Fate::Again {
-            due: report.at,
-            route: desk.id,
-            tries: tries_before,
-            cause: None,
-        },
+        (Next::GiveBack | Next::AwaitReceipt, _) => {
+            Fate::Again { due: report.at, route: desk.id, tries: tries_before, cause: None }
+        }
     }
 }
 
@@ -160,10 +139,9 @@ fn cause_of(outcome: &Outcome) -> pombo_domain::channel::Cause {
         Outcome::Deferred { cause, .. }
         | Outcome::Refused { cause, .. }
         | Outcome::Unknown { cause } => cause.clone(),
-        Outcome::Accepted { .. } | Outcome::Unsent => pombo_domain::channel::Cause {
-            code: String::new(),
-            text: String::new(),
-        },
+        Outcome::Accepted { .. } | Outcome::Unsent => {
+            pombo_domain::channel::Cause { code: String::new(), text: String::new() }
+        }
     }
 }
 
@@ -172,10 +150,7 @@ fn other_route(desk: &RouteDesk, engine: &Engine, flying: &Flying) -> Option<Rou
     if !flying.alone {
         return None; // Its other parts may be with this carrier.
     }
-    let routes: Vec<_> = engine
-        .desks()
-        .map(|desk| desk.route().as_ref().clone())
-        .collect();
+    let routes: Vec<_> = engine.desks().map(|desk| desk.route().as_ref().clone()).collect();
     let country = flying.to.country();
     let question = Question {
         account: flying.account,
@@ -184,21 +159,19 @@ fn other_route(desk: &RouteDesk, engine: &Engine, flying: &Flying) -> Option<Rou
         category: flying.category,
         spread: flying.to.digits(),
     };
-    choose(&routes, &question, |route| {
-        route != desk.id && engine.is_usable(route)
-    })
+    choose(&routes, &question, |route| route != desk.id && engine.is_usable(route))
 }
 
 /// Stores a batch, however long it takes; only who waits for arrivals is told of a failure.
 async fn store(desk: &RouteDesk, engine: &Engine, mut batch: Batch, lessons: &mut Lessons) {
     loop {
+        let items = Arc::new(std::mem::take(&mut batch.items));
         let settle = Settle {
             route: desk.id,
             spelling: desk.route().receipt_id,
-            items: std::mem::take(&mut batch.items),
+            items: Arc::clone(&items),
             now: desk.clock.now(),
         };
-        let again = settle.items.clone();
         match desk.store.run(settle).await {
             Ok(settlement) => {
                 for reply in batch.waiting.drain(..) {
@@ -218,10 +191,8 @@ async fn store(desk: &RouteDesk, engine: &Engine, mut batch: Batch, lessons: &mu
                     let _ = reply.send(Err(NotStored));
                 }
                 // The carrier sends its arrivals again; the answers exist only here.
-                batch.items = again;
-                batch
-                    .items
-                    .retain(|item| !matches!(item, Item::Receipt(_) | Item::Inbound(_)));
+                batch.items = Arc::unwrap_or_clone(items);
+                batch.items.retain(|item| !matches!(item, Item::Receipt(_) | Item::Inbound(_)));
                 if batch.items.is_empty() {
                     return;
                 }
@@ -269,24 +240,9 @@ async fn learn(desk: &RouteDesk, lessons: &mut Lessons, settlement: &Settlement)
     if n < LESSONS {
         return;
     }
-    if desk
-        .store
-        .run(op::route::Learn {
-            route: desk.id,
-            spelling,
-        })
-        .await
-        .is_ok()
-    {
-        tracing::info!(
-            route = route.name,
-            ?spelling,
-            "learned how receipts spell ids"
-        );
-        let learned = pombo_domain::route::Route {
-            receipt_id: spelling,
-            ..route.as_ref().clone()
-        };
+    if desk.store.run(op::route::Learn { route: desk.id, spelling }).await.is_ok() {
+        tracing::info!(route = route.name, ?spelling, "learned how receipts spell ids");
+        let learned = pombo_domain::route::Route { receipt_id: spelling, ..route.as_ref().clone() };
         desk.reload(&learned);
     }
 }

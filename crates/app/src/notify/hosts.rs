@@ -107,11 +107,7 @@ mod tests {
         }
         assert_eq!(hosts.place_for("http://dead.example/", NOW), Place::Taken);
         let later = NOW.plus(LEFT_ALONE);
-        assert_eq!(
-            hosts.place_for("http://dead.example/", later),
-            Place::Free,
-            "one to see"
-        );
+        assert_eq!(hosts.place_for("http://dead.example/", later), Place::Free, "one to see");
         assert_eq!(hosts.place_for("http://dead.example/", later), Place::Taken);
         hosts.leave("http://dead.example/", true, later);
         assert_eq!(hosts.place_for("http://dead.example/", later), Place::Free);

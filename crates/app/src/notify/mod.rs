@@ -159,11 +159,7 @@ impl Notifier {
             let event = callback.event;
             self.outstanding.insert(event);
             let url = expand(&callback);
-            self.call(Call {
-                event,
-                url,
-                filed: None,
-            });
+            self.call(Call { event, url, filed: None });
         }
         self.read_to = EventId(owed.cursor);
         Ok(owed.n_seen == EVENTS_AT_ONCE)
@@ -172,18 +168,11 @@ impl Notifier {
     /// Filed callbacks whose time has come.
     async fn try_filed(&mut self) -> Result<(), pombo_store::Error> {
         let limit = IN_FLIGHT_MAX - self.on_the_way.len().min(IN_FLIGHT_MAX);
-        let question = op::callback::Due {
-            now: self.clock.now(),
-            limit,
-        };
+        let question = op::callback::Due { now: self.clock.now(), limit };
         let (due, _) = self.store.ask(question).await?;
         for filed in due {
             if self.retrying.insert(filed.event) {
-                self.call(Call {
-                    event: filed.event,
-                    url: filed.url,
-                    filed: Some(filed.tries),
-                });
+                self.call(Call { event: filed.event, url: filed.url, filed: Some(filed.tries) });
             }
         }
         Ok(())
@@ -193,12 +182,7 @@ impl Notifier {
         match self.hosts.place_for(&call.url, self.clock.now()) {
             Place::Free => {
                 let request = self.post.get(call.url.clone());
-                self.on_the_way.push(Box::pin(async move {
-                    Told {
-                        call,
-                        result: request.await,
-                    }
-                }));
+                self.on_the_way.push(Box::pin(async move { Told { call, result: request.await } }));
             }
             Place::Taken => self.file(&call, BUSY_WAIT, "its host is busy or down"),
         }
@@ -224,10 +208,7 @@ impl Notifier {
         match RETRY_MINUTES.get(tries) {
             Some(minutes) => {
                 counted("failed");
-                let retry = Call {
-                    filed: Some(call.filed.unwrap_or(0) + 1),
-                    ..call
-                };
+                let retry = Call { filed: Some(call.filed.unwrap_or(0) + 1), ..call };
                 self.file(&retry, Duration::from_secs(minutes * 60), &failure);
             }
             None => {
@@ -278,19 +259,13 @@ impl Notifier {
         match self.store.run(settle.clone()).await {
             Ok(()) => {
                 self.told_to = self.told_to.max(safe_to);
-                for event in settle
-                    .deferred
-                    .iter()
-                    .map(|filed| filed.event)
-                    .chain(settle.done)
-                {
+                for event in settle.deferred.iter().map(|filed| filed.event).chain(settle.done) {
                     self.retrying.remove(&event);
                 }
                 Ok(())
             }
             Err(error) => {
-                self.outstanding
-                    .extend(settle.deferred.iter().map(|filed| filed.event));
+                self.outstanding.extend(settle.deferred.iter().map(|filed| filed.event));
                 self.unsaved.deferred.extend(settle.deferred);
                 self.unsaved.done.extend(settle.done);
                 Err(error)
@@ -334,9 +309,7 @@ const fn report_number(kind: EventKind) -> u8 {
 /// The scheme, host and port of a URL: who is paced together.
 fn host_of(url: &str) -> &str {
     let start = url.find("://").map_or(0, |at| at + 3);
-    let end = url[start..]
-        .find(['/', '?', '#'])
-        .map_or(url.len(), |at| start + at);
+    let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
     &url[..end]
 }
 

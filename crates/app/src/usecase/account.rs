@@ -23,11 +23,7 @@ pub struct AccountView {
 
 /// Reads the caller's account.
 pub async fn account_view(app: &App, caller: &Caller) -> Result<AccountView, Fault> {
-    let found = app
-        .inner
-        .store
-        .ask(op::account::Find::Id(caller.account()))
-        .await?;
+    let found = app.inner.store.ask(op::account::Find::Id(caller.account())).await?;
     let settings = caller.settings();
     let balance = found.map_or(Money::ZERO, |account| account.balance);
     Ok(AccountView {

@@ -143,10 +143,7 @@ pub async fn send_sms(app: &App, caller: &Caller, send: SendSms) -> Result<Sent,
         return Ok(planned(app, &send, &plan));
     }
     if app.inner.store.backlog() > BACKLOG_MAX {
-        return Err(Refusal::Busy {
-            retry_after: Duration::from_secs(1),
-        }
-        .into());
+        return Err(Refusal::Busy { retry_after: Duration::from_secs(1) }.into());
     }
     let (due, lane) = (plan.due, plan.lane);
     let mut routes: Vec<RouteId> = plan.recipients.iter().map(|r| r.route).collect();
@@ -155,12 +152,9 @@ pub async fn send_sms(app: &App, caller: &Caller, send: SendSms) -> Result<Sent,
     let accept = accept(app, caller, &send, (&plan, now));
     let answer = store(app, accept, now).await?;
     let (first, campaign, sending, replayed) = match answer {
-        Accepted::Done {
-            first,
-            campaign,
-            sending,
-            replayed,
-        } => (first, campaign, sending, replayed),
+        Accepted::Done { first, campaign, sending, replayed } => {
+            (first, campaign, sending, replayed)
+        }
         Accepted::NotEnoughCredits => return Err(Refusal::NotEnoughCredits.into()),
         Accepted::DailyLimit => return Err(Refusal::DailyLimit.into()),
         Accepted::KeyReused => return Err(Refusal::IdempotencyMismatch.into()),
@@ -175,18 +169,9 @@ pub async fn send_sms(app: &App, caller: &Caller, send: SendSms) -> Result<Sent,
     let fates = fates(&send, &plan, |_| {
         let id = first.plus(offset);
         offset += 1;
-        Fate::Accepted {
-            id,
-            n_parts: plan.n_parts,
-        }
+        Fate::Accepted { id, n_parts: plan.n_parts }
     });
-    Ok(Sent {
-        campaign,
-        sending,
-        fates,
-        scheduled: send.schedule,
-        expires: send.expires,
-    })
+    Ok(Sent { campaign, sending, fates, scheduled: send.schedule, expires: send.expires })
 }
 
 /// Rows waiting for the writer above which new requests are asked to come later.
@@ -216,11 +201,7 @@ fn plan(app: &App, caller: &Caller, send: &SendSms, now: Instant) -> Result<Plan
     if recipients.is_empty() {
         return Err(Refusal::NoValidRecipients);
     }
-    let cut = Cut {
-        encoding: send.encoding,
-        tables: TableChoice::Auto,
-        split: send.split,
-    };
+    let cut = Cut { encoding: send.encoding, tables: TableChoice::Auto, split: send.split };
     let segmented = sms::segment(&text, cut).map_err(|cannot| Refusal::NotEncodable {
         character: cannot.character,
         position: cannot.position,
@@ -229,27 +210,14 @@ fn plan(app: &App, caller: &Caller, send: &SendSms, now: Instant) -> Result<Plan
     let n_parts = u8::try_from(needed)
         .ok()
         .filter(|n| *n <= send.parts_max.min(PARTS_MAX))
-        .ok_or(Refusal::TextTooLong {
-            needed,
-            allowed: send.parts_max,
-        })?;
+        .ok_or(Refusal::TextTooLong { needed, allowed: send.parts_max })?;
     let earliest = send.schedule.map_or(now, |at| at.max(now));
-    let due = send
-        .windows
-        .as_ref()
-        .map_or(earliest, |windows| windows.next_open(earliest));
+    let due = send.windows.as_ref().map_or(earliest, |windows| windows.next_open(earliest));
     if send.expires.is_some_and(|end| end <= due) {
         return Err(Refusal::ExpiresBeforeSending);
     }
     let lane = Lane::of(send.category, send.campaign.is_some(), send.to.len());
-    Ok(Plan {
-        text,
-        n_parts,
-        category,
-        lane,
-        due,
-        recipients: recipients.into(),
-    })
+    Ok(Plan { text, n_parts, category, lane, due, recipients: recipients.into() })
 }
 
 /// The recipients that are numbers and to which some route carries.
@@ -272,10 +240,8 @@ fn recipients(
                 spread: to.digits(),
             };
             // A route that is down now may be up before the message is due: better late than never.
-            let route = choose(&rules.routes, &question, |id| {
-                app.inner.engine.is_usable(id)
-            })
-            .or_else(|| choose(&rules.routes, &question, |_| true))?;
+            let route = choose(&rules.routes, &question, |id| app.inner.engine.is_usable(id))
+                .or_else(|| choose(&rules.routes, &question, |_| true))?;
             Some(op::accept::Recipient { to, route, price })
         })
         .collect()
@@ -284,16 +250,10 @@ fn recipients(
 fn planned(app: &App, send: &SendSms, plan: &Plan) -> Sent {
     let rules = app.rules();
     let fates = fates(send, plan, |recipient| {
-        let route = rules
-            .routes
-            .iter()
-            .find(|route| route.id == recipient.route);
+        let route = rules.routes.iter().find(|route| route.id == recipient.route);
         Fate::Planned {
             n_parts: plan.n_parts,
-            cost: recipient
-                .price
-                .times(usize::from(plan.n_parts))
-                .unwrap_or_default(),
+            cost: recipient.price.times(usize::from(plan.n_parts)).unwrap_or_default(),
             route: route.map(|route| route.name.clone()).unwrap_or_default(),
             earliest: plan.due,
         }
@@ -347,27 +307,19 @@ fn accept(
         concat_ref: app.concat_refs(plan.recipients.len()),
         due: plan.due,
         expires: send.expires,
-        windows: send
-            .windows
-            .as_ref()
-            .map(AvailableTimes::to_stored)
-            .unwrap_or_default(),
+        windows: send.windows.as_ref().map(AvailableTimes::to_stored).unwrap_or_default(),
         campaign: match &send.campaign {
             None => op::accept::Campaign::Own,
-            Some(CampaignRef { name, tags }) => op::accept::Campaign::Named {
-                name: name.clone(),
-                tags: tags.clone(),
-            },
+            Some(CampaignRef { name, tags }) => {
+                op::accept::Campaign::Named { name: name.clone(), tags: tags.clone() }
+            }
         },
         callbacks: callbacks(send, plan),
         recipients: Arc::clone(&plan.recipients),
-        key: send
-            .idempotency
-            .as_ref()
-            .map(|idempotency| op::accept::Key {
-                key: idempotency.key.clone(),
-                body: idempotency.body_sha256,
-            }),
+        key: send.idempotency.as_ref().map(|idempotency| op::accept::Key {
+            key: idempotency.key.clone(),
+            body: idempotency.body_sha256,
+        }),
         staged: None,
     }
 }
@@ -379,15 +331,11 @@ fn callbacks(send: &SendSms, plan: &Plan) -> op::accept::CallbackUrls {
         Callbacks::One(template) => op::accept::CallbackUrls::One(template.as_str().to_owned()),
         Callbacks::Each(templates) => {
             let mut valid = plan.recipients.iter().peekable();
-            let urls = send
-                .to
-                .iter()
-                .zip(templates)
-                .filter_map(|(entry, template)| {
-                    let (to, _) = entry.phone?;
-                    valid.next_if(|next| next.to == to)?;
-                    Some(template.as_str().to_owned())
-                });
+            let urls = send.to.iter().zip(templates).filter_map(|(entry, template)| {
+                let (to, _) = entry.phone?;
+                valid.next_if(|next| next.to == to)?;
+                Some(template.as_str().to_owned())
+            });
             op::accept::CallbackUrls::Each(urls.collect())
         }
     }
@@ -404,14 +352,7 @@ async fn store(app: &App, mut accept: op::accept::Accept, now: Instant) -> Resul
             let range = start..(start + step).min(n_messages);
             let recipients = Arc::clone(&accept.recipients);
             let n_parts = accept.n_parts;
-            store
-                .run(op::accept::Stage {
-                    first,
-                    n_parts,
-                    recipients,
-                    range,
-                })
-                .await?;
+            store.run(op::accept::Stage { first, n_parts, recipients, range }).await?;
         }
         accept.staged = Some(first);
     }

@@ -49,10 +49,7 @@ pub async fn sms_status(
     caller: &Caller,
     ids: &[MessageId],
 ) -> Result<Vec<SmsStatus>, Fault> {
-    let question = op::status::Status {
-        account: caller.account(),
-        ids: ids.to_vec(),
-    };
+    let question = op::status::Status { account: caller.account(), ids: ids.to_vec() };
     let messages = app.inner.store.ask(question).await?;
     Ok(messages.into_iter().map(view).collect())
 }
@@ -66,10 +63,7 @@ fn view(message: op::status::MessageView) -> SmsStatus {
         text: request.text,
         campaign: request.campaign,
         sending: request.sending,
-        delivered: message
-            .parts
-            .iter()
-            .all(|state| *state == PartState::Delivered),
+        delivered: message.parts.iter().all(|state| *state == PartState::Delivered),
         events: message
             .events
             .into_iter()

@@ -90,8 +90,7 @@ impl Phone {
     /// The number's country, looked up in the numbering plans (about a microsecond).
     #[must_use]
     pub fn country(self) -> Country {
-        self.look_up()
-            .map_or(Country::NONE, |number| country_of(&number))
+        self.look_up().map_or(Country::NONE, |number| country_of(&number))
     }
 
     /// The number's use, looked up in the numbering plans (some microseconds).
@@ -170,11 +169,7 @@ fn read_digits(text: &str) -> Result<Phone, NotAPhone> {
     }
     // `00` says the same as `+`; no country code begins with a zero.
     let has_prefix = n_zeros == 0 || n_zeros == 2 && !has_plus;
-    if has_prefix {
-        Ok(Phone(digits))
-    } else {
-        Err(NotAPhone)
-    }
+    if has_prefix { Ok(Phone(digits)) } else { Err(NotAPhone) }
 }
 
 /// The country whose range has the number; else the first of those that share its country code.
@@ -200,11 +195,7 @@ impl Country {
     /// Two capital letters, or the empty text for no country.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        if *self == Self::NONE {
-            ""
-        } else {
-            str::from_utf8(&self.0).unwrap_or("")
-        }
+        if *self == Self::NONE { "" } else { str::from_utf8(&self.0).unwrap_or("") }
     }
 
     fn of(region: Region) -> Self {
@@ -297,10 +288,7 @@ mod tests {
     fn every_magic_number_of_the_sandbox_is_a_spanish_mobile() {
         for n in 0..100 {
             let phone = Phone::parse(&format!("+34 699 000 0{n:02}")).expect("a magic number");
-            assert_eq!(
-                (phone.country().as_str(), phone.kind()),
-                ("ES", NumberKind::Mobile)
-            );
+            assert_eq!((phone.country().as_str(), phone.kind()), ("ES", NumberKind::Mobile));
         }
     }
 
@@ -317,11 +305,7 @@ mod tests {
             ("+55 (11) 96677-8899", 5_511_966_778_899),
             ("+39 06 1234 5678", 390_612_345_678),
         ] {
-            assert_eq!(
-                Phone::parse(written).map(Phone::digits),
-                Ok(digits),
-                "{written}"
-            );
+            assert_eq!(Phone::parse(written).map(Phone::digits), Ok(digits), "{written}");
         }
     }
 
@@ -361,10 +345,7 @@ mod tests {
 
     #[test]
     fn a_country_is_two_letters_or_none() {
-        assert_eq!(
-            Country::parse("es").map(|c| c.to_string()),
-            Some("ES".to_owned())
-        );
+        assert_eq!(Country::parse("es").map(|c| c.to_string()), Some("ES".to_owned()));
         for bad in ["", "E", "ESP", "E1", "ñ", "  "] {
             assert_eq!(Country::parse(bad), None, "{bad:?}");
         }

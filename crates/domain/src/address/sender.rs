@@ -52,22 +52,12 @@ impl Sender {
         if text.trim().is_empty() {
             return Err(SenderError::Missing);
         }
-        let sender = text
-            .strip_prefix('+')
-            .filter(|rest| is_number(rest))
-            .unwrap_or(text);
-        let chars_max = if is_number(sender) {
-            SENDER_DIGITS_MAX
-        } else {
-            SENDER_LETTERS_MAX
-        };
+        let sender = text.strip_prefix('+').filter(|rest| is_number(rest)).unwrap_or(text);
+        let chars_max = if is_number(sender) { SENDER_DIGITS_MAX } else { SENDER_LETTERS_MAX };
         if sender.chars().nth(chars_max).is_some() {
             return Err(SenderError::TooLong);
         }
-        match sender
-            .chars()
-            .find(|character| !character.is_ascii_alphanumeric())
-        {
+        match sender.chars().find(|character| !character.is_ascii_alphanumeric()) {
             Some(bad) => Err(SenderError::BadCharacter(bad)),
             None => Ok(Self(sender.into())),
         }

@@ -139,10 +139,7 @@ impl Alphabet {
 
     /// The character of a septet that follows no escape; none for ESC and for values above 127.
     pub(super) fn plain(&self, septet: u8) -> Option<char> {
-        self.base
-            .get(usize::from(septet))
-            .copied()
-            .filter(|&character| character != ESC)
+        self.base.get(usize::from(septet)).copied().filter(|&character| character != ESC)
     }
 
     /// The character of a septet after an escape, as a handset shows it: where the table has

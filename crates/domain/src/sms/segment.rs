@@ -78,13 +78,8 @@ pub fn segment(text: &str, how: Cut) -> Result<Segmented, CannotEncode> {
         Encoding::Gsm | Encoding::GsmPt => encode_gsm(text, tables)?,
         Encoding::Utf16 => encode_utf16be(text),
     };
-    let mut segmented = Segmented {
-        encoding: how.encoding,
-        tables,
-        split: how.split,
-        bytes,
-        cuts: Vec::new(),
-    };
+    let mut segmented =
+        Segmented { encoding: how.encoding, tables, split: how.split, bytes, cuts: Vec::new() };
     segmented.cut();
     Ok(segmented)
 }
@@ -111,21 +106,14 @@ fn cheapest_tables(text: &str, split: bool) -> Result<ShiftTables, CannotEncode>
 fn count_parts(text: &str, tables: ShiftTables, split: bool) -> Result<usize, CannotEncode> {
     let alphabet = Alphabet::of(tables);
     let single = single_capacity(Encoding::GsmPt, tables);
-    let capacity = if split {
-        single
-    } else {
-        part_capacity(Encoding::GsmPt, tables)
-    };
+    let capacity = if split { single } else { part_capacity(Encoding::GsmPt, tables) };
     let (mut total, mut in_part, mut n_parts) = (0, 0, usize::from(!text.is_empty()));
     for (idx, character) in text.chars().enumerate() {
         let units = match alphabet.septets(character) {
             Septets::One(_) => 1,
             Septets::Escaped(_) => 2,
             Septets::None => {
-                return Err(CannotEncode {
-                    character,
-                    position: idx + 1,
-                });
+                return Err(CannotEncode { character, position: idx + 1 });
             }
         };
         if in_part + units > capacity {
@@ -135,11 +123,7 @@ fn count_parts(text: &str, tables: ShiftTables, split: bool) -> Result<usize, Ca
         in_part += units;
         total += units;
     }
-    Ok(if total <= single {
-        n_parts.min(1)
-    } else {
-        n_parts
-    })
+    Ok(if total <= single { n_parts.min(1) } else { n_parts })
 }
 
 fn encode_gsm(text: &str, tables: ShiftTables) -> Result<Vec<u8>, CannotEncode> {
@@ -150,10 +134,7 @@ fn encode_gsm(text: &str, tables: ShiftTables) -> Result<Vec<u8>, CannotEncode> 
             Septets::One(code) => septets.push(code),
             Septets::Escaped(code) => septets.extend([ESC_SEPTET, code]),
             Septets::None => {
-                return Err(CannotEncode {
-                    character,
-                    position: idx + 1,
-                });
+                return Err(CannotEncode { character, position: idx + 1 });
             }
         }
     }
@@ -210,11 +191,7 @@ impl Segmented {
     /// How many parts; zero for an empty text.
     #[must_use]
     pub const fn n_parts(&self) -> usize {
-        if self.bytes.is_empty() {
-            0
-        } else {
-            self.cuts.len() + 1
-        }
+        if self.bytes.is_empty() { 0 } else { self.cuts.len() + 1 }
     }
 
     /// Whether there are several parts that a header joins.
@@ -231,8 +208,7 @@ impl Segmented {
 
     /// The units of each part.
     pub fn units_per_part(&self) -> impl Iterator<Item = usize> + '_ {
-        self.parts()
-            .map(|part| part.septets_or_octets.len() / self.unit_bytes())
+        self.parts().map(|part| part.septets_or_octets.len() / self.unit_bytes())
     }
 
     /// The parts, in order.
@@ -249,9 +225,7 @@ impl Segmented {
         assert!(idx < self.n_parts(), "part {idx} of {}", self.n_parts());
         let start = if idx == 0 { 0 } else { self.cuts[idx - 1] };
         let end = self.cuts.get(idx).copied().unwrap_or(self.bytes.len());
-        Part {
-            septets_or_octets: &self.bytes[start..end],
-        }
+        Part { septets_or_octets: &self.bytes[start..end] }
     }
 
     /// Units that fit a message of one part.
@@ -263,19 +237,11 @@ impl Segmented {
     /// Units that fit each part of several.
     #[must_use]
     pub const fn part_capacity(&self) -> usize {
-        if self.split {
-            self.single_capacity()
-        } else {
-            part_capacity(self.encoding, self.tables)
-        }
+        if self.split { self.single_capacity() } else { part_capacity(self.encoding, self.tables) }
     }
 
     const fn unit_bytes(&self) -> usize {
-        if matches!(self.encoding, Encoding::Utf16) {
-            2
-        } else {
-            1
-        }
+        if matches!(self.encoding, Encoding::Utf16) { 2 } else { 1 }
     }
 
     fn cut(&mut self) {

@@ -28,19 +28,12 @@ fn character(cell: &str) -> Option<char> {
 fn cells<'a>(tsv: &'a str, table: &'a str) -> impl Iterator<Item = (u8, Option<char>)> + 'a {
     rows(tsv).filter(move |row| row[0] == table).map(|row| {
         let code = row[1].strip_prefix("0x").expect("a code");
-        (
-            u8::from_str_radix(code, 16).expect("a code"),
-            character(row[2]),
-        )
+        (u8::from_str_radix(code, 16).expect("a code"), character(row[2]))
     })
 }
 
-const ALL_TABLES: [ShiftTables; 4] = [
-    ShiftTables::None,
-    ShiftTables::Lock,
-    ShiftTables::Single,
-    ShiftTables::Both,
-];
+const ALL_TABLES: [ShiftTables; 4] =
+    [ShiftTables::None, ShiftTables::Lock, ShiftTables::Single, ShiftTables::Both];
 
 /// The two files' tables that are in force with `tables`: base, then extension.
 fn in_force(tables: ShiftTables) -> [Vec<(u8, Option<char>)>; 2] {
@@ -65,31 +58,16 @@ fn every_cell_of_the_alphabets_is_as_in_the_data_files() {
             let shown = (code != ESC_SEPTET).then_some(character).flatten();
             assert_eq!(alphabet.plain(code), shown, "{tables:?} {code:#04x}");
             if let Some(character) = shown {
-                assert_eq!(
-                    alphabet.septets(character),
-                    Septets::One(code),
-                    "{tables:?}"
-                );
+                assert_eq!(alphabet.septets(character), Septets::One(code), "{tables:?}");
             }
         }
         for code in 0..=127 {
-            let own = extension
-                .iter()
-                .find(|cell| cell.0 == code)
-                .and_then(|cell| cell.1);
-            let shown = if code == ESC_SEPTET {
-                Some(' ')
-            } else {
-                own.or(alphabet.plain(code))
-            };
+            let own = extension.iter().find(|cell| cell.0 == code).and_then(|cell| cell.1);
+            let shown = if code == ESC_SEPTET { Some(' ') } else { own.or(alphabet.plain(code)) };
             assert_eq!(alphabet.escaped(code), shown, "{tables:?} ESC {code:#04x}");
             let in_base = |c: char| base.iter().any(|cell| cell.1 == Some(c));
             if let Some(character) = own.filter(|&c| !in_base(c)) {
-                assert_eq!(
-                    alphabet.septets(character),
-                    Septets::Escaped(code),
-                    "{tables:?}"
-                );
+                assert_eq!(alphabet.septets(character), Septets::Escaped(code), "{tables:?}");
             }
         }
         assert_eq!((alphabet.plain(128), alphabet.escaped(255)), (None, None));
@@ -99,37 +77,24 @@ fn every_cell_of_the_alphabets_is_as_in_the_data_files() {
 #[test]
 fn no_character_outside_the_data_files_can_be_written() {
     for tables in ALL_TABLES {
-        let known: HashSet<_> = in_force(tables)
-            .concat()
-            .iter()
-            .filter_map(|cell| cell.1)
-            .collect();
+        let known: HashSet<_> =
+            in_force(tables).concat().iter().filter_map(|cell| cell.1).collect();
         for character in '\0'..=char::MAX {
             let written = Alphabet::of(tables).septets(character) != Septets::None;
             let listed = known.contains(&character);
-            assert_eq!(
-                written,
-                listed && character != '\u{1B}',
-                "{tables:?} {character:?}"
-            );
+            assert_eq!(written, listed && character != '\u{1B}', "{tables:?} {character:?}");
         }
     }
 }
 
 #[test]
 fn trans_replaces_what_its_table_lists_and_nothing_else() {
-    let table: Vec<_> = rows(TRANS)
-        .map(|row| (character(row[0]), character(row[2])))
-        .collect();
+    let table: Vec<_> = rows(TRANS).map(|row| (character(row[0]), character(row[2]))).collect();
     assert_eq!(table.len(), 30);
     for from in '\0'..='\u{2FFF}' {
         let listed = table.iter().find(|row| row.0 == Some(from));
         let to = listed.map_or(Some(from), |row| row.1);
-        assert_eq!(
-            transliterate(&from.to_string()),
-            String::from_iter(to),
-            "{from:?}"
-        );
+        assert_eq!(transliterate(&from.to_string()), String::from_iter(to), "{from:?}");
     }
     for (text, plain) in [
         ("Não há ação nº 1ª", "Nao ha aÇao n 1"),
@@ -158,10 +123,7 @@ struct Vector<'a> {
 fn vector(row: Vec<&str>) -> Vector<'_> {
     let number = |cell: &str| cell.parse::<usize>().expect("a number");
     let runs: Vec<(String, usize)> = serde_json::from_str(row[5]).expect("runs of text");
-    let text: String = runs
-        .iter()
-        .map(|(piece, times)| piece.repeat(*times))
-        .collect();
+    let text: String = runs.iter().map(|(piece, times)| piece.repeat(*times)).collect();
     assert_eq!(text.chars().count(), number(row[6]), "{}", row[0]);
     let tables = match row[2] {
         "lock" => TableChoice::Only(ShiftTables::Lock),
@@ -173,21 +135,13 @@ fn vector(row: Vec<&str>) -> Vector<'_> {
     let encoding = Encoding::parse(row[1]).expect("an encoding");
     Vector {
         id: row[0],
-        how: Cut {
-            encoding,
-            tables,
-            split: row[3] == "1",
-        },
+        how: Cut { encoding, tables, split: row[3] == "1" },
         text,
         outcome: row[7],
         udh: row[8],
         n_parts: number(row[9]),
         units_total: number(row[10]),
-        units_per_part: row[11]
-            .split(',')
-            .filter(|cell| *cell != "-")
-            .map(number)
-            .collect(),
+        units_per_part: row[11].split(',').filter(|cell| *cell != "-").map(number).collect(),
         capacities: (number(row[12]), number(row[13])),
         parts_max: number(row[4]),
     }
@@ -202,33 +156,18 @@ fn every_segmentation_vector_is_cut_as_listed() {
         let got = segment(&v.text, v.how);
         if v.outcome == "not_encodable" {
             let stop = got.expect_err(id);
-            assert_eq!(
-                v.text.chars().nth(stop.position - 1),
-                Some(stop.character),
-                "{id}"
-            );
+            assert_eq!(v.text.chars().nth(stop.position - 1), Some(stop.character), "{id}");
             continue;
         }
         let got = got.expect(id);
         assert_eq!(got.n_parts(), v.n_parts, "{id}");
         assert_eq!(got.units_total(), v.units_total, "{id}");
         if v.outcome == "104" {
-            assert!(
-                v.text.is_empty() && got.n_parts() == 0 && !got.is_concatenated(),
-                "{id}"
-            );
+            assert!(v.text.is_empty() && got.n_parts() == 0 && !got.is_concatenated(), "{id}");
             continue;
         }
-        assert_eq!(
-            got.units_per_part().collect::<Vec<_>>(),
-            v.units_per_part,
-            "{id}"
-        );
-        assert_eq!(
-            (got.single_capacity(), got.part_capacity()),
-            v.capacities,
-            "{id}"
-        );
+        assert_eq!(got.units_per_part().collect::<Vec<_>>(), v.units_per_part, "{id}");
+        assert_eq!((got.single_capacity(), got.part_capacity()), v.capacities, "{id}");
         assert_eq!(got.n_parts() > v.parts_max, v.outcome == "105", "{id}");
         let announced = match v.udh {
             "-" => ShiftTables::None,
@@ -242,18 +181,11 @@ fn every_segmentation_vector_is_cut_as_listed() {
     }
 }
 
-const AUTO: Cut = Cut {
-    encoding: Encoding::GsmPt,
-    tables: TableChoice::Auto,
-    split: false,
-};
+const AUTO: Cut = Cut { encoding: Encoding::GsmPt, tables: TableChoice::Auto, split: false };
 
 #[test]
 fn the_first_character_that_cannot_be_carried_is_named_with_its_place() {
-    let gsm = Cut {
-        encoding: Encoding::Gsm,
-        ..AUTO
-    };
+    let gsm = Cut { encoding: Encoding::Gsm, ..AUTO };
     for (how, text, character, position) in [
         (gsm, "Olá", 'á', 3),
         (gsm, "€😀á", '😀', 2),
@@ -264,14 +196,7 @@ fn the_first_character_that_cannot_be_carried_is_named_with_its_place() {
         (AUTO, "ñã∞", '∞', 3),
         (AUTO, "∞ñ", 'ñ', 2),
     ] {
-        assert_eq!(
-            segment(text, how),
-            Err(CannotEncode {
-                character,
-                position
-            }),
-            "{text:?}"
-        );
+        assert_eq!(segment(text, how), Err(CannotEncode { character, position }), "{text:?}");
     }
 }
 
@@ -280,10 +205,7 @@ fn the_shift_tables_are_announced_as_the_standard_says() {
     assert!(ShiftTables::None.information_elements().is_empty());
     assert_eq!(ShiftTables::Lock.information_elements(), [0x25, 1, 3]);
     assert_eq!(ShiftTables::Single.information_elements(), [0x24, 1, 3]);
-    assert_eq!(
-        ShiftTables::Both.information_elements(),
-        [0x24, 1, 3, 0x25, 1, 3]
-    );
+    assert_eq!(ShiftTables::Both.information_elements(), [0x24, 1, 3, 0x25, 1, 3]);
 }
 
 #[test]
@@ -295,10 +217,7 @@ fn the_words_and_numbers_of_the_encodings_read_back() {
     for bad in ["", "GSM", "utf16", "ucs2", "gsm-pt "] {
         assert_eq!(Encoding::parse(bad), None, "{bad:?}");
     }
-    assert_eq!(
-        (Encoding::from_stored(3), Encoding::from_stored(-1)),
-        (None, None)
-    );
+    assert_eq!((Encoding::from_stored(3), Encoding::from_stored(-1)), (None, None));
 }
 
 #[test]
@@ -321,10 +240,7 @@ fn septets_are_read_as_a_handset_shows_them() {
 #[test]
 fn broken_utf_16_is_read_as_far_as_it_goes() {
     assert_eq!(decode_utf16be(&[0xD8, 0x3D, 0xDE, 0x00, 0, b'a']), "😀a");
-    assert_eq!(
-        decode_utf16be(&[0xD8, 0x3D, 0, b'a', 0]),
-        "\u{FFFD}a\u{FFFD}"
-    );
+    assert_eq!(decode_utf16be(&[0xD8, 0x3D, 0, b'a', 0]), "\u{FFFD}a\u{FFFD}");
     assert_eq!(decode_utf16be(&[0xDE, 0x00]), "\u{FFFD}");
 }
 
@@ -341,10 +257,7 @@ fn letters_and_accents_apart_are_joined_and_the_rest_is_not_copied() {
 fn a_text_is_not_shown_by_debug() {
     let segmented = segment("secret", AUTO).expect("plain letters");
     let shown = format!("{segmented:?} {:?}", segmented.part(0));
-    assert!(
-        !shown.contains("secret") && !shown.contains("115"),
-        "{shown}"
-    );
+    assert!(!shown.contains("secret") && !shown.contains("115"), "{shown}");
 }
 
 #[test]
@@ -356,11 +269,7 @@ fn a_text_as_large_as_a_request_is_cut() {
 }
 
 fn any_cut() -> impl Strategy<Value = Cut> {
-    let encoding = prop_oneof![
-        Just(Encoding::Gsm),
-        Just(Encoding::GsmPt),
-        Just(Encoding::Utf16)
-    ];
+    let encoding = prop_oneof![Just(Encoding::Gsm), Just(Encoding::GsmPt), Just(Encoding::Utf16)];
     let tables = (0..5_usize).prop_map(|n| match ALL_TABLES.get(n) {
         Some(&tables) => TableChoice::Only(tables),
         None => TableChoice::Auto,

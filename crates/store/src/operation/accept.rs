@@ -161,11 +161,7 @@ impl Operation for Accept {
     type Answer = Accepted;
 
     fn rows(&self) -> usize {
-        let own = if self.staged.is_some() {
-            0
-        } else {
-            self.n_rows()
-        };
+        let own = if self.staged.is_some() { 0 } else { self.n_rows() };
         3 + own
     }
 
@@ -209,12 +205,7 @@ impl Operation for Accept {
             ])?;
         }
         work.remember(Arc::new(request));
-        Ok(Accepted::Done {
-            first,
-            campaign,
-            sending,
-            replayed: false,
-        })
+        Ok(Accepted::Done { first, campaign, sending, replayed: false })
     }
 }
 
@@ -249,15 +240,7 @@ impl Accept {
                     let same = row.get::<_, Vec<u8>>(0)? == body;
                     let (first, campaign) = (MessageId(row.get(1)?), CampaignId(row.get(2)?));
                     let sending = SendingId(row.get(3)?);
-                    Ok((
-                        same,
-                        Accepted::Done {
-                            first,
-                            campaign,
-                            sending,
-                            replayed: true,
-                        },
-                    ))
+                    Ok((same, Accepted::Done { first, campaign, sending, replayed: true }))
                 })
                 .optional()?;
             match seen {
@@ -286,8 +269,7 @@ impl Accept {
             if today.saturating_add(wanted) > limit {
                 return Ok(Some(Accepted::DailyLimit));
             }
-            work.prepare(ADD_TODAY)?
-                .execute([self.account.0, self.now.day(), wanted])?;
+            work.prepare(ADD_TODAY)?.execute([self.account.0, self.now.day(), wanted])?;
         }
         Ok(None)
     }
@@ -300,18 +282,13 @@ impl Accept {
         let found = work
             .prepare(CAMPAIGN)?
             .query_row(params![self.account.0, name], |row| {
-                Ok((
-                    CampaignId(row.get(0)?),
-                    SendingId(row.get(1)?),
-                    row.get::<_, String>(2)?,
-                ))
+                Ok((CampaignId(row.get(0)?), SendingId(row.get(1)?), row.get::<_, String>(2)?))
             })
             .optional()?;
         if let Some((campaign, sending, before)) = found {
             let merged = merge_tags(&before, tags);
             if merged != before {
-                work.prepare(SET_TAGS)?
-                    .execute(params![merged, campaign.0])?;
+                work.prepare(SET_TAGS)?.execute(params![merged, campaign.0])?;
             }
             return Ok((campaign, sending));
         }
@@ -360,27 +337,26 @@ impl Accept {
 
     fn write_request(&self, work: &mut Work<'_>, request: &Request) -> rusqlite::Result<()> {
         let reserved = self.cost().unwrap_or(Money::ZERO);
-        work.prepare_for(NEW_REQUEST, request.id.0)?
-            .execute(params![
-                request.id.0,
-                request.n_messages,
-                request.n_parts,
-                request.account.0,
-                request.created.micros(),
-                request.sender,
-                request.text,
-                request.encoding as i64,
-                request.flags(),
-                request.concat_ref,
-                request.due.micros(),
-                request.expires.map(Instant::micros),
-                request.windows,
-                request.campaign.0,
-                request.campaign_named,
-                request.sending.0,
-                reserved.micros(),
-                request.callback,
-            ])?;
+        work.prepare_for(NEW_REQUEST, request.id.0)?.execute(params![
+            request.id.0,
+            request.n_messages,
+            request.n_parts,
+            request.account.0,
+            request.created.micros(),
+            request.sender,
+            request.text,
+            request.encoding as i64,
+            request.flags(),
+            request.concat_ref,
+            request.due.micros(),
+            request.expires.map(Instant::micros),
+            request.windows,
+            request.campaign.0,
+            request.campaign_named,
+            request.sending.0,
+            reserved.micros(),
+            request.callback,
+        ])?;
         Ok(())
     }
 
@@ -410,8 +386,7 @@ impl Accept {
         money.change(self.account, -cost);
         let kind = LedgerKind::Reservation as i64;
         let at = self.now.micros();
-        work.prepare(RESERVE)?
-            .execute([self.account.0, at, kind, -cost.micros(), first.0])?;
+        work.prepare(RESERVE)?.execute([self.account.0, at, kind, -cost.micros(), first.0])?;
         Ok(())
     }
 }
@@ -459,8 +434,7 @@ impl Operation for Begin {
     fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<MessageId> {
         let first = MessageId(work.new_messages(self.n_messages, self.now)?);
         let last = first.plus(self.n_messages.saturating_sub(1)).part(15);
-        work.prepare(NEW_STAGING)?
-            .execute([first.part(0).0, last.0])?;
+        work.prepare(NEW_STAGING)?.execute([first.part(0).0, last.0])?;
         Ok(first)
     }
 }
@@ -487,11 +461,6 @@ impl Operation for Stage {
 
     fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<()> {
         let first = self.first.plus(self.range.start);
-        write_parts(
-            work,
-            first,
-            self.n_parts,
-            &self.recipients[self.range.clone()],
-        )
+        write_parts(work, first, self.n_parts, &self.recipients[self.range.clone()])
     }
 }

@@ -68,11 +68,7 @@ impl Account {
             balance: Money::from_micros(row.get(3)?),
             currency: row.get(4)?,
             disabled: row.get(5)?,
-            category: if marketing == 1 {
-                Category::Marketing
-            } else {
-                Category::Transactional
-            },
+            category: if marketing == 1 { Category::Marketing } else { Category::Transactional },
             rate_per_s: row.get(7)?,
             per_day: per_day.and_then(|n| u64::try_from(n).ok()),
             allow: allow.lines().map(str::to_owned).collect(),
@@ -105,12 +101,7 @@ impl Operation for Add {
         let id = work
             .prepare(NEW)?
             .query_row(
-                params![
-                    self.name,
-                    self.password_hash,
-                    self.currency,
-                    self.now.micros()
-                ],
+                params![self.name, self.password_hash, self.currency, self.now.micros()],
                 |row| row.get(0).map(AccountId),
             )
             .optional()?;
@@ -129,8 +120,7 @@ fn credit(
 ) -> rusqlite::Result<()> {
     if amount != Money::ZERO {
         let kind = LedgerKind::Credit as i64;
-        work.prepare(CREDIT)?
-            .execute([account.0, now.micros(), kind, amount.micros()])?;
+        work.prepare(CREDIT)?.execute([account.0, now.micros(), kind, amount.micros()])?;
         work.money().0.change(account, amount);
     }
     Ok(())
@@ -153,10 +143,8 @@ impl Operation for Credit {
 
     fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<Option<Money>> {
         work.now_is(self.now);
-        let Some(account) = work
-            .prepare(BY_NAME)?
-            .query_row([&self.name], Account::from_row)
-            .optional()?
+        let Some(account) =
+            work.prepare(BY_NAME)?.query_row([&self.name], Account::from_row).optional()?
         else {
             return Ok(None);
         };
@@ -198,22 +186,18 @@ impl Operation for Set {
 
     fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<bool> {
         let name = &self.name;
-        let known = work
-            .prepare(BY_NAME)?
-            .query_row([name], |_| Ok(()))
-            .optional()?
-            .is_some();
+        let known = work.prepare(BY_NAME)?.query_row([name], |_| Ok(())).optional()?.is_some();
         for change in &self.changes {
             match change {
                 Change::PasswordHash(hash) => {
                     work.prepare(SET_PASSWORD)?.execute(params![hash, name])?
                 }
-                Change::Allow(cidrs) => work
-                    .prepare(SET_ALLOW)?
-                    .execute(params![cidrs.join("\n"), name])?,
-                Change::Disabled(disabled) => work
-                    .prepare(SET_DISABLED)?
-                    .execute(params![disabled, name])?,
+                Change::Allow(cidrs) => {
+                    work.prepare(SET_ALLOW)?.execute(params![cidrs.join("\n"), name])?
+                }
+                Change::Disabled(disabled) => {
+                    work.prepare(SET_DISABLED)?.execute(params![disabled, name])?
+                }
                 Change::RatePerSecond(rate) => {
                     work.prepare(SET_RATE)?.execute(params![rate, name])?
                 }
@@ -221,9 +205,9 @@ impl Operation for Set {
                     let n = n.map(|n| i64::try_from(n).unwrap_or(i64::MAX));
                     work.prepare(SET_PER_DAY)?.execute(params![n, name])?
                 }
-                Change::Category(category) => work
-                    .prepare(SET_CATEGORY)?
-                    .execute(params![*category as i64, name])?,
+                Change::Category(category) => {
+                    work.prepare(SET_CATEGORY)?.execute(params![*category as i64, name])?
+                }
             };
         }
         Ok(known)
@@ -238,9 +222,7 @@ impl Question for List {
     type Answer = Vec<Account>;
 
     fn answer(self, view: &mut View<'_>) -> rusqlite::Result<Vec<Account>> {
-        view.prepare(LIST)?
-            .query_map([], Account::from_row)?
-            .collect()
+        view.prepare(LIST)?.query_map([], Account::from_row)?.collect()
     }
 }
 
@@ -258,14 +240,10 @@ impl Question for Find {
 
     fn answer(self, view: &mut View<'_>) -> rusqlite::Result<Option<Account>> {
         match self {
-            Self::Name(name) => view
-                .prepare(BY_NAME)?
-                .query_row([name], Account::from_row)
-                .optional(),
-            Self::Id(id) => view
-                .prepare(BY_ID)?
-                .query_row([id.0], Account::from_row)
-                .optional(),
+            Self::Name(name) => {
+                view.prepare(BY_NAME)?.query_row([name], Account::from_row).optional()
+            }
+            Self::Id(id) => view.prepare(BY_ID)?.query_row([id.0], Account::from_row).optional(),
         }
     }
 }
@@ -278,7 +256,6 @@ impl Question for LedgerSum {
     type Answer = Money;
 
     fn answer(self, view: &mut View<'_>) -> rusqlite::Result<Money> {
-        view.prepare(LEDGER_SUM)?
-            .query_row([self.0.0], |row| row.get(0).map(Money::from_micros))
+        view.prepare(LEDGER_SUM)?.query_row([self.0.0], |row| row.get(0).map(Money::from_micros))
     }
 }

@@ -97,11 +97,7 @@ impl Question for After {
 
     fn answer(self, view: &mut View<'_>) -> rusqlite::Result<Owed> {
         let events = self.events(view)?;
-        let mut owed = Owed {
-            cursor: self.cursor.0,
-            n_seen: events.len(),
-            ..Owed::default()
-        };
+        let mut owed = Owed { cursor: self.cursor.0, n_seen: events.len(), ..Owed::default() };
         let mut requests = Requests::default();
         for event in events {
             owed.cursor = event.id;
@@ -211,11 +207,7 @@ impl Request {
             each: self.callback_each,
             sender: self.sender.clone(),
             created: self.created,
-            campaign: if self.campaign_named {
-                self.campaign.0
-            } else {
-                0
-            },
+            campaign: if self.campaign_named { self.campaign.0 } else { 0 },
             sending: self.sending.0,
         }
     }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use pombo_domain::address::Phone;
 use pombo_domain::id::{AccountId, MessageId, PartId, RouteId};
+use pombo_domain::limits::ROWS_PER_OPERATION_MAX;
 use pombo_domain::message::{EventKind, Lane, PartState};
 use pombo_domain::time::Instant;
 use pombo_domain::window::AvailableTimes;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Row, params};
 
 use super::part::{self, Step};
 use super::request::{self, Request};
@@ -18,6 +19,8 @@ use crate::statement::statements;
 statements! {
     HEAD = "select due, first, last, tries from queue \
         where route = $1 and lane = $2 and account = $3 order by due, first limit 1";
+    DUE_ROWS = "select due, first, last, tries from queue where route = $1 and lane = $2 \
+        and account = $3 and due <= $4 order by due, first limit 1000";
     TAKE = "delete from queue where route = $1 and lane = $2 and account = $3 \
         and due = $4 and first = $5";
     SHRINK = "update queue set first = $1 where route = $2 and lane = $3 and account = $4 \
@@ -82,6 +85,12 @@ struct QueueRow {
     tries: u8,
 }
 
+impl QueueRow {
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self { due: row.get(0)?, first: row.get(1)?, last: row.get(2)?, tries: row.get(3)? })
+    }
+}
+
 impl Operation for Claim {
     type Answer = Claimed;
 
@@ -114,13 +123,7 @@ impl Operation for Claim {
             }
             if let Some(open) = self.opens_later(&request) {
                 self.take(work, &row)?;
-                self.put(
-                    work,
-                    &QueueRow {
-                        due: open.micros(),
-                        ..row
-                    },
-                )?;
+                self.put(work, &QueueRow { due: open.micros(), ..row })?;
                 continue;
             }
             if gathered.tries != row.tries && !gathered.parts.is_empty() {
@@ -148,9 +151,7 @@ impl Gathered {
         let bit = 1 << part.idx();
         match self.messages.last_mut() {
             Some((_, message, _, parts)) if *message == part.message() => *parts |= bit,
-            _ => self
-                .messages
-                .push((Arc::clone(request), part.message(), to, bit)),
+            _ => self.messages.push((Arc::clone(request), part.message(), to, bit)),
         }
     }
 }
@@ -158,37 +159,19 @@ impl Gathered {
 impl Claim {
     fn head(&self, work: &Work<'_>) -> rusqlite::Result<Option<QueueRow>> {
         work.prepare(HEAD)?
-            .query_row([self.route.0, self.lane as i64, self.account.0], |row| {
-                Ok(QueueRow {
-                    due: row.get(0)?,
-                    first: row.get(1)?,
-                    last: row.get(2)?,
-                    tries: row.get(3)?,
-                })
-            })
+            .query_row([self.route.0, self.lane as i64, self.account.0], QueueRow::from_row)
             .optional()
     }
 
     fn take(&self, work: &Work<'_>, row: &QueueRow) -> rusqlite::Result<()> {
-        let key = [
-            self.route.0,
-            self.lane as i64,
-            self.account.0,
-            row.due,
-            row.first,
-        ];
+        let key = [self.route.0, self.lane as i64, self.account.0, row.due, row.first];
         work.prepare(TAKE)?.execute(key)?;
         Ok(())
     }
 
     fn put(&self, work: &Work<'_>, row: &QueueRow) -> rusqlite::Result<()> {
         let queue = (self.route, self.lane, self.account);
-        enqueue(
-            work,
-            queue,
-            (PartId(row.first), PartId(row.last)),
-            (row.due, row.tries),
-        )
+        enqueue(work, queue, (PartId(row.first), PartId(row.last)), (row.due, row.tries))
     }
 
     /// When the request's own times of the week open, if they are closed now.
@@ -208,12 +191,7 @@ impl Claim {
         request: &Arc<Request>,
     ) -> rusqlite::Result<usize> {
         let mut gathered = Gathered::default();
-        self.gather(
-            work,
-            row,
-            request,
-            (pombo_domain::limits::ROWS_PER_OPERATION_MAX, &mut gathered),
-        )?;
+        self.gather(work, row, request, (ROWS_PER_OPERATION_MAX, &mut gathered))?;
         for id in &gathered.parts {
             let Some(before) = part::find(work, PartId(*id))? else {
                 continue;
@@ -256,11 +234,7 @@ impl Claim {
                 break;
             }
             current = Some(part.message());
-            gathered.add(
-                request,
-                part,
-                Phone::from_stored(found.get::<_, i64>(1)?.unsigned_abs()),
-            );
+            gathered.add(request, part, Phone::from_stored(found.get::<_, i64>(1)?.unsigned_abs()));
             n += 1;
         }
         drop(rows);
@@ -333,6 +307,58 @@ pub(crate) fn enqueue(
     Ok(())
 }
 
+/// Ends what waits in the queues of a route that cannot send, where its time has run out.
+/// Looks at the first thousand entries of one account's queue.
+#[derive(Debug, Clone, Copy)]
+pub struct Expire {
+    /// The route.
+    pub route: RouteId,
+    /// The lane.
+    pub lane: Lane,
+    /// Whose.
+    pub account: AccountId,
+    /// The time.
+    pub now: Instant,
+}
+
+impl Operation for Expire {
+    /// How many parts ended.
+    type Answer = usize;
+
+    fn rows(&self) -> usize {
+        ROWS_PER_OPERATION_MAX
+    }
+
+    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<usize> {
+        work.now_is(self.now);
+        let claim = Claim {
+            route: self.route,
+            lane: self.lane,
+            account: self.account,
+            room: ROWS_PER_OPERATION_MAX,
+            now: self.now,
+        };
+        let key = [self.route.0, self.lane as i64, self.account.0, self.now.micros()];
+        let waiting: Vec<QueueRow> = work
+            .prepare(DUE_ROWS)?
+            .query_map(key, QueueRow::from_row)?
+            .collect::<Result<_, _>>()?;
+        let mut n = 0;
+        for row in waiting {
+            let Some(request) = request::of_message(work, PartId(row.first).message())? else {
+                continue;
+            };
+            if request.expires.is_some_and(|end| end <= self.now) {
+                n += claim.expire(work, &row, &request)?;
+            }
+            if n >= ROWS_PER_OPERATION_MAX {
+                break;
+            }
+        }
+        Ok(n)
+    }
+}
+
 /// Part ids as an intent keeps them: eight octets each, big endian.
 pub(crate) fn pack(parts: &[i64]) -> Vec<u8> {
     parts.iter().flat_map(|id| id.to_be_bytes()).collect()
@@ -373,26 +399,14 @@ impl Question for Heads {
         let mut after = (-1, 0);
         while let Some((lane, account, due)) = next
             .query_row([self.route.0, after.0, after.1], |row| {
-                Ok((
-                    row.get::<_, i64>(0)?,
-                    row.get::<_, i64>(1)?,
-                    row.get::<_, i64>(2)?,
-                ))
+                Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
             })
             .optional()?
         {
             after = (lane, account);
-            let lane = if lane == 0 {
-                Lane::Transactional
-            } else {
-                Lane::Bulk
-            };
+            let lane = if lane == 0 { Lane::Transactional } else { Lane::Bulk };
             let due = Instant::from_micros(due);
-            heads.push(Head {
-                lane,
-                account: AccountId(account),
-                due,
-            });
+            heads.push(Head { lane, account: AccountId(account), due });
         }
         Ok(heads)
     }

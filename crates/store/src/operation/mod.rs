@@ -97,8 +97,6 @@ impl Question for Version {
     type Answer = i64;
 
     fn answer(self, view: &mut View<'_>) -> rusqlite::Result<i64> {
-        view.connection
-            .prepare_cached("pragma data_version")?
-            .query_row([], |row| row.get(0))
+        view.connection.prepare_cached("pragma data_version")?.query_row([], |row| row.get(0))
     }
 }

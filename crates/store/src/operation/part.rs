@@ -80,8 +80,7 @@ pub(crate) fn set(
     event: i64,
     route: RouteId,
 ) -> rusqlite::Result<()> {
-    work.prepare_for(SET_PART, id.message().0)?
-        .execute([state as i64, event, route.0, id.0])?;
+    work.prepare_for(SET_PART, id.message().0)?.execute([state as i64, event, route.0, id.0])?;
     Ok(())
 }
 
@@ -92,9 +91,11 @@ pub(crate) fn first_sent(
     step: &Step<'_>,
 ) -> rusqlite::Result<Option<EventId>> {
     let id = work.new_event(step.at)?;
-    let changed = work
-        .prepare_for(FIRST_SENT, step.part.message().0)?
-        .execute([id, step.route.0, step.part.0])?;
+    let changed = work.prepare_for(FIRST_SENT, step.part.message().0)?.execute([
+        id,
+        step.route.0,
+        step.part.0,
+    ])?;
     if changed == 0 {
         return Ok(None);
     }

@@ -72,11 +72,7 @@ pub(crate) fn take(
     match hits.as_slice() {
         [(part_id, found, explained)] => {
             let moved = apply(work, route, *part_id, found, receipt)?;
-            Ok(if moved {
-                Matching::Moved(Some(*explained))
-            } else {
-                Matching::Repeated
-            })
+            Ok(if moved { Matching::Moved(Some(*explained)) } else { Matching::Repeated })
         }
         // Two spellings, two parts: never guess.
         [_, _, ..] => keep(work, route, &id, receipt),
@@ -247,13 +243,9 @@ fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Receipt> {
 
 /// The words of `%s` are few; one that is stored is one of them.
 fn known_word(word: &str) -> &'static str {
-    const WORDS: [&str; 8] = [
-        "DELIVRD", "UNDELIV", "EXPIRED", "REJECTD", "DELETED", "ACCEPTD", "UNKNOWN", "RECEIVED",
-    ];
-    WORDS
-        .into_iter()
-        .find(|known| *known == word)
-        .unwrap_or("UNKNOWN")
+    const WORDS: [&str; 8] =
+        ["DELIVRD", "UNDELIV", "EXPIRED", "REJECTD", "DELETED", "ACCEPTD", "UNKNOWN", "RECEIVED"];
+    WORDS.into_iter().find(|known| *known == word).unwrap_or("UNKNOWN")
 }
 
 /// The newest receipts that fit nothing.
@@ -307,7 +299,6 @@ impl Question for CountUnmatched {
     type Answer = i64;
 
     fn answer(self, view: &mut View<'_>) -> rusqlite::Result<i64> {
-        view.prepare(COUNT_UNMATCHED)?
-            .query_row([], |row| row.get(0))
+        view.prepare(COUNT_UNMATCHED)?.query_row([], |row| row.get(0))
     }
 }

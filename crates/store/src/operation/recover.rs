@@ -60,11 +60,7 @@ impl Operation for Recover {
                 let lane: i64 = row.get(2)?;
                 Ok(Intent {
                     route: RouteId(row.get(1)?),
-                    lane: if lane == 0 {
-                        Lane::Transactional
-                    } else {
-                        Lane::Bulk
-                    },
+                    lane: if lane == 0 { Lane::Transactional } else { Lane::Bulk },
                     account: AccountId(row.get(3)?),
                     tries: row.get(4)?,
                     parts: unpack(row.get_ref(5)?.as_blob()?),
@@ -72,15 +68,9 @@ impl Operation for Recover {
             })?
             .collect::<Result<_, _>>()?;
         let text = "stopped between submitting and storing the answer".to_owned();
-        let cause = Cause {
-            code: String::new(),
-            text,
-        };
+        let cause = Cause { code: String::new(), text };
         for intent in intents {
-            let policy = *self
-                .policies
-                .get(&intent.route)
-                .unwrap_or(&UncertainPolicy::Hold);
+            let policy = *self.policies.get(&intent.route).unwrap_or(&UncertainPolicy::Hold);
             for part in intent.parts {
                 let doubt = Doubt {
                     part,
@@ -110,8 +100,7 @@ fn drop_staged(work: &mut Work<'_>) -> rusqlite::Result<usize> {
     for (first, last) in &staged {
         let message: MessageId = PartId(*first).message();
         if work.has_day_of(message.0) {
-            work.prepare_for(DROP_STAGED, message.0)?
-                .execute([first, last])?;
+            work.prepare_for(DROP_STAGED, message.0)?.execute([first, last])?;
         }
     }
     work.prepare(END_STAGINGS)?.execute([])?;

@@ -103,11 +103,7 @@ impl Request {
             } else {
                 Category::Transactional
             },
-            lane: if has(FLAG_BULK) {
-                Lane::Bulk
-            } else {
-                Lane::Transactional
-            },
+            lane: if has(FLAG_BULK) { Lane::Bulk } else { Lane::Transactional },
             callback_each: has(FLAG_CALLBACK_EACH),
             concat_ref: row.get(9)?,
             due: Instant::from_micros(row.get(10)?),
@@ -129,8 +125,7 @@ impl Request {
     #[must_use]
     pub fn concat_ref_of(&self, message: MessageId) -> u16 {
         let offset = (message.0 - self.id.0).rem_euclid(1 << 16);
-        self.concat_ref
-            .wrapping_add(u16::try_from(offset).unwrap_or(0))
+        self.concat_ref.wrapping_add(u16::try_from(offset).unwrap_or(0))
     }
 }
 
@@ -162,9 +157,7 @@ pub(crate) fn seen(view: &mut View<'_>, message: MessageId) -> rusqlite::Result<
     let Some(mut statement) = view.prepare_for(REQUEST_OF, message.0)? else {
         return Ok(None);
     };
-    let found = statement
-        .query_row([message.0], Request::from_row)
-        .optional()?;
+    let found = statement.query_row([message.0], Request::from_row).optional()?;
     Ok(found.filter(|request| request.holds(message)))
 }
 
@@ -176,7 +169,5 @@ pub(crate) fn callback_of(
     let Some(mut statement) = view.prepare_for(CALLBACK_OF, message.0)? else {
         return Ok(None);
     };
-    statement
-        .query_row([message.0], |row| row.get(0))
-        .optional()
+    statement.query_row([message.0], |row| row.get(0)).optional()
 }

@@ -56,13 +56,8 @@ impl Operation for Pause {
     type Answer = bool;
 
     fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<bool> {
-        work.prepare(PAUSE)?
-            .execute(params![self.paused, self.name])?;
-        Ok(work
-            .prepare(KNOWN)?
-            .query_row([&self.name], |_| Ok(()))
-            .optional()?
-            .is_some())
+        work.prepare(PAUSE)?.execute(params![self.paused, self.name])?;
+        Ok(work.prepare(KNOWN)?.query_row([&self.name], |_| Ok(())).optional()?.is_some())
     }
 }
 
@@ -79,8 +74,7 @@ impl Operation for Stands {
     type Answer = ();
 
     fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<()> {
-        work.prepare(STANDS)?
-            .execute(params![self.link, self.route.0])?;
+        work.prepare(STANDS)?.execute(params![self.link, self.route.0])?;
         Ok(())
     }
 }
@@ -104,8 +98,7 @@ impl Operation for Learn {
             ReceiptId::HexToDec => Some(2),
             ReceiptId::DecToHex => Some(3),
         };
-        work.prepare(LEARN)?
-            .execute(params![stored, self.route.0])?;
+        work.prepare(LEARN)?.execute(params![stored, self.route.0])?;
         Ok(())
     }
 }
@@ -176,22 +169,14 @@ impl Question for Load {
 
     fn answer(self, view: &mut View<'_>) -> rusqlite::Result<RouteLoad> {
         let count = |n: i64| u64::try_from(n).unwrap_or(0);
-        let queued: i64 = view
-            .prepare(QUEUED)?
-            .query_row([self.route.0], |row| row.get(1))?;
+        let queued: i64 = view.prepare(QUEUED)?.query_row([self.route.0], |row| row.get(1))?;
         let mut in_flight = 0;
         let mut intended = view.prepare(INTENDED)?;
         let mut rows = intended.query([self.route.0])?;
         while let Some(row) = rows.next()? {
             in_flight += unpack(row.get_ref(0)?.as_blob()?).len() as u64;
         }
-        let uncertain: i64 = view
-            .prepare(DOUBTFUL)?
-            .query_row([self.route.0], |row| row.get(0))?;
-        Ok(RouteLoad {
-            queued: count(queued),
-            in_flight,
-            uncertain: count(uncertain),
-        })
+        let uncertain: i64 = view.prepare(DOUBTFUL)?.query_row([self.route.0], |row| row.get(0))?;
+        Ok(RouteLoad { queued: count(queued), in_flight, uncertain: count(uncertain) })
     }
 }

@@ -1,5 +1,7 @@
 //! `settle`: what came of submissions, and what came from the network, in the order it happened.
 
+use std::sync::Arc;
+
 use pombo_domain::channel::{Cause, Inbound, Receipt};
 use pombo_domain::id::{AccountId, EventId, PartId, RouteId};
 use pombo_domain::message::{EventKind, Lane, PartState};
@@ -99,8 +101,8 @@ pub struct Settle {
     pub route: RouteId,
     /// How its receipts spell ids, where that is known.
     pub spelling: ReceiptId,
-    /// In the order it happened.
-    pub items: Vec<Item>,
+    /// In the order it happened; shared, so that a failure leaves them with the caller.
+    pub items: Arc<Vec<Item>>,
     /// The time.
     pub now: Instant,
 }
@@ -130,7 +132,7 @@ impl Operation for Settle {
     fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<Settlement> {
         work.now_is(self.now);
         let mut done = Settlement::default();
-        for item in &self.items {
+        for item in self.items.iter() {
             match item {
                 Item::Settled(settled) => self.settle(work, settled, &mut done)?,
                 Item::Receipt(receipt) => {
@@ -143,8 +145,7 @@ impl Operation for Settle {
                 }
                 Item::IntentShrunk(id, rest) => {
                     let rest: Vec<i64> = rest.iter().map(|part| part.0).collect();
-                    work.prepare(SHRINK_INTENT)?
-                        .execute(params![pack(&rest), id])?;
+                    work.prepare(SHRINK_INTENT)?.execute(params![pack(&rest), id])?;
                 }
             }
         }
@@ -175,12 +176,7 @@ impl Settle {
         match &settled.fate {
             Fate::Sent { carrier_id } => self.sent(work, settled, carrier_id, done),
             Fate::Ended { state, cause } => self.ended(work, settled, *state, cause),
-            Fate::Again {
-                due,
-                route,
-                tries,
-                cause,
-            } => {
+            Fate::Again { due, route, tries, cause } => {
                 if let Some(cause) = cause {
                     self.note(work, settled, EventKind::Deferred, cause)?;
                 }
@@ -188,21 +184,11 @@ impl Settle {
                     reroute(work, settled.part, *route)?;
                 }
                 let queue = (*route, settled.lane, settled.account);
-                enqueue(
-                    work,
-                    queue,
-                    (settled.part, settled.part),
-                    (due.micros(), *tries),
-                )?;
-                done.requeued
-                    .push((*route, settled.lane, settled.account, *due));
+                enqueue(work, queue, (settled.part, settled.part), (due.micros(), *tries))?;
+                done.requeued.push((*route, settled.lane, settled.account, *due));
                 Ok(())
             }
-            Fate::Doubt {
-                policy,
-                tries,
-                cause,
-            } => {
+            Fate::Doubt { policy, tries, cause } => {
                 let doubt = uncertain::Doubt {
                     part: settled.part,
                     route: self.route,
@@ -213,8 +199,7 @@ impl Settle {
                     at: settled.at,
                 };
                 if uncertain::doubt(work, &doubt, cause)? == Some(Resolution::Resent) {
-                    done.requeued
-                        .push((self.route, settled.lane, settled.account, settled.at));
+                    done.requeued.push((self.route, settled.lane, settled.account, settled.at));
                 }
                 Ok(())
             }

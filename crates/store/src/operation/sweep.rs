@@ -69,8 +69,7 @@ impl Operation for Sweep {
         }
         let keys_before = self.now.minus(KEY_KEPT).micros();
         work.prepare(OLD_KEYS)?.execute([keys_before, self.limit])?;
-        work.prepare(OLD_RECEIPTS)?
-            .execute([UNMATCHED_MAX, self.limit])?;
+        work.prepare(OLD_RECEIPTS)?.execute([UNMATCHED_MAX, self.limit])?;
         work.prepare(OLD_DAYS)?.execute([self.now.day() - 2])?;
         Ok(swept)
     }

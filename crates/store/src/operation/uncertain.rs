@@ -123,12 +123,7 @@ pub(crate) fn doubt(
     ])?;
     if resolution == Resolution::Resent {
         let queue = (doubt.route, doubt.lane, doubt.account);
-        enqueue(
-            work,
-            queue,
-            (doubt.part, doubt.part),
-            (doubt.at.micros(), doubt.tries),
-        )?;
+        enqueue(work, queue, (doubt.part, doubt.part), (doubt.at.micros(), doubt.tries))?;
     }
     Ok(Some(resolution))
 }
@@ -169,14 +164,8 @@ pub(crate) fn adopt(
 }
 
 fn sender_agrees(sender: &str, receipt: &Receipt) -> bool {
-    let others = receipt
-        .addresses
-        .iter()
-        .filter(|address| !address.is_empty());
-    others.clone().count() < 2
-        || others
-            .clone()
-            .any(|address| address.eq_ignore_ascii_case(sender))
+    let others = receipt.addresses.iter().filter(|address| !address.is_empty());
+    others.clone().count() < 2 || others.clone().any(|address| address.eq_ignore_ascii_case(sender))
 }
 
 /// Whether the receipt's copy of the text, where it has one, starts like ours.
@@ -189,15 +178,13 @@ fn text_agrees(text: &str, receipt: &Receipt) -> bool {
 
 /// A receipt has told.
 pub(crate) fn matched(work: &Work<'_>, part: PartId) -> rusqlite::Result<()> {
-    work.prepare(RESOLVE)?
-        .execute([Resolution::Matched as i64, part.0])?;
+    work.prepare(RESOLVE)?.execute([Resolution::Matched as i64, part.0])?;
     Ok(())
 }
 
 /// Nothing more is expected of a part in doubt.
 pub(crate) fn dropped(work: &Work<'_>, part: PartId) -> rusqlite::Result<()> {
-    work.prepare(RESOLVE)?
-        .execute([Resolution::Dropped as i64, part.0])?;
+    work.prepare(RESOLVE)?.execute([Resolution::Dropped as i64, part.0])?;
     Ok(())
 }
 
@@ -241,20 +228,14 @@ impl Operation for Decide {
         let open: Vec<(PartId, RouteId, AccountId)> = work
             .prepare(OPEN)?
             .query_map([], |row| {
-                Ok((
-                    PartId(row.get(0)?),
-                    RouteId(row.get(1)?),
-                    AccountId(row.get(2)?),
-                ))
+                Ok((PartId(row.get(0)?), RouteId(row.get(1)?), AccountId(row.get(2)?)))
             })?
             .collect::<Result<_, _>>()?;
-        let meant = open
-            .into_iter()
-            .filter(|(part, route, _)| match &self.selection {
-                Selection::All => true,
-                Selection::Parts(parts) => parts.contains(part),
-                Selection::Route(only) => route == only,
-            });
+        let meant = open.into_iter().filter(|(part, route, _)| match &self.selection {
+            Selection::All => true,
+            Selection::Parts(parts) => parts.contains(part),
+            Selection::Route(only) => route == only,
+        });
         let mut n = 0;
         for (id, route, account) in meant {
             let Some(before) = part::find(work, id)? else {
@@ -282,37 +263,14 @@ impl Decide {
         before: &Part,
     ) -> rusqlite::Result<()> {
         let (kind, state, word, detail) = if self.resend {
-            (
-                EventKind::Deferred,
-                PartState::Queued,
-                "",
-                "sent again by the operator",
-            )
+            (EventKind::Deferred, PartState::Queued, "", "sent again by the operator")
         } else {
-            (
-                EventKind::Undelivered,
-                PartState::Undelivered,
-                "UNKNOWN",
-                "given up by the operator",
-            )
+            (EventKind::Undelivered, PartState::Undelivered, "UNKNOWN", "given up by the operator")
         };
-        let step = Step {
-            part: id,
-            kind,
-            route,
-            at: self.now,
-            word,
-            code: "",
-            detail,
-        };
+        let step = Step { part: id, kind, route, at: self.now, word, code: "", detail };
         part::advance(work, before, state, &step)?;
         let resolution = if self.resend {
-            enqueue(
-                work,
-                (route, lane, account),
-                (id, id),
-                (self.now.micros(), 0),
-            )?;
+            enqueue(work, (route, lane, account), (id, id), (self.now.micros(), 0))?;
             Resolution::Resent
         } else {
             Resolution::Dropped

@@ -20,10 +20,7 @@ impl Checkpointer {
     pub(crate) fn start(connection: Connection) -> Self {
         let (wake, woken) = channel();
         let run = move || checkpoints(&connection, &woken);
-        if let Err(error) = std::thread::Builder::new()
-            .name("store-ckpt".into())
-            .spawn(run)
-        {
+        if let Err(error) = std::thread::Builder::new().name("store-ckpt".into()).spawn(run) {
             tracing::error!(%error, "the checkpoint thread could not be started");
         }
         Self { wake }

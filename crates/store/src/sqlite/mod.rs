@@ -52,11 +52,7 @@ impl Sqlite {
         if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(refused)?;
         }
-        let lock = if options.exclusive {
-            Some(lock(path)?)
-        } else {
-            None
-        };
+        let lock = if options.exclusive { Some(lock(path)?) } else { None };
         let damaged = |why: rusqlite::Error| OpenError::Damaged {
             path: path.display().to_string(),
             why: why.to_string(),
@@ -70,47 +66,24 @@ impl Sqlite {
         let checkpoints = connect(path, READER_CACHE_KIB).map_err(damaged)?;
         let writer = writer::Writer::start(connection, checkpoints).map_err(damaged)?;
         let readers = reader::Readers::start(readers);
-        let inner = Inner {
-            path: path.to_owned(),
-            writer,
-            readers,
-            _lock: lock,
-        };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        let inner = Inner { path: path.to_owned(), writer, readers, _lock: lock };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     pub(crate) async fn run<O: Operation>(&self, operation: O) -> Result<O::Answer, Error> {
-        self.inner
-            .writer
-            .submit(operation)?
-            .await
-            .map_err(|_| Error::Closed)?
+        self.inner.writer.submit(operation)?.await.map_err(|_| Error::Closed)?
     }
 
     pub(crate) fn run_blocking<O: Operation>(&self, operation: O) -> Result<O::Answer, Error> {
-        self.inner
-            .writer
-            .submit(operation)?
-            .blocking_recv()
-            .map_err(|_| Error::Closed)?
+        self.inner.writer.submit(operation)?.blocking_recv().map_err(|_| Error::Closed)?
     }
 
     pub(crate) async fn ask<Q: Question>(&self, question: Q) -> Result<Q::Answer, Error> {
-        self.inner
-            .readers
-            .submit(question)?
-            .await
-            .map_err(|_| Error::Closed)?
+        self.inner.readers.submit(question)?.await.map_err(|_| Error::Closed)?
     }
 
     pub(crate) fn ask_blocking<Q: Question>(&self, question: Q) -> Result<Q::Answer, Error> {
-        self.inner
-            .readers
-            .submit(question)?
-            .blocking_recv()
-            .map_err(|_| Error::Closed)?
+        self.inner.readers.submit(question)?.blocking_recv().map_err(|_| Error::Closed)?
     }
 
     pub(crate) fn backlog(&self) -> usize {
@@ -151,10 +124,8 @@ fn lock(path: &Path) -> Result<File, OpenError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let shown = path.display().to_string();
-    let file = File::create(PathBuf::from(name)).map_err(|why| OpenError::Path {
-        path: shown.clone(),
-        why: why.to_string(),
-    })?;
+    let file = File::create(PathBuf::from(name))
+        .map_err(|why| OpenError::Path { path: shown.clone(), why: why.to_string() })?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(_) => Err(OpenError::InUse { path: shown }),

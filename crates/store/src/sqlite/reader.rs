@@ -55,9 +55,6 @@ fn read(connection: &Connection, queue: &Mutex<Receiver<Job>>) {
         drop(next);
         // Table names are few and reading them is cheap, but not for every question:
         // `View` reloads the days when it meets one that it does not know.
-        job(&mut View {
-            connection,
-            days: &mut days,
-        });
+        job(&mut View { connection, days: &mut days });
     }
 }

@@ -110,9 +110,7 @@ impl Shelf {
 }
 
 fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
-    connection
-        .prepare_cached("pragma data_version")?
-        .query_row([], |row| row.get(0))
+    connection.prepare_cached("pragma data_version")?.query_row([], |row| row.get(0))
 }
 
 /// An open transaction.
@@ -127,19 +125,13 @@ pub struct Work<'c> {
 
 impl std::fmt::Debug for Work<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Work")
-            .field("at", &self.at)
-            .finish_non_exhaustive()
+        f.debug_struct("Work").field("at", &self.at).finish_non_exhaustive()
     }
 }
 
 impl<'c> Work<'c> {
     pub(crate) fn new(connection: &'c Connection, shelf: &'c mut Shelf) -> Self {
-        Self {
-            connection,
-            shelf,
-            at: Instant::from_micros(0),
-        }
+        Self { connection, shelf, at: Instant::from_micros(0) }
     }
 
     /// Every command says what time it is.
@@ -162,9 +154,7 @@ impl<'c> Work<'c> {
         statement: Statement,
         id: i64,
     ) -> rusqlite::Result<CachedStatement<'c>> {
-        self.shelf
-            .days
-            .prepare(self.connection, statement, ids::day_of(id))
+        self.shelf.days.prepare(self.connection, statement, ids::day_of(id))
     }
 
     /// A statement on the tables of `day`.
@@ -183,9 +173,7 @@ impl<'c> Work<'c> {
     /// A block of message ids whose day has its tables.
     pub(crate) fn new_messages(&mut self, n: usize, now: Instant) -> rusqlite::Result<i64> {
         let first = self.shelf.messages.block(n, now);
-        self.shelf
-            .days
-            .ensure(self.connection, ids::day_of(first))?;
+        self.shelf.days.ensure(self.connection, ids::day_of(first))?;
         Ok(first)
     }
 

@@ -84,17 +84,10 @@ impl Writer {
             events: tell,
         };
         let run = move || loop_.run(&commands);
-        if let Err(error) = std::thread::Builder::new()
-            .name("store-write".into())
-            .spawn(run)
-        {
+        if let Err(error) = std::thread::Builder::new().name("store-write".into()).spawn(run) {
             tracing::error!(%error, "the writer thread could not be started");
         }
-        Ok(Self {
-            queue,
-            backlog,
-            events,
-        })
+        Ok(Self { queue, backlog, events })
     }
 
     pub(crate) fn submit<O: Operation>(
@@ -103,14 +96,8 @@ impl Writer {
     ) -> Result<oneshot::Receiver<Result<O::Answer, Error>>, Error> {
         let (reply, answer) = oneshot::channel();
         self.backlog.fetch_add(operation.rows(), Ordering::Relaxed);
-        let job = Box::new(Waiting {
-            operation,
-            answer: None,
-            reply,
-        });
-        self.queue
-            .send(Message::Job(job))
-            .map_err(|_| Error::Closed)?;
+        let job = Box::new(Waiting { operation, answer: None, reply });
+        self.queue.send(Message::Job(job)).map_err(|_| Error::Closed)?;
         Ok(answer)
     }
 
@@ -178,9 +165,7 @@ impl Loop {
             Ok(()) => group.into_iter().for_each(|job| job.reply(Ok(()))),
             Err(error) if group.len() == 1 => {
                 tracing::warn!(%error, "a store command failed and was rolled back");
-                group
-                    .into_iter()
-                    .for_each(|job| job.reply(Err(error.clone())));
+                group.into_iter().for_each(|job| job.reply(Err(error.clone())));
             }
             Err(error) => {
                 tracing::warn!(%error, commands = group.len(), "a group failed; each goes alone");
@@ -192,8 +177,7 @@ impl Loop {
             }
         }
         let last = self.shelf.last_event();
-        self.events
-            .send_if_modified(|seen| std::mem::replace(seen, last) != last);
+        self.events.send_if_modified(|seen| std::mem::replace(seen, last) != last);
         self.tend_log();
     }
 
@@ -212,9 +196,7 @@ impl Loop {
     }
 
     fn try_transaction(&mut self, group: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
-        self.connection
-            .prepare_cached("begin immediate")?
-            .execute([])?;
+        self.connection.prepare_cached("begin immediate")?.execute([])?;
         self.shelf.begin(&self.connection)?;
         let mut work = Work::new(&self.connection, &mut self.shelf);
         for job in group.iter_mut() {
