@@ -1,0 +1,86 @@
+//! The gateways that a run can go through, started fresh each time.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::{kannel, pombo};
+use crate::process::{Process, TempFolder};
+
+/// Which gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Gateway {
+    /// This workspace's release build.
+    Pombo,
+    /// Kannel, store-type file.
+    Kannel,
+}
+
+/// Where a gateway is to work.
+pub(crate) struct Site<'a> {
+    /// Its files.
+    pub(crate) folder: &'a TempFolder,
+    /// The carrier it binds to.
+    pub(crate) smsc: SocketAddr,
+    /// Outstanding submit_sm.
+    pub(crate) window: u32,
+}
+
+/// A gateway that answers HTTP.
+pub(crate) struct Running {
+    /// Where.
+    pub(crate) http: SocketAddr,
+    /// All its processes, in the order in which they are to stop.
+    pub(crate) processes: Vec<Process>,
+}
+
+impl Gateway {
+    pub(crate) fn start(self, site: &Site<'_>) -> Result<Running> {
+        match self {
+            Self::Pombo => pombo::start(site),
+            Self::Kannel => kannel::start(site),
+        }
+    }
+
+    /// How many recipients of a request it can take, where `batch` are wanted.
+    pub(crate) fn batch(self, batch: u64) -> u64 {
+        match self {
+            Self::Pombo => batch,
+            // Its HTTP interface counts several recipients against one token; it sends one by one.
+            Self::Kannel => 1,
+        }
+    }
+}
+
+impl fmt::Display for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pombo => "pombo",
+            Self::Kannel => "Kannel, store file",
+        })
+    }
+}
+
+impl Running {
+    /// CPU milliseconds of all processes so far.
+    pub(crate) fn cpu_ms(&self) -> Result<f64> {
+        self.processes.iter().map(Process::cpu_ms).sum()
+    }
+
+    /// The sum of the processes' highest resident memory, in MiB.
+    pub(crate) fn rss_peak_mib(&self) -> Result<f64> {
+        self.processes.iter().map(Process::rss_peak_mib).sum()
+    }
+
+    /// Fails when one of the processes has ended.
+    pub(crate) fn must_run(&mut self) -> Result<()> {
+        self.processes.iter_mut().try_for_each(Process::must_run)
+    }
+
+    /// Stops all.
+    pub(crate) fn stop(self) -> Result<()> {
+        self.processes.into_iter().try_for_each(|process| process.stop(Duration::from_secs(30)))
+    }
+}

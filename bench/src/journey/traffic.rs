@@ -1,0 +1,162 @@
+//! The requests of a run, in each gateway's own way of asking.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use pombo_peers::load::{Get, Post, Traffic, percent_encode};
+
+use super::gateway::Gateway;
+use super::kannel::USER;
+use super::ledger::Ledger;
+use super::pombo::authorization;
+
+/// 95 characters, the same for every gateway.
+pub(crate) const TEXT: &str = "Your parcel 1Z 999 will be with you today between 10 and 12. \
+    Somebody must sign. Thank you all!";
+
+/// Sends `batch` messages a request, and counts those that were accepted.
+pub(crate) struct Messages {
+    ledger: Arc<Ledger>,
+    batch: u64,
+    callbacks: Option<SocketAddr>,
+    way: Way,
+    body: Vec<u8>,
+    /// Messages that the gateway took.
+    pub(crate) accepted: u64,
+    /// Requests that were answered with anything but success, the first of them in words.
+    pub(crate) refused: Option<(u16, String)>,
+}
+
+enum Way {
+    Pombo(Post),
+    Kannel(Get),
+}
+
+impl Messages {
+    pub(crate) fn new(
+        gateway: Gateway,
+        http: SocketAddr,
+        ledger: Arc<Ledger>,
+        batch: u64,
+        callbacks: Option<SocketAddr>,
+    ) -> Self {
+        let host = http.to_string();
+        let way = match gateway {
+            Gateway::Pombo => {
+                let headers = [authorization(), "Content-Type: application/json".to_owned()];
+                Way::Pombo(Post::new(&host, "/api/rest/sms", &headers))
+            }
+            Gateway::Kannel => {
+                let text = percent_encode(TEXT);
+                let path = format!(
+                    "/cgi-bin/sendsms?username={USER}&password={USER}&from=pombo&text={text}&to="
+                );
+                Way::Kannel(Get::new(&host, &path))
+            }
+        };
+        Self { ledger, batch, callbacks, way, body: Vec::new(), accepted: 0, refused: None }
+    }
+}
+
+impl Traffic for Messages {
+    fn request(&mut self, idx: u64, due: Instant, buffer: &mut Vec<u8>) {
+        let first = idx * self.batch;
+        let all = first..first + self.batch;
+        for message in all.clone() {
+            self.ledger.due(usize::try_from(message).unwrap_or(usize::MAX), due);
+        }
+        match &self.way {
+            Way::Pombo(post) => {
+                self.body.clear();
+                write_json(&mut self.body, all, self.callbacks);
+                post.append(&self.body, buffer);
+            }
+            Way::Kannel(get) => get.append(query(first, self.callbacks).as_bytes(), buffer),
+        }
+    }
+
+    fn answer(&mut self, _idx: u64, status: u16, body: &[u8]) {
+        let n = match &self.way {
+            Way::Kannel(_) => u64::from(status == 202),
+            Way::Pombo(_) if self.batch == 1 => u64::from(status == 202),
+            Way::Pombo(_) => occurrences(body, b"\"accepted\":true"),
+        };
+        self.accepted += n;
+        if n < self.batch && self.refused.is_none() {
+            let start = body.get(..300).unwrap_or(body);
+            self.refused = Some((status, String::from_utf8_lossy(start).into_owned()));
+        }
+    }
+}
+
+fn write_json(body: &mut Vec<u8>, all: std::ops::Range<u64>, callbacks: Option<SocketAddr>) {
+    let alone = all.end - all.start == 1;
+    body.extend_from_slice(b"{\"to\":[");
+    for message in all.clone() {
+        if message > all.start {
+            body.push(b',');
+        }
+        body.extend_from_slice(format!("\"{}\"", Ledger::recipient(message)).as_bytes());
+    }
+    body.extend_from_slice(format!("],\"from\":\"pombo\",\"message\":\"{TEXT}\"").as_bytes());
+    if let Some(sink) = callbacks {
+        // Alone, a message names itself, as in Kannel's requests; among others, pombo names it.
+        let name = if alone { Ledger::recipient(all.start).to_string() } else { "%P".to_owned() };
+        body.extend_from_slice(
+            format!(",\"notificationUrl\":\"http://{sink}/dlr?t={name}&d=%d\"").as_bytes(),
+        );
+    }
+    body.push(b'}');
+}
+
+/// The end of Kannel's query: the recipient, and where its final receipt is reported.
+fn query(message: u64, callbacks: Option<SocketAddr>) -> String {
+    let recipient = Ledger::recipient(message);
+    match callbacks {
+        None => recipient.to_string(),
+        Some(sink) => {
+            let url = percent_encode(&format!("http://{sink}/dlr?t={recipient}&d=%d"));
+            format!("{recipient}&dlr-mask=3&dlr-url={url}")
+        }
+    }
+}
+
+/// The recipient in a callback's target.
+pub(crate) fn recipient_of(target: &str) -> &str {
+    let after = target.split_once("t=").map_or("", |(_, after)| after);
+    after.split('&').next().unwrap_or_default().trim_start_matches("%2B")
+}
+
+fn occurrences(haystack: &[u8], needle: &[u8]) -> u64 {
+    let mut count = 0;
+    let mut rest = haystack;
+    while let Some(at) = rest.iter().position(|byte| Some(byte) == needle.first()) {
+        let found = rest[at..].starts_with(needle);
+        count += u64::from(found);
+        rest = &rest[at + if found { needle.len() } else { 1 }..];
+    }
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_has_the_length_that_the_figures_name() {
+        assert_eq!(TEXT.len(), 95);
+    }
+
+    #[test]
+    fn a_callback_names_its_message() {
+        assert_eq!(recipient_of("/dlr?t=34600000007&d=1"), "34600000007");
+        assert_eq!(recipient_of("/other"), "");
+    }
+
+    #[test]
+    fn accepted_messages_are_counted_in_the_answer() {
+        let body = br#"{"result":[{"accepted":true},{"accepted":false},{"accepted":true}]}"#;
+        assert_eq!(occurrences(body, b"\"accepted\":true"), 2);
+    }
+}
