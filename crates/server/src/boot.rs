@@ -1,0 +1,193 @@
+//! From a configuration to a running server, and back to a clean stop.
+//!
+//! The order of a stop: no new connections, and requests under way are answered; channels give
+//! back what they have not sent and wait for answers; the app writes its last lines; all within
+//! [`DRAIN`].
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pombo_app::App;
+use pombo_app::clock::Clock;
+use pombo_app::operate;
+use pombo_domain::id::AccountId;
+use pombo_store::Store;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::channel::Channels;
+use crate::config::Config;
+use crate::entry::nrs360::Counters;
+use crate::entry::{Budget, Doors, House, accept, metrics_recorder, router};
+
+/// How long a stop may take in all.
+pub const DRAIN: Duration = Duration::from_secs(10);
+
+/// Of that: for requests that are being answered.
+const DRAIN_HTTP: Duration = Duration::from_secs(2);
+
+/// Of that: for carriers' answers to what is on its way.
+const DRAIN_CHANNELS: Duration = Duration::from_millis(6_500);
+
+/// Between two rounds of housekeeping of the metrics.
+const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+
+/// What a running server is told from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Finish what has begun, and end.
+    Stop,
+    /// Read prices, routes and rules again.
+    Reload,
+    /// Write the routes' PDU traces to the log, texts redacted.
+    Trace,
+}
+
+/// What a server is started with.
+pub struct Start {
+    /// The configuration in force.
+    pub config: Config,
+    /// Where it came from, to be read again.
+    pub file: Option<PathBuf>,
+    /// The open store.
+    pub store: Store,
+    /// Where to listen.
+    pub listener: TcpListener,
+    /// Whether the simulated phones may be shown: only in a demo.
+    pub demo: bool,
+}
+
+/// Opens the store that the configuration names, and brings it to this version's form.
+///
+/// `alone`: refuse where another server has it; what works beside one says no.
+pub fn open_store(config: &Config, alone: bool) -> Result<Store, String> {
+    let options = pombo_store::Options { exclusive: alone, ..pombo_store::Options::default() };
+    Store::open(&config.store.url, &options).map_err(|e| e.to_string())
+}
+
+/// Runs until told to stop; `ready` is called with the public URL once requests are answered.
+pub async fn run(
+    start: Start,
+    mut orders: mpsc::Receiver<Order>,
+    ready: impl FnOnce(&str),
+) -> Result<(), String> {
+    let metrics = metrics_recorder();
+    let Start { config, file, store, listener, demo } = start;
+    let address = listener.local_addr().map_err(|e| format!("http.listen: {e}"))?;
+    let accounts = accounts(&store).await?;
+    let clock = Clock::system();
+    let app = App::start(app_config(&config, &accounts)?, store.clone(), clock.clone())
+        .await
+        .map_err(|e| format!("the store: {e}"))?;
+    app.start_notifier(crate::channel::caller(&config));
+    let mut channels = Channels::new();
+    channels.follow(&app, &config.routes).await;
+
+    let public_url = config.public_url(address);
+    let (stop, stopping) = watch::channel(false);
+    // The phones show texts: in a demo only, and only to this machine.
+    let phones = (demo && address.ip().is_loopback()).then(|| channels.phones());
+    let house = Arc::new(House {
+        app: app.clone(),
+        clock,
+        public_url: public_url.clone(),
+        trusted_proxies: config.trusted_proxies(),
+        bodies: Budget::new(),
+        counters: Counters::new(),
+        router: router(Doors {
+            app: app.clone(),
+            brand: config.brand.clone(),
+            public_url: public_url.clone(),
+            phones,
+            stopping: stopping.clone(),
+        }),
+    });
+    let http = tokio::spawn(accept(listener, house, stopping, DRAIN_HTTP));
+    ready(&public_url);
+
+    let mut upkeep = tokio::time::interval(METRICS_UPKEEP);
+    loop {
+        tokio::select! {
+            order = orders.recv() => match order {
+                Some(Order::Reload) => reload(file.as_ref(), &store, &app, &mut channels).await,
+                Some(Order::Trace) => channels.log_traces(),
+                Some(Order::Stop) | None => break,
+            },
+            _ = upkeep.tick() => metrics.run_upkeep(),
+        }
+    }
+    tracing::info!("stopping");
+    let _ = stop.send(true);
+    finish(http, channels, app).await;
+    Ok(())
+}
+
+async fn finish(http: JoinHandle<()>, channels: Channels, app: App) {
+    let over = tokio::time::Instant::now() + DRAIN;
+    if let Err(e) = http.await {
+        tracing::error!(error = %e, "the HTTP door broke");
+    }
+    channels.stop(DRAIN_CHANNELS).await;
+    let left = over.saturating_duration_since(tokio::time::Instant::now());
+    app.stop(left.max(Duration::from_secs(1))).await;
+    tracing::info!("stopped");
+}
+
+/// Takes the configuration's changes over, or keeps everything as it is where it has mistakes.
+async fn reload(file: Option<&PathBuf>, store: &Store, app: &App, channels: &mut Channels) {
+    let config = match crate::config::load(file.map(PathBuf::as_path)) {
+        Ok(config) => config,
+        Err(mistakes) => {
+            for mistake in mistakes {
+                tracing::error!(mistake, "the configuration was not taken over");
+            }
+            return;
+        }
+    };
+    let taken = accounts(store).await.and_then(|accounts| app_config(&config, &accounts));
+    match taken {
+        Ok(new) => {
+            match app.reload(new).await {
+                Ok(odd) => {
+                    for route in odd {
+                        tracing::warn!(route, "a route that came or went needs a restart");
+                    }
+                }
+                Err(e) => {
+                    tracing::error!(error = %e, "the configuration was not taken over");
+                    return;
+                }
+            }
+            channels.follow(app, &config.routes).await;
+            tracing::info!(routes = config.routes.len(), "the configuration was read again");
+        }
+        Err(mistake) => tracing::error!(mistake, "the configuration was not taken over"),
+    }
+}
+
+/// All accounts' names and numbers.
+async fn accounts(store: &Store) -> Result<Vec<(String, AccountId)>, String> {
+    let store = store.clone();
+    let list = tokio::task::spawn_blocking(move || operate::account_list(&store));
+    let rows = list.await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
+    Ok(rows.into_iter().map(|row| (row.name, row.id)).collect())
+}
+
+/// What the app needs of the configuration.
+fn app_config(
+    config: &Config,
+    accounts: &[(String, AccountId)],
+) -> Result<pombo_app::Config, String> {
+    let routes = config
+        .routes
+        .iter()
+        .map(|route| crate::channel::spec(route, accounts))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(pombo_app::Config {
+        sms_default_price: config.prices.sms_default,
+        callbacks_submitted: config.callbacks.submitted,
+        routes,
+    })
+}

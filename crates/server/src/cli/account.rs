@@ -1,0 +1,211 @@
+//! `pombo account`: who may send, with which credit, from where and how fast.
+
+use clap::{Args, Subcommand};
+use pombo_app::clock::Clock;
+use pombo_app::operate::{self, Account, NewAccount, Settings};
+use pombo_domain::message::Category;
+use pombo_domain::money::Money;
+use pombo_store::Store;
+use serde_json::json;
+
+use super::out::{or_dash, yes_no};
+use super::{Failure, open_store, out};
+use crate::config::Config;
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Open an account; prints its apiPassword when it made one.
+    Add(Add),
+    /// All accounts.
+    List {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change limits and the default category.
+    Set(Set),
+    /// Give a new apiPassword; makes one when none is given.
+    Passwd {
+        name: String,
+        #[arg(long, value_name = "P")]
+        api_password: Option<String>,
+    },
+    /// Add to the balance; a negative amount takes away.
+    Credit {
+        name: String,
+        #[arg(allow_hyphen_values = true, value_parser = Money::parse)]
+        amount: Money,
+    },
+    /// Addresses and networks (CIDR) that may use the account; none: all may.
+    Allow { name: String, cidr: Vec<String> },
+    /// Refuse its credentials; --undo accepts them again.
+    Disable {
+        name: String,
+        #[arg(long)]
+        undo: bool,
+    },
+}
+
+#[derive(Args)]
+pub(super) struct Add {
+    name: String,
+    /// Its apiPassword; made and printed when absent.
+    #[arg(long, value_name = "P")]
+    api_password: Option<String>,
+    /// Its opening balance.
+    #[arg(long, default_value = "0", value_parser = Money::parse)]
+    credit: Money,
+    /// Three letters.
+    #[arg(long, default_value = "EUR", value_parser = currency)]
+    currency: String,
+}
+
+#[derive(Args)]
+pub(super) struct Set {
+    name: String,
+    /// Messages a second; `none` for no limit.
+    #[arg(long, value_name = "N", value_parser = limit::<u32>)]
+    rate: Option<Limit<u32>>,
+    /// Messages a day; `none` for no limit.
+    #[arg(long, value_name = "N", value_parser = limit::<u64>)]
+    per_day: Option<Limit<u64>>,
+    /// What its messages are when a request does not say.
+    #[arg(long, value_parser = category)]
+    category: Option<Category>,
+}
+
+/// A number, or no limit.
+#[derive(Debug, Clone, Copy)]
+struct Limit<T>(Option<T>);
+
+fn limit<T: std::str::FromStr>(text: &str) -> Result<Limit<T>, String> {
+    if text == "none" {
+        return Ok(Limit(None));
+    }
+    text.parse().map(|n| Limit(Some(n))).map_err(|_| "write a number, or none".to_owned())
+}
+
+fn category(text: &str) -> Result<Category, String> {
+    match text {
+        "marketing" => Ok(Category::Marketing),
+        "transactional" => Ok(Category::Transactional),
+        _ => Err("write marketing or transactional".to_owned()),
+    }
+}
+
+fn currency(text: &str) -> Result<String, String> {
+    if text.len() == 3 && text.bytes().all(|b| b.is_ascii_alphabetic()) {
+        return Ok(text.to_ascii_uppercase());
+    }
+    Err("write three letters, as in EUR".to_owned())
+}
+
+pub(super) fn run(command: Command, config: &Config) -> Result<(), Failure> {
+    let store = open_store(config)?;
+    let clock = Clock::system();
+    match command {
+        Command::Add(new) => add(&store, &clock, new),
+        Command::List { json } => list(&store, json),
+        Command::Set(set) => {
+            let settings = Settings {
+                rate_per_s: set.rate.map(|limit| limit.0),
+                per_day: set.per_day.map(|limit| limit.0),
+                category: set.category,
+            };
+            operate::account_set(&store, &set.name, settings)?;
+            out::line(&format!("{} is set", set.name))
+        }
+        Command::Passwd { name, api_password } => {
+            match operate::account_passwd(&store, &name, api_password)? {
+                Some(made) => out::line(&format!("apiPassword {made}")),
+                None => out::line(&format!("{name} has its new apiPassword")),
+            }
+        }
+        Command::Credit { name, amount } => {
+            let balance = operate::account_credit(&store, &clock, &name, amount)?;
+            out::line(&format!("balance {balance}"))
+        }
+        Command::Allow { name, cidr } => {
+            let all = cidr.is_empty();
+            operate::account_allow(&store, &name, cidr)?;
+            out::line(&format!("{name} may call from {}", if all { "anywhere" } else { "there" }))
+        }
+        Command::Disable { name, undo } => {
+            operate::account_disable(&store, &name, !undo)?;
+            out::line(&format!("{name} is {}", if undo { "enabled" } else { "disabled" }))
+        }
+    }
+}
+
+fn add(store: &Store, clock: &Clock, new: Add) -> Result<(), Failure> {
+    let name = new.name.clone();
+    let account = NewAccount {
+        name: new.name,
+        api_password: new.api_password,
+        credit: new.credit,
+        currency: new.currency,
+    };
+    let added = operate::account_add(store, clock, account)?;
+    out::line(&format!("account {name} is open (number {})", added.id))?;
+    added.api_password_made.map_or(Ok(()), |made| out::line(&format!("apiPassword {made}")))
+}
+
+fn list(store: &Store, as_json: bool) -> Result<(), Failure> {
+    let accounts = operate::account_list(store)?;
+    if as_json {
+        return out::json(&accounts.iter().map(row_json).collect::<Vec<_>>());
+    }
+    let rows: Vec<Vec<String>> = accounts.iter().map(row).collect();
+    let headings = [
+        "id",
+        "name",
+        "balance",
+        "currency",
+        "disabled",
+        "rate/s",
+        "per day",
+        "category",
+        "allowed from",
+        "created",
+    ];
+    out::table(&headings, &rows)
+}
+
+fn row(account: &Account) -> Vec<String> {
+    let allowed =
+        if account.allow.is_empty() { "anywhere".to_owned() } else { account.allow.join(" ") };
+    vec![
+        account.id.to_string(),
+        account.name.clone(),
+        account.balance.to_string(),
+        account.currency.clone(),
+        yes_no(account.disabled),
+        or_dash(account.rate_per_s),
+        or_dash(account.per_day),
+        category_word(account.category).to_owned(),
+        allowed,
+        account.created.iso8601(),
+    ]
+}
+
+fn row_json(account: &Account) -> serde_json::Value {
+    json!({
+        "id": account.id.0,
+        "name": account.name,
+        "balance": account.balance.to_string(),
+        "currency": account.currency,
+        "disabled": account.disabled,
+        "ratePerSecond": account.rate_per_s,
+        "perDay": account.per_day,
+        "category": category_word(account.category),
+        "allow": account.allow,
+        "createdAt": account.created.iso8601(),
+    })
+}
+
+fn category_word(category: Category) -> &'static str {
+    match category {
+        Category::Marketing => "marketing",
+        Category::Transactional => "transactional",
+    }
+}

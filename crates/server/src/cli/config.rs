@@ -1,0 +1,26 @@
+//! `pombo config`: check what is in force, or print a commented example.
+
+use clap::Subcommand;
+
+use super::{Failure, out};
+use crate::config::{Config, EXAMPLE};
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Read file and environment, tell every mistake, print what is in force.
+    Check,
+    /// Print every key with its default and meaning.
+    Example,
+}
+
+pub(super) fn run(command: &Command, config: &Config) -> Result<(), Failure> {
+    match command {
+        Command::Check => out::text(&config.to_string()),
+        Command::Example => example(),
+    }
+}
+
+/// Prints the commented defaults.
+pub(super) fn example() -> Result<(), Failure> {
+    out::text(EXAMPLE)
+}

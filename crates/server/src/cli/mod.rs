@@ -1,0 +1,180 @@
+//! The commands, one file each; what they print goes through `out`, what they refuse is one line.
+
+mod account;
+mod backup;
+mod config;
+mod demo;
+mod migrate;
+mod out;
+mod receipts;
+mod routes;
+mod serve;
+mod sms;
+mod uncertain;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+use pombo_app::operate::Problem;
+use pombo_store::Store;
+
+use crate::config::Config;
+
+/// pombo: accepts messages over HTTP, keeps them safe, carries them out, and tells what became of them.
+#[derive(Parser)]
+#[command(name = "pombo", version, max_term_width = 100, disable_help_subcommand = true)]
+struct Arguments {
+    /// The configuration file; without one the defaults hold.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Try pombo: an account, credit and simulated phones, all on this machine.
+    Demo,
+    /// Run pombo.
+    Serve,
+    /// Check the configuration, or print one to start from.
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Bring the store to this version's form (serve does it by itself).
+    Migrate,
+    /// Accounts: who may send, with which credit and limits.
+    #[command(subcommand)]
+    Account(account::Command),
+    /// Routes: how carriers stand, pause and resume.
+    #[command(subcommand)]
+    Routes(routes::Command),
+    /// Parts in doubt after a crash or a lost link.
+    #[command(subcommand)]
+    Uncertain(uncertain::Command),
+    /// Delivery receipts.
+    #[command(subcommand)]
+    Receipts(receipts::Command),
+    /// What a text takes as an SMS.
+    #[command(subcommand)]
+    Sms(sms::Command),
+    /// Copy the store to a file while it is in use.
+    Backup(backup::Arguments),
+}
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The configuration or the command line is wrong: exit code 2, one line a mistake.
+    Usage(Vec<String>),
+    /// Something else: exit code 1, one line.
+    Failed(String),
+    /// Nobody reads our output any more: no complaint.
+    Unheard,
+}
+
+impl Failure {
+    pub(crate) fn usage(line: impl Into<String>) -> Self {
+        Self::Usage(vec![line.into()])
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self::Failed(problem.to_string())
+    }
+}
+
+impl From<pombo_store::Error> for Failure {
+    fn from(error: pombo_store::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::Unheard,
+            _ => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+/// Runs the command line.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(e) => return usage(&e),
+    };
+    match run(arguments) {
+        Ok(()) | Err(Failure::Unheard) => ExitCode::SUCCESS,
+        Err(Failure::Usage(lines)) => {
+            complain(&lines);
+            ExitCode::from(2)
+        }
+        Err(Failure::Failed(line)) => {
+            complain(&[line]);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), Failure> {
+    // Two commands need no configuration, and must work while it is broken.
+    match &arguments.command {
+        Command::Config(config::Command::Example) => return config::example(),
+        Command::Sms(command) => return sms::run(command),
+        _ => {}
+    }
+    let file = arguments.config;
+    let config = crate::config::load(file.as_deref()).map_err(Failure::Usage)?;
+    match arguments.command {
+        Command::Demo => demo::run(config),
+        Command::Serve => serve::run(config, file),
+        Command::Config(command) => config::run(&command, &config),
+        Command::Migrate => migrate::run(&config),
+        Command::Account(command) => account::run(command, &config),
+        Command::Routes(command) => routes::run(command, &config),
+        Command::Uncertain(command) => uncertain::run(command, &config),
+        Command::Receipts(command) => receipts::run(&command, &config),
+        Command::Sms(command) => sms::run(&command),
+        Command::Backup(arguments) => backup::run(&arguments, &config),
+    }
+}
+
+/// Help and version go to standard output; a mistake becomes one line.
+fn usage(error: &clap::Error) -> ExitCode {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _ = error.print();
+        return ExitCode::from(2);
+    }
+    let text = error.to_string();
+    let first: Vec<&str> =
+        text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+    let what = first.join(" ");
+    let what = what.strip_prefix("error: ").unwrap_or(&what);
+    complain(&[format!("{what}; `pombo --help` tells what can be written")]);
+    ExitCode::from(2)
+}
+
+/// Writes lines to standard error.
+fn complain<T: fmt::Display>(lines: &[T]) {
+    let mut stderr = io::stderr().lock();
+    for line in lines {
+        // There is nowhere left to complain when this fails.
+        let _ = writeln!(stderr, "pombo: {line}");
+    }
+}
+
+/// Opens the store that the configuration names, beside a server that may have it open.
+fn open_store(config: &Config) -> Result<Store, Failure> {
+    crate::boot::open_store(config, false).map_err(Failure::Failed)
+}

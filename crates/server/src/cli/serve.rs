@@ -1,0 +1,75 @@
+//! `pombo serve`: run until told to stop.
+
+use std::path::PathBuf;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::{Failure, out};
+use crate::boot::{self, Order, Start};
+use crate::config::Config;
+
+pub(super) fn run(config: Config, file: Option<PathBuf>) -> Result<(), Failure> {
+    crate::log::start(&config.log);
+    let store = boot::open_store(&config, true).map_err(Failure::Failed)?;
+    let runtime = runtime()?;
+    runtime.block_on(async {
+        let listener = listen(&config).await?;
+        let start = Start { config, file, store, listener, demo: false };
+        until_told(start, &[]).await
+    })
+}
+
+/// The runtime that everything runs on.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
+
+/// Takes the port, or says who has it.
+pub(super) async fn listen(config: &Config) -> Result<TcpListener, Failure> {
+    let address = config.http.listen;
+    TcpListener::bind(address).await.map_err(|e| {
+        let what_to_do = match e.kind() {
+            std::io::ErrorKind::AddrInUse => "stop what listens there, or choose another port",
+            _ => "choose an address of this machine and a port you may use",
+        };
+        Failure::Failed(format!("http.listen: cannot listen on {address}: {e}; {what_to_do}"))
+    })
+}
+
+/// Runs the server, says `ready URL` and the lines after it, and passes signals on.
+pub(super) async fn until_told(start: Start, greeting: &[String]) -> Result<(), Failure> {
+    let orders = orders()?;
+    let ready = |url: &str| {
+        // A closed standard output must not stop the server.
+        let _ = out::line(&format!("ready {url}"));
+        for line in greeting {
+            let _ = out::line(line);
+        }
+    };
+    boot::run(start, orders, ready).await.map_err(Failure::Failed)
+}
+
+/// SIGTERM and SIGINT stop, SIGHUP reloads, SIGUSR1 writes the traces to the log.
+fn orders() -> Result<mpsc::Receiver<Order>, Failure> {
+    let (tell, orders) = mpsc::channel(8);
+    let signals = [
+        (SignalKind::terminate(), Order::Stop),
+        (SignalKind::interrupt(), Order::Stop),
+        (SignalKind::hangup(), Order::Reload),
+        (SignalKind::user_defined1(), Order::Trace),
+    ];
+    for (kind, order) in signals {
+        let mut signal = signal(kind)?;
+        let tell = tell.clone();
+        tokio::spawn(async move {
+            while signal.recv().await.is_some() {
+                if tell.send(order).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    Ok(orders)
+}

@@ -1,0 +1,153 @@
+//! The 360NRS dialect: `/api/rest/…`. Field names, codes and formats are known here and nowhere
+//! else; what is decided, use cases decide.
+
+mod account;
+mod auth;
+mod body;
+pub mod error;
+mod schema;
+mod sms;
+mod sms_in;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::{Method, Request};
+use metrics::Counter;
+
+use super::body::Unread;
+use super::{House, Response};
+use error::Problem;
+
+/// What every path of this dialect begins with.
+const PREFIX: &str = "/api/rest";
+
+/// A resource and its method.
+#[derive(Debug, Clone, Copy)]
+pub struct Route {
+    /// `GET` or `POST`.
+    pub method: &'static str,
+    /// The path below the prefix; `{…}` stands for one segment.
+    pub path: &'static str,
+    action: Action,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Action {
+    SendSms,
+    SmsStatus,
+    Account,
+}
+
+/// Every route of the dialect.
+pub const ROUTES: &[Route] = &[
+    Route { method: "POST", path: "/sms", action: Action::SendSms },
+    Route { method: "GET", path: "/sms/{ids}", action: Action::SmsStatus },
+    Route { method: "GET", path: "/account", action: Action::Account },
+];
+
+/// The handlers' documentation, for `/openapi.json`.
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    paths(sms::send, sms::status, account::view),
+    components(schemas(
+        schema::SmsRequest,
+        schema::SmsAnswer,
+        schema::StatusAnswer,
+        schema::AccountAnswer,
+        schema::ErrorAnswer
+    ))
+)]
+pub(super) struct Documentation;
+
+/// Requests by the kind of answer, counted without a look-up.
+pub(crate) struct Counters([Counter; 4]);
+
+impl Counters {
+    /// Registers them.
+    pub(crate) fn new() -> Self {
+        let of = |class: &'static str| metrics::counter!("pombo_http_requests_total", "dialect" => "360nrs", "answer" => class);
+        Self([of("accepted"), of("refused"), of("busy"), of("failed")])
+    }
+
+    fn count(&self, status: u16) {
+        let class = match status {
+            429 | 503 => 2,
+            500.. => 3,
+            400.. => 1,
+            _ => 0,
+        };
+        self.0[class].increment(1);
+    }
+}
+
+/// Whether a path belongs to this dialect.
+pub(super) fn is_ours(path: &str) -> bool {
+    path.strip_prefix(PREFIX).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Answers a request.
+pub(super) async fn answer(house: &House, peer: IpAddr, request: Request<Incoming>) -> Response {
+    let response = match act(house, peer, request).await {
+        Ok(response) => response,
+        Err(problem) => problem.into_response(),
+    };
+    house.counters.count(response.status().as_u16());
+    response
+}
+
+async fn act(house: &House, peer: IpAddr, request: Request<Incoming>) -> Result<Response, Problem> {
+    let (head, body) = request.into_parts();
+    let path = head.uri.path();
+    let rest = path.strip_prefix(PREFIX).unwrap_or(path);
+    let (action, argument) = find(&head.method, rest)?;
+    let caller = auth::caller(house, &head.headers, peer).await?;
+    match action {
+        Action::SendSms => {
+            let (body, _taken) = super::body::read(body, &house.bodies).await?;
+            let asked = sms::Asked { headers: &head.headers, query: head.uri.query() };
+            sms::send(house, &caller, asked, body).await
+        }
+        Action::SmsStatus => sms::status(house, &caller, argument).await,
+        Action::Account => account::view(house, &caller).await,
+    }
+}
+
+/// The action for a method and a path below the prefix, with the path's argument.
+fn find<'p>(method: &Method, path: &'p str) -> Result<(Action, &'p str), Problem> {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let mut allowed = None;
+    for route in ROUTES {
+        let Some(argument) = matched(route.path, path) else { continue };
+        if route.method == method.as_str() {
+            return Ok((route.action, argument));
+        }
+        allowed = Some(route.method);
+    }
+    Err(allowed.map_or_else(Problem::not_found, Problem::method_not_allowed))
+}
+
+/// Whether `path` is of the pattern, and its argument; empty where the pattern has none.
+fn matched<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
+    match pattern.split_once('{') {
+        None => (pattern == path).then_some(""),
+        Some((before, _)) => {
+            path.strip_prefix(before).filter(|rest| !rest.is_empty() && !rest.contains('/'))
+        }
+    }
+}
+
+impl From<Unread> for Problem {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::TooLarge => Self::body_too_large(),
+            Unread::Full => Self::busy("Too many large requests", Duration::from_secs(1)),
+            Unread::TooSlow | Unread::Broken => Self::body_too_slow(),
+        }
+    }
+}

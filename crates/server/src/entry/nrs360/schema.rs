@@ -1,0 +1,186 @@
+//! The shapes of requests and answers, for `/openapi.json` only: bodies are read by `body.rs`
+//! and written by `write.rs`, faster and more leniently than any schema tells.
+#![expect(dead_code, reason = "read by the documentation's derive alone")]
+
+use utoipa::ToSchema;
+
+/// The body of `POST /sms`. Unknown keys are ignored; `null` is absent.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(super) struct SmsRequest {
+    /// Numbers with their country code, as text or as integers.
+    #[schema(example = json!(["34666555444"]))]
+    to: Vec<String>,
+    /// Up to 15 digits or up to 11 letters and digits.
+    #[schema(example = "TEST")]
+    from: String,
+    /// The text, UTF-8.
+    #[schema(example = "SMS text message")]
+    message: String,
+    /// `gsm` (160 characters), `gsm-pt` or `utf-16` (70); default `gsm`.
+    encoding: Option<String>,
+    /// The most parts that the message may have, 1 to 15; default 1, or 15 with `splitParts`.
+    parts: Option<u8>,
+    /// 1: replace accented letters by the document's table first; default 0.
+    trans: Option<u8>,
+    /// Several messages instead of one concatenated; default false.
+    split_parts: Option<bool>,
+    /// Shown at once on the screen; default false.
+    flash: Option<bool>,
+    /// Not before, UTC, `YYYYmmddHHiiss`.
+    #[schema(example = "20130215142000")]
+    schedule_date: Option<String>,
+    /// Worthless after, UTC, `YYYYmmddHHiiss`.
+    expiration_date: Option<String>,
+    /// Where status is called back: a URL with escapes such as `%i` and `%d`, or one per recipient.
+    notification_url: Option<UrlOrUrls>,
+    /// The campaign whose statistics it joins.
+    campaign_name: Option<String>,
+    /// Added to the campaign; needs `campaignName`.
+    tags: Option<Vec<String>>,
+    /// Only at these times of the week, UTC.
+    available_times: Option<Vec<AvailableTime>>,
+    /// `marketing` or `transactional`; default: the account's.
+    category: Option<String>,
+}
+
+/// One URL, or one per recipient.
+#[derive(ToSchema, serde::Serialize)]
+#[serde(untagged)]
+pub(super) enum UrlOrUrls {
+    One(String),
+    Each(Vec<String>),
+}
+
+/// One stretch of a day.
+#[derive(ToSchema)]
+pub(super) struct AvailableTime {
+    /// 1 (Monday) to 7; absent: every day.
+    day: Option<u8>,
+    /// `HH:MM`.
+    #[schema(example = "09:00")]
+    from: String,
+    /// `HH:MM`.
+    #[schema(example = "21:00")]
+    to: String,
+}
+
+/// The answer to `POST /sms`.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(super) struct SmsAnswer {
+    campaign_id: i64,
+    sending_id: i64,
+    /// One per recipient, in the order of `to`.
+    result: Vec<SmsResult>,
+}
+
+/// What became of one recipient.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(super) struct SmsResult {
+    accepted: bool,
+    to: String,
+    /// Asks for its status later; a string of digits.
+    id: Option<String>,
+    parts: Option<u8>,
+    scheduled_at: Option<String>,
+    expires_at: Option<String>,
+    /// With `dryRun` only.
+    cost: Option<f64>,
+    /// With `dryRun` only.
+    route: Option<String>,
+    /// With `dryRun` only.
+    earliest: Option<String>,
+    /// Where it was not accepted.
+    error: Option<ErrorBody>,
+}
+
+/// The answer to `GET /sms/{ids}`.
+#[derive(ToSchema)]
+pub(super) struct StatusAnswer {
+    data: Vec<SmsStatus>,
+}
+
+/// One message.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(super) struct SmsStatus {
+    id: String,
+    from: String,
+    to: String,
+    message: String,
+    campaign_id: i64,
+    sending_id: i64,
+    is_delivered: bool,
+    is_clicked: bool,
+    /// Oldest first.
+    events: Vec<SmsEvent>,
+    custom_fields: CustomFields,
+    links: Links,
+}
+
+/// One thing that happened.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(super) struct SmsEvent {
+    /// `sent`, `delivered`, `undelivered`, `expired` or `rejected`.
+    r#type: String,
+    date: String,
+    is_mobile: bool,
+    browser: String,
+    os: String,
+    /// Which part, from 1; only for messages of several.
+    part: Option<u8>,
+    /// The carrier's words, where there are any.
+    detail: Option<String>,
+}
+
+/// What is known of the recipient.
+#[derive(ToSchema)]
+pub(super) struct CustomFields {
+    email: String,
+    phone: String,
+    name: String,
+}
+
+/// Where to read it again.
+#[derive(ToSchema)]
+pub(super) struct Links {
+    #[schema(rename = "self")]
+    this: String,
+}
+
+/// The answer to `GET /account`.
+#[derive(ToSchema)]
+pub(super) struct AccountAnswer {
+    data: Account,
+}
+
+/// The account.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(super) struct Account {
+    username: String,
+    email: String,
+    balance: f64,
+    currency: String,
+    billing_type: String,
+    country_iso: String,
+    created_at: String,
+}
+
+/// Any failure.
+#[derive(ToSchema)]
+pub(super) struct ErrorAnswer {
+    error: ErrorBody,
+}
+
+/// A code of the error table, or the HTTP status, with its description.
+#[derive(ToSchema)]
+pub(super) struct ErrorBody {
+    #[schema(example = 102)]
+    code: u16,
+    #[schema(example = "No valid recipients")]
+    description: String,
+}

@@ -1,0 +1,274 @@
+//! `POST /sms` and `GET /sms/{id},{id},…`.
+
+use bytes::Bytes;
+use hyper::StatusCode;
+use hyper::header::HeaderMap;
+use pombo_app::auth::Caller;
+use pombo_app::usecase::send::{Fate, Idempotency, Sent, send_sms};
+use pombo_app::usecase::status::{SmsStatus, StatusEvent, sms_status};
+use pombo_domain::id::MessageId;
+use pombo_domain::limits;
+use sha2::{Digest, Sha256};
+
+use super::error::{Code, Problem, write_error};
+use super::sms_in::{self, Around};
+use super::write;
+use crate::entry::{House, Response, json};
+
+/// Bodies from this size on are read on a thread of their own, so that no other request waits:
+/// some 3,000 recipients, one millisecond.
+const LARGE_BODY_BYTES: usize = 64 << 10;
+
+/// The header under whose value the same request is answered once.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// A request to send, beside its body.
+pub(super) struct Asked<'a> {
+    pub(super) headers: &'a HeaderMap,
+    pub(super) query: Option<&'a str>,
+}
+
+/// `POST /sms`: accepts, or says why not.
+#[utoipa::path(
+    post,
+    path = "/api/rest/sms",
+    tag = "SMS",
+    summary = "Send an SMS to one or many recipients",
+    params(
+        ("dryRun" = Option<bool>, Query, description = "1: answer with parts, cost, route and earliest time per recipient, and send nothing"),
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible characters: the same request under the same key is answered once, for 48 hours"),
+    ),
+    request_body = super::schema::SmsRequest,
+    responses(
+        (status = 202, description = "All accepted", body = super::schema::SmsAnswer),
+        (status = 207, description = "Some accepted", body = super::schema::SmsAnswer),
+        (status = 400, description = "None accepted; codes 102, 104 to 110, 113, 119, 125, 126, 183 to 189, 194, 196", body = super::schema::ErrorAnswer),
+        (status = 401, description = "Codes 103, 112", body = super::schema::ErrorAnswer),
+        (status = 402, description = "Code 111", body = super::schema::ErrorAnswer),
+        (status = 422, description = "A field of a wrong type or kind", body = super::schema::ErrorAnswer),
+        (status = 429, description = "Too much at once; see Retry-After", body = super::schema::ErrorAnswer),
+        (status = 503, description = "Nothing can be kept now; see Retry-After", body = super::schema::ErrorAnswer),
+    ),
+    security(("basic" = []))
+)]
+pub(super) async fn send(
+    house: &House,
+    caller: &Caller,
+    asked: Asked<'_>,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let around = Around {
+        dry_run: dry_run(asked.query)?,
+        idempotency: idempotency(asked.headers, &body)?,
+        now: house.clock.now(),
+    };
+    let is_large = body.len() >= LARGE_BODY_BYTES;
+    let request = if is_large {
+        off_thread(move || sms_in::parse(&body, around)).await??
+    } else {
+        sms_in::parse(&body, around)?
+    };
+    let sent = send_sms(&house.app, caller, request).await?;
+    let (status, answer) =
+        if is_large { off_thread(move || answer(&sent)).await? } else { answer(&sent) };
+    if status == StatusCode::BAD_REQUEST {
+        return Err(Code::NoValidRecipients.into());
+    }
+    Ok(json(status, answer))
+}
+
+/// Runs what would keep other requests waiting on a thread of its own.
+async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
+    tokio::task::spawn_blocking(work).await.map_err(|e| {
+        tracing::error!(error = %e, "a large request broke its thread");
+        Code::Database.into()
+    })
+}
+
+fn dry_run(query: Option<&str>) -> Result<bool, Problem> {
+    let Some(query) = query else { return Ok(false) };
+    let pairs = url::form_urlencoded::parse(query.as_bytes());
+    let Some((_, value)) = pairs.filter(|(name, _)| name == "dryRun").last() else {
+        return Ok(false);
+    };
+    match value.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" => Ok(true),
+        "" | "0" | "false" | "no" => Ok(false),
+        // A misspelt wish not to send must never send.
+        _ => Err(Problem::wrong_type("dryRun", "true or false")),
+    }
+}
+
+fn idempotency(headers: &HeaderMap, body: &[u8]) -> Result<Option<Idempotency>, Problem> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let visible = value.as_bytes().iter().all(u8::is_ascii_graphic);
+    let fits = (1..=limits::IDEMPOTENCY_KEY_CHARS_MAX).contains(&value.len());
+    match value.to_str() {
+        Ok(key) if visible && fits => {
+            Ok(Some(Idempotency { key: key.to_owned(), body_sha256: Sha256::digest(body).into() }))
+        }
+        _ => Err(Problem::invalid(format!(
+            "The Idempotency-Key header must be 1 to {} visible characters.",
+            limits::IDEMPOTENCY_KEY_CHARS_MAX
+        ))),
+    }
+}
+
+/// The answer's status and body: 202 where all were accepted, 207 where some, 400 where none.
+fn answer(sent: &Sent) -> (StatusCode, Vec<u8>) {
+    let mut dates = Vec::new();
+    for (key, at) in [(",\"scheduledAt\":", sent.scheduled), (",\"expiresAt\":", sent.expires)] {
+        if let Some(at) = at {
+            write::raw(&mut dates, key);
+            write::text(&mut dates, &at.iso8601());
+        }
+    }
+    let mut out = Vec::with_capacity(64 + sent.fates.len() * (80 + dates.len()));
+    write::raw(&mut out, "{\"campaignId\":");
+    write::integer(&mut out, sent.campaign.0);
+    write::raw(&mut out, ",\"sendingId\":");
+    write::integer(&mut out, sent.sending.0);
+    write::raw(&mut out, ",\"result\":[");
+    let mut n_refused = 0;
+    for (i, (to, fate)) in sent.fates.iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        n_refused += usize::from(matches!(fate, Fate::NoValidRecipient));
+        write_fate(&mut out, to, fate, &dates);
+    }
+    write::raw(&mut out, "]}");
+    let status = match n_refused {
+        0 => StatusCode::ACCEPTED,
+        n if n < sent.fates.len() => StatusCode::MULTI_STATUS,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    (status, out)
+}
+
+fn write_fate(out: &mut Vec<u8>, to: &str, fate: &Fate, dates: &[u8]) {
+    let accepted = !matches!(fate, Fate::NoValidRecipient);
+    write::raw(
+        out,
+        if accepted { "{\"accepted\":true,\"to\":" } else { "{\"accepted\":false,\"to\":" },
+    );
+    write::text(out, to);
+    match fate {
+        Fate::Accepted { id, n_parts } => {
+            write::raw(out, ",\"id\":\"");
+            write::integer(out, id.0);
+            write::raw(out, "\",\"parts\":");
+            write::integer(out, i64::from(*n_parts));
+            out.extend_from_slice(dates);
+        }
+        Fate::Planned { n_parts, cost, route, earliest } => {
+            write::raw(out, ",\"parts\":");
+            write::integer(out, i64::from(*n_parts));
+            write::raw(out, ",\"cost\":");
+            write::money(out, *cost);
+            write::raw(out, ",\"route\":");
+            write::text(out, route);
+            write::raw(out, ",\"earliest\":");
+            write::text(out, &earliest.iso8601());
+            out.extend_from_slice(dates);
+        }
+        Fate::NoValidRecipient => {
+            write::raw(out, ",\"error\":");
+            let code = Code::NoValidRecipients;
+            write_error(out, code.number(), code.description());
+        }
+    }
+    out.push(b'}');
+}
+
+/// `GET /sms/{ids}`: what became of messages; unknown ones are left out.
+#[utoipa::path(
+    get,
+    path = "/api/rest/sms/{ids}",
+    tag = "SMS",
+    summary = "Read the status of messages",
+    params(("ids" = String, Path, description = "Ids of `result[].id`, with commas between; up to 1,000")),
+    responses(
+        (status = 200, description = "The messages that are yours, in the order asked", body = super::schema::StatusAnswer),
+        (status = 401, description = "Codes 103, 112", body = super::schema::ErrorAnswer),
+        (status = 404, description = "None of them is known", body = super::schema::ErrorAnswer),
+        (status = 422, description = "More than 1,000 ids", body = super::schema::ErrorAnswer),
+    ),
+    security(("basic" = []))
+)]
+pub(super) async fn status(house: &House, caller: &Caller, ids: &str) -> Result<Response, Problem> {
+    let asked: Vec<&str> = ids.split(',').take(limits::STATUS_IDS_MAX + 1).collect();
+    if asked.len() > limits::STATUS_IDS_MAX {
+        let max = limits::STATUS_IDS_MAX;
+        return Err(Problem::invalid(format!("The id field must not have more than {max} items.")));
+    }
+    let ids: Vec<MessageId> =
+        asked.iter().filter_map(|id| MessageId::parse(id.trim()).ok()).collect();
+    let found =
+        if ids.is_empty() { Vec::new() } else { sms_status(&house.app, caller, &ids).await? };
+    if found.is_empty() {
+        return Err(Problem::not_found());
+    }
+    let mut out = Vec::with_capacity(found.len() * 640);
+    write::raw(&mut out, "{\"data\":[");
+    for (i, sms) in found.iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        write_status(&mut out, sms, &house.public_url);
+    }
+    write::raw(&mut out, "]}");
+    Ok(json(StatusCode::OK, out))
+}
+
+fn write_status(out: &mut Vec<u8>, sms: &SmsStatus, public_url: &str) {
+    let mut pair = |key: &str, value: &str| {
+        write::raw(out, key);
+        write::text(out, value);
+    };
+    pair("{\"id\":", &sms.id.to_string());
+    pair(",\"from\":", &sms.from);
+    pair(",\"to\":", &sms.to);
+    pair(",\"message\":", &sms.text);
+    write::raw(out, ",\"campaignId\":");
+    write::integer(out, sms.campaign.0);
+    write::raw(out, ",\"sendingId\":");
+    write::integer(out, sms.sending.0);
+    write::raw(out, ",\"isDelivered\":");
+    write::raw(out, if sms.delivered { "true" } else { "false" });
+    write::raw(out, ",\"isClicked\":false,\"events\":[");
+    let several_parts = sms.events.iter().any(|event| event.part > 1);
+    let mut first = true;
+    for event in &sms.events {
+        let Some(name) = event.kind.api_name() else { continue };
+        if !std::mem::take(&mut first) {
+            out.push(b',');
+        }
+        write_event(out, event, name, several_parts);
+    }
+    write::raw(out, "],\"customFields\":{\"email\":\"\",\"phone\":");
+    write::text(out, &sms.to);
+    write::raw(out, ",\"name\":\"\"},\"links\":{\"self\":");
+    write::text(out, &format!("{public_url}/api/rest/sms/{}", sms.id));
+    write::raw(out, "}}");
+}
+
+fn write_event(out: &mut Vec<u8>, event: &StatusEvent, name: &str, several_parts: bool) {
+    write::raw(out, "{\"type\":");
+    write::text(out, name);
+    write::raw(out, ",\"date\":");
+    write::text(out, &event.at.iso8601());
+    write::raw(out, ",\"isMobile\":false,\"browser\":\"\",\"os\":\"\"");
+    // Beside the document: which part it was, and the carrier's words where there are any.
+    if several_parts {
+        write::raw(out, ",\"part\":");
+        write::integer(out, i64::from(event.part));
+    }
+    if !event.detail.is_empty() {
+        write::raw(out, ",\"detail\":");
+        write::text(out, &event.detail);
+    }
+    out.push(b'}');
+}
