@@ -143,6 +143,10 @@ pub mod status {
     pub const RTHROTTLED: u32 = 0x58;
     /// The receiver cannot take it now: send it again later.
     pub const RX_T_APPN: u32 = 0x64;
+    /// The receiver refuses this one message: never send it again.
+    pub const RX_R_APPN: u32 = 0x66;
+    /// Nobody knows.
+    pub const RUNKNOWNERR: u32 = 0xFF;
 }
 
 /// Bits of `esm_class` (SMPP 3.4, section 5.2.12).

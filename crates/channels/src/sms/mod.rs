@@ -1,0 +1,3 @@
+//! Text messages: how they are carried.
+
+pub mod smpp;

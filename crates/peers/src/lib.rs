@@ -1,0 +1,5 @@
+//! The other ends, for tests and benches: peers that behave, and peers that misbehave on purpose.
+
+pub mod load;
+pub mod sink;
+pub mod smsc;
