@@ -1,9 +1,12 @@
 //! One workload per promise: `cargo xtask bench NAME`; each prints a table.
 
+mod crash;
 mod journey;
 mod micro;
 mod pdu;
+mod pombo;
 mod process;
+mod queued;
 mod segment;
 mod table;
 
@@ -20,6 +23,10 @@ enum Workload {
     Pdu(micro::Effort),
     /// HTTP to SMPP to receipt to callback, beside Kannel.
     Journey(journey::Options),
+    /// Memory with a million messages waiting.
+    Queued(queued::Options),
+    /// Kill pombo while it sends, and count what arrives.
+    Crash(crash::Options),
 }
 
 fn main() -> Result<()> {
@@ -27,5 +34,7 @@ fn main() -> Result<()> {
         Workload::Segment(effort) => segment::run(effort),
         Workload::Pdu(effort) => pdu::run(effort),
         Workload::Journey(options) => journey::run(&options),
+        Workload::Queued(options) => queued::run(&options),
+        Workload::Crash(options) => crash::run(&options),
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{kannel, pombo};
+use super::kannel;
+use crate::pombo::Pombo;
 use crate::process::{Process, TempFolder};
 
 /// Which gateway.
@@ -39,7 +40,11 @@ pub(crate) struct Running {
 impl Gateway {
     pub(crate) fn start(self, site: &Site<'_>) -> Result<Running> {
         match self {
-            Self::Pombo => pombo::start(site),
+            Self::Pombo => {
+                let pombo = Pombo::prepare(site.folder, site.smsc, site.window)?;
+                let processes = vec![pombo.serve()?];
+                Ok(Running { http: pombo.http(), processes })
+            }
             Self::Kannel => kannel::start(site),
         }
     }

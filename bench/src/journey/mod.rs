@@ -8,11 +8,10 @@
 mod gateway;
 mod kannel;
 mod ledger;
-pub(crate) mod pombo;
 mod traffic;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -217,11 +216,18 @@ fn journey(options: &Options, task: &Task) -> Result<Figures> {
     wait_until("the gateway binds", Duration::from_secs(30), || Ok(smsc.counts().binds > 0))?;
     let callbacks = (!options.no_receipts).then_some(sink.addr);
     let messages =
-        Messages::new(task.gateway, running.http, Arc::clone(&ledger), task.batch, callbacks);
+        || Messages::new(task.gateway, running.http, Arc::clone(&ledger), task.batch, callbacks);
+    let warming = Arc::new(Mutex::new(messages().from(task.n_messages)));
+    warm_up(options, task, running.http, &warming).with_context(|| "warming up")?;
+    let expected = lock(&warming).accepted;
+    wait_until("the warm-up messages arrive", Duration::from_secs(30), || {
+        let called = options.no_receipts || ledger.called.warm() >= expected;
+        Ok(ledger.submitted.warm() >= expected && called)
+    })?;
+    let messages = Arc::new(Mutex::new(messages()));
     let cpu_before = running.cpu_ms()?;
-    let messages = Arc::new(Mutex::new(messages));
     let outcome = send(options, task, running.http, &messages)?;
-    let messages = messages.lock().unwrap_or_else(PoisonError::into_inner);
+    let messages = lock(&messages);
     if let Some((status, words)) = &messages.refused {
         note(&format!("refused with {status}: {words}"));
     }
@@ -268,6 +274,23 @@ fn send(
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Ok(runtime.block_on(load::run(plan, Arc::clone(messages)))?)
+}
+
+/// Two requests on each connection, so that links, caches and threads are there when it counts.
+fn warm_up(
+    options: &Options,
+    task: &Task,
+    http: SocketAddr,
+    messages: &Arc<Mutex<Messages>>,
+) -> Result<()> {
+    let n_requests = 2 * u64::try_from(options.connections)?;
+    let n_messages = n_requests * task.batch;
+    let task = Task { n_messages, rate: None, ..*task };
+    send(options, &task, http, messages).map(drop)
+}
+
+fn lock(messages: &Mutex<Messages>) -> MutexGuard<'_, Messages> {
+    messages.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A sink that only notes which message it was called for.

@@ -9,7 +9,7 @@ use pombo_peers::load::{Get, Post, Traffic, percent_encode};
 use super::gateway::Gateway;
 use super::kannel::USER;
 use super::ledger::Ledger;
-use super::pombo::authorization;
+use crate::pombo::authorization;
 
 /// 95 characters, the same for every gateway.
 pub(crate) const TEXT: &str = "Your parcel 1Z 999 will be with you today between 10 and 12. \
@@ -19,6 +19,8 @@ pub(crate) const TEXT: &str = "Your parcel 1Z 999 will be with you today between
 pub(crate) struct Messages {
     ledger: Arc<Ledger>,
     batch: u64,
+    /// The number of the first message.
+    first: u64,
     callbacks: Option<SocketAddr>,
     way: Way,
     body: Vec<u8>,
@@ -55,13 +57,27 @@ impl Messages {
                 Way::Kannel(Get::new(&host, &path))
             }
         };
-        Self { ledger, batch, callbacks, way, body: Vec::new(), accepted: 0, refused: None }
+        Self {
+            ledger,
+            batch,
+            first: 0,
+            callbacks,
+            way,
+            body: Vec::new(),
+            accepted: 0,
+            refused: None,
+        }
+    }
+
+    /// The same, beginning with this message.
+    pub(crate) fn from(self, first: u64) -> Self {
+        Self { first, ..self }
     }
 }
 
 impl Traffic for Messages {
     fn request(&mut self, idx: u64, due: Instant, buffer: &mut Vec<u8>) {
-        let first = idx * self.batch;
+        let first = self.first + idx * self.batch;
         let all = first..first + self.batch;
         for message in all.clone() {
             self.ledger.due(usize::try_from(message).unwrap_or(usize::MAX), due);

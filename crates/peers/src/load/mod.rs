@@ -72,6 +72,17 @@ impl Outcome {
     }
 }
 
+/// Sends one request on a connection of its own; the answer's status and body.
+///
+/// # Errors
+/// Where there is no connection, or it ends before the answer does.
+pub async fn ask(address: SocketAddr, request: &[u8]) -> io::Result<(u16, Vec<u8>)> {
+    let mut stream = connect(address).await?;
+    let mut buffer = request.to_vec();
+    let response = exchange(&mut stream, &mut buffer).await?;
+    Ok((response.status, response.body))
+}
+
 /// Carries a plan out. Fails only when no connection can be opened at the start.
 pub async fn run<T: Traffic>(plan: Plan, traffic: Arc<Mutex<T>>) -> io::Result<Outcome> {
     let shared = Arc::new(Shared { plan, start: Instant::now(), next: AtomicU64::new(0) });

@@ -1,4 +1,4 @@
-//! pombo: the release binary, a SQLite store in the run's folder, one SMPP route to the carrier.
+//! pombo as the benches start it: the release binary, a SQLite store in a folder, one SMPP route.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,11 +8,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use base64::Engine;
 
-use super::gateway::{Running, Site};
-use crate::process::{Process, free_port, wait_until};
+use crate::process::{Process, TempFolder, free_port, wait_until};
 
 /// The account's name and password.
 const ACCOUNT: (&str, &str) = ("bench", "bench-password");
+
+/// More than a bench can spend.
+const CREDIT: &str = "100000000.00";
 
 /// A configured pombo, running or not: its store outlives its processes.
 pub(crate) struct Pombo {
@@ -22,37 +24,44 @@ pub(crate) struct Pombo {
 }
 
 impl Pombo {
-    /// Writes the configuration and makes the account.
-    pub(crate) fn prepare(site: &Site<'_>) -> Result<Self> {
+    /// Writes the configuration and makes the account; nothing runs yet.
+    pub(crate) fn prepare(folder: &TempFolder, smsc: SocketAddr, window: u32) -> Result<Self> {
         let http = SocketAddr::from(([127, 0, 0, 1], free_port()?));
-        let config = site.folder.join("pombo.toml");
-        let store = site.folder.join("pombo.db");
+        let config = folder.join("pombo.toml");
+        let store = folder.join("pombo.db");
         let text = format!(
             "[http]\nlisten = \"{http}\"\n\
              [store]\nurl = \"sqlite:{}\"\n\
              [callbacks]\nallow_private_networks = true\n\
              [log]\nlevel = \"warn\"\n\
-             [[sms.routes]]\nname = \"bench\"\nkind = \"smpp\"\naddress = \"{}\"\n\
-             system_id = \"bench\"\npassword = \"bench\"\nwindow = {}\n",
+             [[sms.routes]]\nname = \"bench\"\nkind = \"smpp\"\naddress = \"{smsc}\"\n\
+             system_id = \"bench\"\npassword = \"bench\"\nwindow = {window}\n",
             store.display(),
-            site.smsc,
-            site.window,
         );
         std::fs::write(&config, text)?;
-        let pombo = Self { config, http, log: site.folder.join("pombo.log") };
+        let pombo = Self { config, http, log: folder.join("pombo.log") };
         let (name, password) = ACCOUNT;
-        pombo.command(&["account", "add", name, "--api-password", password])?;
-        pombo.command(&["account", "credit", name, "100000000.00"])?;
+        pombo.command(&["migrate"])?;
+        pombo.command(&["account", "add", name, "--api-password", password, "--credit", CREDIT])?;
         Ok(pombo)
     }
 
     /// Starts `serve`; done when it says that it answers.
     pub(crate) fn serve(&self) -> Result<Process> {
-        let mut process = Process::start(
-            self.program()?.arg("serve").arg("--config").arg(&self.config),
-            &self.log,
-        )?;
-        wait_until("pombo prints ready", Duration::from_secs(30), || {
+        self.serve_under(self.program()?)
+    }
+
+    /// The same, as the last arguments of another command (a tracer).
+    pub(crate) fn serve_traced(&self, tracer: &str, args: &[&str]) -> Result<Process> {
+        let mut command = Command::new(tracer);
+        command.args(args).arg(binary()?);
+        self.serve_under(command)
+    }
+
+    fn serve_under(&self, mut command: Command) -> Result<Process> {
+        command.arg("serve").arg("--config").arg(&self.config);
+        let mut process = Process::start(&mut command, &self.log)?;
+        wait_until("pombo prints ready", Duration::from_secs(60), || {
             process.must_run().with_context(|| self.log())?;
             Ok(self.log().lines().any(|line| line.starts_with("ready ")))
         })?;
@@ -86,13 +95,6 @@ impl Pombo {
     }
 }
 
-/// Starts pombo for one run.
-pub(super) fn start(site: &Site<'_>) -> Result<Running> {
-    let pombo = Pombo::prepare(site)?;
-    let serve = pombo.serve()?;
-    Ok(Running { http: pombo.http(), processes: vec![serve] })
-}
-
 /// The header that proves the account.
 pub(crate) fn authorization() -> String {
     let (name, password) = ACCOUNT;
@@ -102,7 +104,7 @@ pub(crate) fn authorization() -> String {
 }
 
 /// The release build, which lies beside this program.
-pub(crate) fn binary() -> Result<PathBuf> {
+fn binary() -> Result<PathBuf> {
     let me = std::env::current_exe()?;
     let pombo = me.with_file_name("pombo");
     if !pombo.is_file() {
