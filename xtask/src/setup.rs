@@ -20,9 +20,10 @@ const NEEDS: &[Need] = &[
         why: "the gateway that benches compare with",
     },
     Need {
-        program: "opensmppbox",
-        package: "kannel-extras",
-        why: "an SMSC that nobody here wrote",
+        // A library has no program; its file tells whether it is there.
+        program: "/usr/share/perl5/Net/SMPP.pm",
+        package: "libnet-smpp-perl",
+        why: "runs the other SMSC of crates/peers/foreign",
     },
     Need {
         program: "strace",
