@@ -1,0 +1,62 @@
+//! Why a callback brought no status: in words, for the operator and the customer.
+
+use std::net::IpAddr;
+
+/// A call that brought no HTTP status. No text here holds the URL, which may hold secrets.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CallFailed {
+    /// The URL cannot be called, whatever the network does.
+    #[error("the URL cannot be called: {0}")]
+    BadUrl(&'static str),
+    /// The host is, or one of its addresses is, no address of the public internet.
+    #[error("forbidden address {address} ({why})")]
+    Forbidden {
+        /// The first such address.
+        address: IpAddr,
+        /// What it is: private, loopback, ...
+        why: &'static str,
+    },
+    /// The host's name has no address, or the look-up failed.
+    #[error("name look-up failed: {0}")]
+    Dns(String),
+    /// None of the host's addresses answered in time.
+    #[error("connect timeout")]
+    ConnectTimeout,
+    /// The host refused the connection, or there is no way to it.
+    #[error("cannot connect: {0}")]
+    Connect(String),
+    /// The TLS handshake failed: certificate, name, version.
+    #[error("TLS failed: {0}")]
+    Tls(String),
+    /// Too many calls wait for this host, or this one waited too long for its turn. Nothing was sent.
+    #[error("too many calls wait for this host")]
+    Busy,
+    /// The status did not come in time.
+    #[error("timeout")]
+    Timeout,
+    /// The connection ended before the status.
+    #[error("connection closed without an answer")]
+    Closed,
+    /// The answer is no HTTP/1.1.
+    #[error("the answer is not HTTP: {0}")]
+    BadAnswer(String),
+}
+
+impl CallFailed {
+    /// One short word per kind, as a metric's label has it.
+    #[must_use]
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::BadUrl(_) => "bad_url",
+            Self::Forbidden { .. } => "forbidden",
+            Self::Dns(_) => "dns",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::Connect(_) => "connect",
+            Self::Tls(_) => "tls",
+            Self::Busy => "busy",
+            Self::Timeout => "timeout",
+            Self::Closed => "closed",
+            Self::BadAnswer(_) => "bad_answer",
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Outbound HTTP: customers' callbacks, many hosts at once, none of them trusted.
+//!
+//! - **Fair**: every server (scheme, host, port) has its own few keep-alive connections and its own
+//!   bounded queue; a slow or dead one delays nobody else.
+//! - **Guarded**: names are looked up here, every address must be public ([`guard`]), and the
+//!   connection goes to an address that was checked: there is no second look-up to cheat with.
+//!   Redirects are not followed; a 3xx is a status like any other.
+//! - **Once**: a request is sent again, once, only where an idle connection proves to have been
+//!   closed before any byte of an answer. Every other try is the notifier's.
+
+pub mod guard;
+
+mod failure;
+mod host;
+mod link;
+mod network;
+mod stream;
+mod target;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{ACCEPT, AUTHORIZATION, HOST, HeaderValue, USER_AGENT};
+use hyper::{Method, Request};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::CertificateDer;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsConnector;
+
+use host::Host;
+use link::{Broken, Link};
+use target::{Origin, Target};
+
+pub use failure::CallFailed;
+pub use network::Network;
+
+/// Settings of a [`Caller`].
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Switches the address check off: for tests and closed networks only.
+    pub allow_private_networks: bool,
+    /// Look-up, TCP and TLS together.
+    pub connect_timeout: Duration,
+    /// From the first step of connecting to the status; waiting for a turn comes on top.
+    pub request_timeout: Duration,
+    /// Connections to one server at a time.
+    pub connections_per_host: usize,
+    /// Calls that may wait for one server.
+    pub queue_per_host: usize,
+    /// How long a call waits for its turn.
+    pub queue_timeout: Duration,
+    /// How long a connection without use is kept.
+    pub idle_timeout: Duration,
+    /// How long a look-up, with its check, is believed.
+    pub lookup_ttl: Duration,
+    /// The User-Agent header.
+    pub user_agent: String,
+    /// Certificate authorities that are trusted besides the public ones.
+    pub extra_roots: Vec<CertificateDer<'static>>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            allow_private_networks: false,
+            connect_timeout: Duration::from_secs(5),
+            request_timeout: Duration::from_secs(15),
+            connections_per_host: 16,
+            queue_per_host: 1024,
+            queue_timeout: Duration::from_secs(15),
+            idle_timeout: Duration::from_secs(30),
+            lookup_ttl: Duration::from_secs(30),
+            user_agent: concat!("pombo/", env!("CARGO_PKG_VERSION")).into(),
+            extra_roots: Vec::new(),
+        }
+    }
+}
+
+/// Calls URLs. Clones share connections, queues and look-ups.
+#[derive(Clone)]
+pub struct Caller(Arc<Shared>);
+
+/// What the clones share.
+struct Shared {
+    config: Config,
+    user_agent: HeaderValue,
+    tls: TlsConnector,
+    network: Box<dyn Network>,
+    hosts: Mutex<HashMap<Origin, Arc<Host>>>,
+    sweeping: AtomicBool,
+}
+
+/// One request, apart from where it goes.
+struct Outgoing {
+    method: Method,
+    body: Bytes,
+}
+
+impl Caller {
+    /// A caller over the operating system's network.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self::over(Box::new(network::Internet::new()), config)
+    }
+
+    /// A caller over another network: for tests.
+    #[must_use]
+    pub fn over(network: Box<dyn Network>, config: Config) -> Self {
+        let user_agent = HeaderValue::try_from(&config.user_agent)
+            .unwrap_or_else(|_| HeaderValue::from_static("pombo"));
+        Self(Arc::new(Shared {
+            user_agent,
+            tls: TlsConnector::from(Arc::new(tls_config(&config.extra_roots))),
+            network,
+            hosts: Mutex::new(HashMap::new()),
+            sweeping: AtomicBool::new(false),
+            config,
+        }))
+    }
+
+    /// Sends one GET and gives the answer's status. Dropping the future ends the call.
+    pub async fn get(&self, url: &str) -> Result<u16, CallFailed> {
+        let target = Target::parse(url)?;
+        self.send(&target, &Outgoing { method: Method::GET, body: Bytes::new() }).await
+    }
+
+    async fn send(&self, target: &Target, outgoing: &Outgoing) -> Result<u16, CallFailed> {
+        let shared = &*self.0;
+        let host = self.host(&target.origin)?;
+        let _slot = host.slot(shared).await?;
+        let deadline = Instant::now() + shared.config.request_timeout;
+        let mut pooled = host.idle().await;
+        loop {
+            let is_reused = pooled.is_some();
+            let call = shared.call(&host, pooled.take(), target, outgoing);
+            let Ok(called) = timeout_at(deadline, call).await else {
+                return Err(CallFailed::Timeout);
+            };
+            match called {
+                Ok((link, response)) => {
+                    let status = response.status().as_u16();
+                    finish(&host, link, response.into_body(), deadline).await;
+                    return Ok(status);
+                }
+                Err(broken) if broken.unanswered && is_reused => {} // once more, on a new one
+                Err(broken) => return Err(broken.failure),
+            }
+        }
+    }
+
+    /// The server's share, made at its first call.
+    fn host(&self, origin: &Origin) -> Result<Arc<Host>, CallFailed> {
+        if !self.0.sweeping.swap(true, Ordering::Relaxed) {
+            tokio::spawn(sweep_regularly(Arc::downgrade(&self.0)));
+        }
+        let mut hosts = self.0.hosts();
+        if let Some(host) = hosts.get(origin) {
+            return Ok(Arc::clone(host));
+        }
+        let host = Arc::new(Host::new(origin.clone(), self.0.config.connections_per_host)?);
+        hosts.insert(origin.clone(), Arc::clone(&host));
+        Ok(host)
+    }
+}
+
+impl Shared {
+    fn hosts(&self) -> MutexGuard<'_, HashMap<Origin, Arc<Host>>> {
+        // Nothing panics while it is held, and a map of hosts is never half changed.
+        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One try, on the idle connection given or on a new one.
+    async fn call(
+        &self,
+        host: &Host,
+        pooled: Option<Box<Link>>,
+        target: &Target,
+        outgoing: &Outgoing,
+    ) -> Result<(Box<Link>, hyper::Response<hyper::body::Incoming>), Broken> {
+        let mut link = match pooled {
+            Some(link) => link,
+            None => {
+                host.connect(self).await.map_err(|failure| Broken { failure, unanswered: false })?
+            }
+        };
+        let response = link.exchange(self.request(host, target, outgoing)).await?;
+        Ok((link, response))
+    }
+
+    fn request(&self, host: &Host, target: &Target, outgoing: &Outgoing) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(outgoing.body.clone()));
+        *request.method_mut() = outgoing.method.clone();
+        *request.uri_mut() = target.uri.clone();
+        let headers = request.headers_mut();
+        headers.insert(HOST, host.header.clone());
+        headers.insert(USER_AGENT, self.user_agent.clone());
+        headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+        if let Some(authorization) = &target.authorization {
+            headers.insert(AUTHORIZATION, authorization.clone());
+        }
+        request
+    }
+}
+
+/// Reads the rest of an answer whose status is known, and keeps the connection where it can be
+/// used again. What goes wrong here changes nothing for the call.
+async fn finish(host: &Host, mut link: Box<Link>, body: hyper::body::Incoming, deadline: Instant) {
+    if timeout_at(deadline, link.drain(body)).await == Ok(true) {
+        host.keep(link);
+    }
+}
+
+/// Closes idle connections and forgets servers without use, until the last caller is gone.
+async fn sweep_regularly(shared: Weak<Shared>) {
+    let Some(idle_timeout) = shared.upgrade().map(|shared| shared.config.idle_timeout) else {
+        return;
+    };
+    let pause = (idle_timeout / 4).clamp(Duration::from_millis(10), Duration::from_secs(5));
+    loop {
+        tokio::time::sleep(pause).await;
+        let Some(shared) = shared.upgrade() else { return };
+        let now = Instant::now();
+        let Some(before) = now.checked_sub(idle_timeout) else { continue };
+        shared.hosts().retain(|_, host| {
+            // Under the map's lock nobody can come by a host that only the map holds.
+            let is_unused = host.sweep(before, now) && Arc::strong_count(host) == 1;
+            !is_unused
+        });
+    }
+}
+
+/// TLS 1.2 and 1.3 with the public certificate authorities and `extra` ones; what is no
+/// certificate among them is left out, and so is trusted by nobody.
+fn tls_config(extra: &[CertificateDer<'static>]) -> ClientConfig {
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    roots.add_parsable_certificates(extra.iter().cloned());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("ring has the cipher suites of TLS 1.2 and 1.3")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config
+}
