@@ -111,6 +111,9 @@ pub async fn run(
     loop {
         tokio::select! {
             order = orders.recv() => match order {
+                Some(Order::Reload) if demo => {
+                    tracing::warn!("a demo reads its configuration once; start it again");
+                }
                 Some(Order::Reload) => reload(file.as_ref(), &store, &app, &mut channels).await,
                 Some(Order::Trace) => channels.log_traces(),
                 Some(Order::Stop) | None => break,

@@ -1,11 +1,8 @@
 //! `pombo demo`: everything on this machine, with simulated phones and an account to try it.
 
-use std::time::Duration;
-
 use pombo_app::clock::Clock;
 use pombo_app::operate::{self, NewAccount};
 use pombo_domain::money::Money;
-use pombo_domain::route::{ReceiptId, UncertainPolicy};
 use pombo_store::Store;
 
 use super::Failure;
@@ -45,23 +42,7 @@ fn simulate(config: &mut Config) -> Result<(), Failure> {
         )));
     }
     if config.routes.is_empty() {
-        config.routes.push(RouteConfig {
-            name: "sandbox".into(),
-            transport: Transport::Sandbox,
-            countries: vec!["*".into()],
-            senders: Vec::new(),
-            accounts: Vec::new(),
-            categories: Vec::new(),
-            priority: 10,
-            weight: 1,
-            buy_price: None,
-            rate: None,
-            window: 100,
-            binds: 1,
-            uncertain: UncertainPolicy::Resend,
-            receipt_id: ReceiptId::Auto,
-            validity_max: Duration::from_secs(172_800),
-        });
+        config.routes.push(RouteConfig::sandbox("sandbox"));
     }
     Ok(())
 }

@@ -11,6 +11,9 @@ use pombo_domain::route::{ReceiptId, UncertainPolicy};
 use super::raw::{Mistakes, Node, Origin, Section};
 use super::{Secret, one_of, price, some_text};
 
+/// The longest validity where none is configured: 48 hours.
+const VALIDITY_MAX: Duration = Duration::from_secs(172_800);
+
 /// One route.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RouteConfig {
@@ -44,6 +47,30 @@ pub struct RouteConfig {
     pub receipt_id: ReceiptId,
     /// Longest validity the carrier allows.
     pub validity_max: Duration,
+}
+
+impl RouteConfig {
+    /// A route to simulated phones that takes everything.
+    #[must_use]
+    pub fn sandbox(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            transport: Transport::Sandbox,
+            countries: vec!["*".into()],
+            senders: Vec::new(),
+            accounts: Vec::new(),
+            categories: Vec::new(),
+            priority: 10,
+            weight: 1,
+            buy_price: None,
+            rate: None,
+            window: 100,
+            binds: 1,
+            uncertain: UncertainPolicy::Resend,
+            receipt_id: ReceiptId::Auto,
+            validity_max: VALIDITY_MAX,
+        }
+    }
 }
 
 /// How a route is reached.
@@ -242,7 +269,7 @@ fn rest(mut s: Section<'_>, name: String, transport: Transport) -> RouteConfig {
         receipt_id: s.get("receipt_id", |n| one_of(n, &spellings)).unwrap_or(ReceiptId::Auto),
         validity_max: s
             .get("validity_max_s", |n| seconds(n, 60, 63 * 86_400))
-            .unwrap_or(Duration::from_secs(172_800)),
+            .unwrap_or(VALIDITY_MAX),
     };
     s.finish();
     route

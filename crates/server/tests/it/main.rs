@@ -1,1 +1,12 @@
-//! One integration binary.
+//! One integration binary: the server from outside, as integrators and operators see it.
+//!
+//! `house` starts servers and speaks raw HTTP to them; the other modules tell stories.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
+
+mod cli;
+mod house;
+mod limits;
+mod nrs360;
+mod ops;
+mod sandbox;
+mod strangers;

@@ -1,0 +1,81 @@
+//! Sizes: what is large is served, what is too large is refused, and nobody else is harmed.
+
+use std::io::Write;
+
+use crate::house::{CREDENTIALS, House};
+
+#[test]
+fn a_hundred_thousand_recipients_go_in_one_request() {
+    let house = House::with(|config| {
+        config.prices.sms_default = pombo_domain::money::Money::from_micros(100);
+    });
+    let to: Vec<String> = (0..100_000).map(|n| format!("\"346000{n:05}\"")).collect();
+    let json = format!(r#"{{"to":[{}],"from":"TEST","message":"x"}}"#, to.join(","));
+    let answer = house.send(&json);
+    assert_eq!(answer.status, 202);
+    let answer = answer.json();
+    let result = answer["result"].as_array().unwrap();
+    assert_eq!(result.len(), 100_000);
+    let number = |i: usize| result[i]["id"].as_str().unwrap().parse::<i64>().unwrap();
+    assert_eq!(number(99_999) - number(0), 99_999, "one block of ids, in order");
+    assert_eq!(result[99_999]["to"], "34600099999");
+}
+
+#[test]
+fn a_body_beyond_the_limit_is_413() {
+    let house = House::open();
+    let head = format!(
+        "POST /api/rest/sms HTTP/1.1\r\nHost: pombo\r\nAuthorization: {CREDENTIALS}\r\n\
+         Content-Length: {}\r\n\r\n",
+        (32 << 20) + 1
+    );
+    let mut stream = house.connect();
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut start = [0; 12];
+    std::io::Read::read_exact(&mut stream, &mut start).unwrap();
+    assert_eq!(&start, b"HTTP/1.1 413");
+}
+
+#[test]
+fn a_chunked_body_is_read() {
+    let house = House::open();
+    let json = r#"{"to":["34666555444"],"from":"TEST","message":"in chunks"}"#;
+    let (one, two) = json.split_at(20);
+    let raw = format!(
+        "POST /api/rest/sms HTTP/1.1\r\nHost: pombo\r\nAuthorization: {CREDENTIALS}\r\n\
+         Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{one}\r\n{:x}\r\n{two}\r\n0\r\n\r\n",
+        one.len(),
+        two.len()
+    );
+    let answer = String::from_utf8(house.raw(raw.as_bytes())).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+}
+
+#[test]
+fn octets_that_are_no_http_end_their_own_connection_only() {
+    let house = House::open();
+    for noise in
+        [&b"\x00\x01\x02\r\n\r\n"[..], b"GET\r\n\r\n", b"POST /api/rest/sms HTTP/9.9\r\n\r\n"]
+    {
+        house.raw(noise);
+    }
+    let long = format!("GET /{} HTTP/1.1\r\nHost: pombo\r\n\r\n", "a".repeat(200_000));
+    let answer = String::from_utf8_lossy(&house.raw(long.as_bytes())).into_owned();
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
+    assert_eq!(house.call("GET", "/api/rest/account", "").status, 200);
+}
+
+#[test]
+fn a_connection_carries_many_requests() {
+    let house = House::open();
+    let json = r#"{"to":["34666555444"],"from":"TEST","message":"again"}"#;
+    let one = format!(
+        "POST /api/rest/sms HTTP/1.1\r\nHost: pombo\r\nAuthorization: {CREDENTIALS}\r\n\
+         Content-Length: {}\r\n\r\n{json}",
+        json.len()
+    );
+    let last = one.replace("Host", "Connection: close\r\nHost");
+    let answers = house.raw(format!("{one}{one}{last}").as_bytes());
+    let answers = String::from_utf8(answers).unwrap();
+    assert_eq!(answers.matches("HTTP/1.1 202 Accepted").count(), 3, "{answers}");
+}

@@ -1,0 +1,7 @@
+//! The 360NRS dialect, raw requests and raw answers.
+
+mod account;
+mod errors;
+mod idempotency;
+mod parameters;
+mod status;

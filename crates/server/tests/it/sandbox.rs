@@ -1,0 +1,53 @@
+//! The simulated phones' page.
+
+use std::io::{BufRead, BufReader, Write};
+
+use crate::house::House;
+
+/// Reads the stream until a phone shows `text`; gives that phone back.
+fn phone_with(house: &House, text: &str) -> serde_json::Value {
+    let mut stream = house.connect();
+    stream.write_all(b"GET /sandbox/events HTTP/1.1\r\nHost: pombo\r\n\r\n").unwrap();
+    for line in BufReader::new(stream).lines() {
+        let line = line.expect("the stream goes on");
+        let Some(data) = line.strip_prefix("data: ") else { continue };
+        let data: serde_json::Value = serde_json::from_str(data).unwrap();
+        let texts = data["messages"].as_array().into_iter().flatten();
+        if texts.clone().any(|m| m["text"] == text && m["arrived"] == m["parts"]) {
+            return data;
+        }
+    }
+    panic!("the stream ended");
+}
+
+#[test]
+fn a_phone_shows_what_was_sent_parts_joined() {
+    let house = House::open();
+    let text = format!("<b>{}</b>", "a".repeat(300));
+    let json = format!(
+        r#"{{"to":["34666555444"],"from":"TEST","message":"{text}","parts":3,"flash":true}}"#
+    );
+    assert_eq!(house.send(&json).status, 202);
+    let phone = phone_with(&house, &text);
+    assert_eq!(phone["phone"], "34666555444");
+    let message = &phone["messages"][0];
+    assert_eq!((&message["from"], &message["flash"]), (&"TEST".into(), &true.into()));
+}
+
+#[test]
+fn the_page_says_that_it_is_simulated_in_the_readers_language() {
+    let house = House::open();
+    for (language, sentence) in [
+        ("en", "Everything here is simulated"),
+        ("pt-BR", "Tudo aqui é simulado"),
+        ("es", "Todo aquí es simulado"),
+    ] {
+        let page = house.call_with("GET", "/sandbox", &[("Accept-Language", language)], b"");
+        assert!(page.body.contains(sentence), "{language}: {}", page.body);
+        assert!(!page.body.contains("<script>") && !page.body.contains("http://"));
+        assert!(page.header("content-security-policy").unwrap().contains("script-src 'self'"));
+    }
+    for asset in ["/assets/sandbox.js", "/assets/pombo.css"] {
+        assert_eq!(house.call_with("GET", asset, &[], b"").status, 200, "{asset}");
+    }
+}
