@@ -100,6 +100,8 @@ create table uncertain (
     reason text not null,
     resolution integer not null         -- 0 open (hold), 1 resent, 2 waiting for a receipt, 3 matched, 4 dropped
 ) strict;
+-- The few that still wait, among all that ever did.
+create index uncertain_open on uncertain (route, part) where resolution in (0, 2);
 
 -- Receipts that fit nothing (yet).
 create table unmatched (

@@ -29,6 +29,10 @@ statements! {
         values ($1, $2, $3, $4, $5, $6, $7)";
     READY = "select id, recipient from part_{day} \
         where id between $1 and $2 and route = $3 and state = 0 order by id limit $4";
+    /// A range spans parts of other routes too. One that came to this route later has an event,
+    /// and a place in the queue of its own: taking it here as well would send it twice.
+    READY_OF_RANGE = "select id, recipient from part_{day} \
+        where id between $1 and $2 and route = $3 and state = 0 and event = 0 order by id limit $4";
     NEW_INTENT = "insert into intent (route, lane, account, tries, at, parts) \
         values ($1, $2, $3, $4, $5, $6) returning id";
     NEXT_ACCOUNT = "select lane, account, due from queue where route = $1 \
@@ -119,6 +123,9 @@ impl Operation for Claim {
             };
             if request.expires.is_some_and(|end| end <= self.now) {
                 claimed.n_expired += self.expire(work, &row, &request)?;
+                if claimed.n_expired >= ROWS_PER_OPERATION_MAX {
+                    break; // `next_due` says that there is more.
+                }
                 continue;
             }
             if let Some(open) = self.opens_later(&request) {
@@ -174,12 +181,14 @@ impl Claim {
         enqueue(work, queue, (PartId(row.first), PartId(row.last)), (row.due, row.tries))
     }
 
-    /// When the request's own times of the week open, if they are closed now.
+    /// When the request's own times of the week open, if they are closed now; no later than it
+    /// expires, so that it ends when its time has run out and not when they open.
     fn opens_later(&self, request: &Request) -> Option<Instant> {
         if request.windows.is_empty() {
             return None;
         }
         let open = AvailableTimes::from_stored(&request.windows)?.next_open(self.now);
+        let open = request.expires.map_or(open, |end| open.min(end));
         (open > self.now).then_some(open)
     }
 
@@ -222,7 +231,8 @@ impl Claim {
         // Up to a message more than there is room for, so as to end between two messages.
         let limit = room.saturating_add(usize::from(request.n_parts));
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut ready = work.prepare_for(READY, request.id.0)?;
+        let ready = if row.first == row.last { READY } else { READY_OF_RANGE };
+        let mut ready = work.prepare_for(ready, request.id.0)?;
         let mut rows = ready.query([row.first, row.last, self.route.0, limit])?;
         let mut n = 0;
         let mut rest = None;

@@ -4,7 +4,7 @@
 //! fits nothing is kept: its answer may still be on the way, or a part in doubt may adopt it.
 
 use pombo_domain::channel::Receipt;
-use pombo_domain::id::{PartId, RouteId};
+use pombo_domain::id::{EventId, PartId, RouteId};
 use pombo_domain::message::{EventKind, PartState};
 use pombo_domain::route::ReceiptId;
 use pombo_domain::time::Instant;
@@ -22,13 +22,20 @@ const ID_DAYS: i64 = 6;
 /// Receipts kept without a match. More are dropped, oldest first, by the sweep.
 pub(crate) const UNMATCHED_MAX: i64 = 100_000;
 
+/// Parts looked at where a carrier gives one id again and again; the newest come first.
+const SAME_ID_MAX: i64 = 100;
+/// Kept receipts that one answer takes; more of one id are a carrier's fault.
+const EARLY_MAX: u8 = 16;
+
 statements! {
+    NEW_CARRIER = "insert or ignore into carrier_{day} (route, hash, part, carrier_id) \
+        values ($1, $2, $3, $4)";
     BY_CARRIER = "select part, carrier_id from carrier_{day} \
-        where route = $1 and hash = $2 order by part desc";
+        where route = $1 and hash = $2 order by part desc limit $3";
     KEEP = "insert into unmatched (route, hash, carrier_id, state, word, error, address_a, \
         address_b, text_start, at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     EARLY = "select id, carrier_id, state, word, error, address_a, address_b, text_start, at \
-        from unmatched where route = $1 and hash = $2 order by id";
+        from unmatched where route = $1 and hash = $2 order by id limit $3";
     DROP_KEPT = "delete from unmatched where id = $1";
     COUNT_UNMATCHED = "select count(1) from unmatched";
     LIST_UNMATCHED = "select u.at, coalesce(r.name, ''), u.carrier_id, u.address_a, u.address_b, \
@@ -60,7 +67,10 @@ pub(crate) fn take(
         let Some(asked) = carrier_id::as_in_answer(&id, candidate) else {
             continue;
         };
-        if asked.is_empty() || (candidate != ReceiptId::Same && asked == id) {
+        // While the spelling is being learned, another one than the receipt's own is a guess
+        // that the recipient has to confirm.
+        let guess = spelling == ReceiptId::Auto && candidate != ReceiptId::Same;
+        if asked.is_empty() || (guess && (asked == id || is_silent(receipt))) {
             continue;
         }
         if let Some((part_id, found)) = find(work, route, &asked, receipt)?
@@ -71,14 +81,19 @@ pub(crate) fn take(
     }
     match hits.as_slice() {
         [(part_id, found, explained)] => {
+            let lesson = (!is_silent(receipt)).then_some(*explained);
             let moved = apply(work, route, *part_id, found, receipt)?;
-            Ok(if moved { Matching::Moved(Some(*explained)) } else { Matching::Repeated })
+            Ok(moved.map_or(Matching::Repeated, |_| Matching::Moved(lesson)))
         }
         // Two spellings, two parts: never guess.
         [_, _, ..] => keep(work, route, &id, receipt),
         [] => match uncertain::adopt(work, route, receipt)? {
             Some((part_id, found)) => {
-                apply(work, route, part_id, &found, receipt)?;
+                let event = apply(work, route, part_id, &found, receipt)?;
+                // Now its id is known: the receipts that follow need not be adopted.
+                if let (Some(event), Some(id)) = (event, carrier_id::as_in_answer(&id, spelling)) {
+                    file(work, (route, part_id), event, &id)?;
+                }
                 Ok(Matching::Moved(None))
             }
             None => keep(work, route, &id, receipt),
@@ -98,7 +113,7 @@ fn find(
         let mut candidates = Vec::new();
         {
             let mut by_carrier = work.prepare_on(BY_CARRIER, day)?;
-            let mut rows = by_carrier.query([route.0, key])?;
+            let mut rows = by_carrier.query([route.0, key, SAME_ID_MAX])?;
             while let Some(row) = rows.next()? {
                 if row.get_ref(1)?.as_str()? == id {
                     candidates.push(PartId(row.get(0)?));
@@ -121,31 +136,50 @@ fn find(
 pub(crate) fn recipient_agrees(part: &Part, receipt: &Receipt) -> bool {
     const NATIONAL_DIGITS_MIN: usize = 6;
     let digits = part.recipient.to_string();
-    let mut silent = true;
     for address in &receipt.addresses {
         let address = address.trim_start_matches(['+', '0']);
         if address.is_empty() {
             continue;
         }
-        silent = false;
         if address == digits || (address.len() >= NATIONAL_DIGITS_MIN && digits.ends_with(address))
         {
             return true;
         }
     }
-    silent
+    is_silent(receipt)
 }
 
-/// Moves the part, if its state takes this receipt; says whether anything was written.
+/// Whether the receipt does not say whom it is about.
+pub(crate) fn is_silent(receipt: &Receipt) -> bool {
+    let empty = |address: &String| address.trim_start_matches(['+', '0']).is_empty();
+    receipt.addresses.iter().all(empty)
+}
+
+/// Remembers which part a carrier's id means, from this event on. An empty id means none.
+pub(crate) fn file(
+    work: &mut Work<'_>,
+    (route, part): (RouteId, PartId),
+    event: EventId,
+    normal_id: &str,
+) -> rusqlite::Result<()> {
+    if !normal_id.is_empty() {
+        let key = carrier_id::key(normal_id);
+        work.prepare_for(NEW_CARRIER, event.0)?
+            .execute(params![route.0, key, part.0, normal_id])?;
+    }
+    Ok(())
+}
+
+/// Moves the part, if its state takes this receipt; the event, where it did.
 fn apply(
     work: &mut Work<'_>,
     route: RouteId,
     id: PartId,
     before: &Part,
     receipt: &Receipt,
-) -> rusqlite::Result<bool> {
+) -> rusqlite::Result<Option<EventId>> {
     if !before.state.accepts_receipt(receipt.state) {
-        return Ok(false);
+        return Ok(None);
     }
     let kind = match receipt.state {
         PartState::Delivered => EventKind::Delivered,
@@ -163,11 +197,11 @@ fn apply(
         code: &receipt.error,
         detail: &receipt.carrier_id,
     };
-    part::advance(work, before, receipt.state, &step)?;
+    let event = part::advance(work, before, receipt.state, &step)?;
     if before.state == PartState::Uncertain {
         uncertain::matched(work, id)?;
     }
-    Ok(true)
+    Ok(Some(event))
 }
 
 fn keep(
@@ -214,8 +248,11 @@ pub(crate) fn early(
         }
         let kept: Vec<(i64, Receipt)> = work
             .prepare(EARLY)?
-            .query_map([route.0, key], |row| Ok((row.get(0)?, from_row(row)?)))?
+            .query_map(params![route.0, key, EARLY_MAX], |row| Ok((row.get(0)?, from_row(row)?)))?
             .collect::<Result<_, _>>()?;
+        if kept.len() == usize::from(EARLY_MAX) {
+            work.early().insert((route, key)); // There may be more.
+        }
         for (row, receipt) in kept {
             if carrier_id::normal(&receipt.carrier_id) == spelled {
                 work.prepare(DROP_KEPT)?.execute([row])?;

@@ -19,8 +19,6 @@ use crate::sqlite::Work;
 use crate::statement::statements;
 
 statements! {
-    NEW_CARRIER = "insert or ignore into carrier_{day} (route, hash, part, carrier_id) \
-        values ($1, $2, $3, $4)";
     END_INTENT = "delete from intent where id = $1";
     SHRINK_INTENT = "update intent set parts = $1 where id = $2";
     NEW_INBOUND = "insert into inbound (route, sender, recipient, text, reference, total, number, at) \
@@ -181,6 +179,12 @@ impl Settle {
                     self.note(work, settled, EventKind::Deferred, cause)?;
                 }
                 if *route != self.route {
+                    if cause.is_none() {
+                        // A range of the other route may span it; its event says that it has a
+                        // place in the queue of its own.
+                        let moved = Cause { code: String::new(), text: "moved".to_owned() };
+                        self.note(work, settled, EventKind::Deferred, &moved)?;
+                    }
                     reroute(work, settled.part, *route)?;
                 }
                 let queue = (*route, settled.lane, settled.account);
@@ -226,6 +230,9 @@ impl Settle {
             Some(event) => event,
             None => match part::find(work, settled.part)? {
                 Some(before) if !before.state.is_final() => {
+                    if before.state == PartState::Uncertain {
+                        uncertain::matched(work, settled.part)?;
+                    }
                     part::advance(work, &before, PartState::Sent, &step)?
                 }
                 // Cancelled meanwhile, or final by an adopted receipt: it stays so.
@@ -247,12 +254,7 @@ impl Settle {
         if id.is_empty() {
             return Ok(());
         }
-        work.prepare_for(NEW_CARRIER, event.0)?.execute(params![
-            self.route.0,
-            carrier_id::key(&id),
-            part.0,
-            id
-        ])?;
+        receipt::file(work, (self.route, part), event, &id)?;
         for early in receipt::early(work, self.route, self.spelling, &id)? {
             done.count(receipt::take(work, self.route, self.spelling, &early)?);
         }
@@ -269,8 +271,12 @@ impl Settle {
         let Some(before) = part::find(work, settled.part)? else {
             return Ok(());
         };
-        if before.state.is_final() {
+        // What a carrier took is charged, and only its receipt ends it.
+        if before.state.is_final() || before.state == PartState::Sent {
             return Ok(());
+        }
+        if before.state == PartState::Uncertain {
+            uncertain::matched(work, settled.part)?;
         }
         let (kind, word) = match state {
             PartState::Undelivered => (EventKind::Undelivered, "UNDELIV"),

@@ -9,7 +9,7 @@ use rusqlite::params;
 
 use super::claim::enqueue;
 use super::part::{self, Part, Step};
-use super::receipt::recipient_agrees;
+use super::receipt::{is_silent, recipient_agrees};
 use super::request;
 use super::{Operation, Question, View};
 use crate::sqlite::Work;
@@ -135,6 +135,9 @@ pub(crate) fn adopt(
     route: RouteId,
     receipt: &Receipt,
 ) -> rusqlite::Result<Option<(PartId, Part)>> {
+    if is_silent(receipt) {
+        return Ok(None);
+    }
     let waiting: Vec<PartId> = work
         .prepare(WAITING)?
         .query_map([route.0, ADOPTION_MAX], |row| row.get(0).map(PartId))?
@@ -144,10 +147,7 @@ pub(crate) fn adopt(
         let Some(found) = part::find(work, id)? else {
             continue;
         };
-        if found.state != PartState::Uncertain
-            || receipt.addresses.iter().all(String::is_empty)
-            || !recipient_agrees(&found, receipt)
-        {
+        if found.state != PartState::Uncertain || !recipient_agrees(&found, receipt) {
             continue;
         }
         let Some(request) = request::of_message(work, id.message())? else {
