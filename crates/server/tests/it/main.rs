@@ -2,7 +2,12 @@
 //!
 //! `house` starts servers and speaks raw HTTP to them; the other modules tell stories.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests wait in real time, and clean their environment"
+)]
 
+mod carrier;
 mod cli;
 mod house;
 mod limits;

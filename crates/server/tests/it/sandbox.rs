@@ -51,3 +51,12 @@ fn the_page_says_that_it_is_simulated_in_the_readers_language() {
         assert_eq!(house.call_with("GET", asset, &[], b"").status, 200, "{asset}");
     }
 }
+
+#[test]
+fn the_magic_numbers_are_documented() {
+    let page = include_str!("../../../../docs/sandbox.md");
+    for (nn, what) in pombo_channels::sandbox::MAGIC {
+        let row = format!("| +34 699 000 0{nn:02} | {what} |");
+        assert!(page.contains(&row), "docs/sandbox.md lacks: {row}");
+    }
+}

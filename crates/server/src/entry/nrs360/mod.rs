@@ -151,3 +151,11 @@ impl From<Unread> for Problem {
         }
     }
 }
+
+/// Whether `json` would be taken as the body of `POST /sms`: what a fuzzer calls.
+#[doc(hidden)]
+#[must_use]
+pub fn takes_sms(json: &[u8], now: pombo_domain::time::Instant) -> bool {
+    let around = sms_in::Around { dry_run: false, idempotency: None, now };
+    sms_in::parse(json, around).is_ok()
+}
