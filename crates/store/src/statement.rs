@@ -66,6 +66,17 @@ mod tests {
     }
 
     #[test]
+    fn every_statement_can_be_prepared_on_a_migrated_store() {
+        let (connection, day) = crate::sqlite::migrated_in_memory();
+        for statement in super::all() {
+            let text = statement.sql.replace("{day}", &day.to_string());
+            if let Err(why) = connection.prepare(&text) {
+                panic!("{}: {why}", statement.name);
+            }
+        }
+    }
+
+    #[test]
     fn sql_is_lower_case_and_names_its_columns() {
         for statement in super::all() {
             assert!(!statement.sql.contains("select *"), "{}", statement.name);

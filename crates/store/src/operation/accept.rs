@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pombo_domain::address::Phone;
 use pombo_domain::id::{AccountId, CampaignId, MessageId, RouteId, SendingId};
-use pombo_domain::limits::ROWS_PER_OPERATION_MAX;
+use pombo_domain::limits::{ROWS_PER_OPERATION_MAX, TAGS_MAX};
 use pombo_domain::message::{Category, Lane};
 use pombo_domain::money::Money;
 use pombo_domain::sms::Encoding;
@@ -32,9 +33,12 @@ statements! {
     NEW_STAGING = "insert into staging (first, last) values ($1, $2)";
     END_STAGING = "delete from staging where first = $1";
     SEEN_KEY = "select body, request, campaign, sending from idempotency \
-        where account = $1 and key = $2";
+        where account = $1 and key = $2 and at > $3";
+    /// An older one may still be there: the sweep has not come by yet.
     NEW_KEY = "insert into idempotency (account, key, body, request, campaign, sending, at) \
-        values ($1, $2, $3, $4, $5, $6, $7)";
+        values ($1, $2, $3, $4, $5, $6, $7) on conflict (account, key) do update set \
+        body = excluded.body, request = excluded.request, campaign = excluded.campaign, \
+        sending = excluded.sending, at = excluded.at";
     CAMPAIGN = "select id, sending, tags from campaign \
         where account = $1 and channel = 'sms' and name = $2";
     NEW_CAMPAIGN = "insert into campaign (id, account, channel, name, tags, sending, created) \
@@ -46,6 +50,11 @@ statements! {
         on conflict (account, day) do update set messages = messages + excluded.messages";
     RESERVE = "insert into ledger (account, at, kind, amount, request) values ($1, $2, $3, $4, $5)";
 }
+
+/// How long a key is remembered.
+pub(crate) const KEY_KEPT: Duration = Duration::from_secs(48 * 3_600);
+/// Messages of other routes that one range may span in a row.
+const RANGE_GAP_MAX: usize = 1_000;
 
 /// One recipient with what was decided for it.
 #[derive(Debug, Clone, Copy)]
@@ -173,7 +182,11 @@ impl Operation for Accept {
         let (campaign, sending) = self.join_campaign(work)?;
         let first = match self.staged {
             Some(first) => {
-                work.prepare(END_STAGING)?.execute([first.part(0).0])?;
+                let ended = work.prepare(END_STAGING)?.execute([first.part(0).0])?;
+                if ended != 1 {
+                    // Its parts were swept away: accepting it now would lose them.
+                    return Err(rusqlite::Error::StatementChangedRows(ended));
+                }
                 first
             }
             None => {
@@ -236,7 +249,7 @@ impl Accept {
         if let Some(Key { key, body }) = &self.key {
             let seen = work
                 .prepare(SEEN_KEY)?
-                .query_row(params![self.account.0, key], |row| {
+                .query_row(params![self.account.0, key, self.now.minus(KEY_KEPT).micros()], |row| {
                     let same = row.get::<_, Vec<u8>>(0)? == body;
                     let (first, campaign) = (MessageId(row.get(1)?), CampaignId(row.get(2)?));
                     let sending = SendingId(row.get(3)?);
@@ -360,13 +373,19 @@ impl Accept {
         Ok(())
     }
 
-    /// One place in the queue per route: the range from its first to its last part.
+    /// One place in the queue per route: the range from its first to its last part. It is cut
+    /// where the route has no recipient for long, so that no claim reads far for its next part.
     fn queue(&self, work: &mut Work<'_>, first: MessageId) -> rusqlite::Result<()> {
-        let mut ranges: BTreeMap<RouteId, (usize, usize)> = BTreeMap::new();
+        let mut ranges: BTreeMap<RouteId, Vec<(usize, usize)>> = BTreeMap::new();
         for (offset, recipient) in self.recipients.iter().enumerate() {
-            ranges.entry(recipient.route).or_insert((offset, offset)).1 = offset;
+            let ranges = ranges.entry(recipient.route).or_default();
+            match ranges.last_mut() {
+                Some((_, to)) if offset - *to <= RANGE_GAP_MAX => *to = offset,
+                _ => ranges.push((offset, offset)),
+            }
         }
         let mut insert = work.prepare(NEW_QUEUED)?;
+        let ranges = ranges.into_iter().flat_map(|(r, cut)| cut.into_iter().map(move |c| (r, c)));
         for (route, (from, to)) in ranges {
             insert.execute(params![
                 route.0,
@@ -391,11 +410,12 @@ impl Accept {
     }
 }
 
-/// Tags are stored one a line, in the order in which they first came.
+/// Tags are stored one a line, in the order in which they first came; those beyond the maximum
+/// are left out.
 fn merge_tags(before: &str, tags: &[String]) -> String {
     let mut merged: Vec<&str> = before.lines().collect();
     for tag in tags {
-        if !merged.contains(&tag.as_str()) {
+        if merged.len() < TAGS_MAX && !merged.contains(&tag.as_str()) {
             merged.push(tag);
         }
     }

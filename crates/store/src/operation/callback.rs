@@ -7,7 +7,7 @@ use pombo_domain::id::{EventId, MessageId, PartId};
 use pombo_domain::message::EventKind;
 use pombo_domain::money::Money;
 use pombo_domain::time::Instant;
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
 use super::request::{self, Request};
 use super::{Operation, Question, View};
@@ -120,8 +120,10 @@ impl Question for After {
             let Some(mut recipient) = view.prepare_for(RECIPIENT, message.0)? else {
                 continue;
             };
-            let (to, price): (i64, i64) =
-                recipient.query_row([event.part.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let found: Option<(i64, i64)> = recipient
+                .query_row([event.part.0], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            let Some((to, price)) = found else { continue };
             owed.callbacks.push(OwedCallback {
                 event: EventId(event.id),
                 template,

@@ -50,6 +50,8 @@ pub trait Question: Send + 'static {
 pub struct View<'c> {
     pub(crate) connection: &'c Connection,
     pub(crate) days: &'c mut Days,
+    /// Whether the list of days was read anew for this question.
+    pub(crate) looked: bool,
 }
 
 impl<'c> View<'c> {
@@ -65,7 +67,10 @@ impl<'c> View<'c> {
     ) -> rusqlite::Result<Option<CachedStatement<'c>>> {
         let day = day_of(id);
         if !self.days.has(day) {
-            self.days.reload(self.connection)?;
+            // Once is enough: a question sees one snapshot, however many unknown ids it names.
+            if !std::mem::replace(&mut self.looked, true) {
+                self.days.reload(self.connection)?;
+            }
             if !self.days.has(day) {
                 return Ok(None);
             }
@@ -87,16 +92,5 @@ impl<'c> View<'c> {
         day: i64,
     ) -> rusqlite::Result<CachedStatement<'c>> {
         self.days.prepare(self.connection, statement, day)
-    }
-}
-
-/// Counts commits of other connections; see [`crate::Store::version`].
-pub(crate) struct Version;
-
-impl Question for Version {
-    type Answer = i64;
-
-    fn answer(self, view: &mut View<'_>) -> rusqlite::Result<i64> {
-        view.connection.prepare_cached("pragma data_version")?.query_row([], |row| row.get(0))
     }
 }

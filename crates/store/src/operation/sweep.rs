@@ -2,30 +2,36 @@
 
 use std::time::Duration;
 
-use pombo_domain::id::PartId;
+use pombo_domain::id::{MessageId, PartId, RouteId};
 use pombo_domain::message::{EventKind, PartState};
 use pombo_domain::time::Instant;
 
 use super::Operation;
+use super::accept::KEY_KEPT;
 use super::part::{self, Step};
 use super::receipt::UNMATCHED_MAX;
 use super::uncertain;
-use crate::sqlite::{Work, day_of};
+use crate::sqlite::{Work, day_of, first_at};
 use crate::statement::statements;
 
-/// How long a key is remembered.
-const KEY_KEPT: Duration = Duration::from_secs(48 * 3_600);
+/// How long a large request may take from its first staged row to its acceptance.
+const STAGING_KEPT: Duration = Duration::from_secs(3_600);
 
 statements! {
     CURSOR = "select event from event_cursor where reader = 'sweep'";
     SET_CURSOR = "insert into event_cursor (reader, event) values ('sweep', $1) \
         on conflict (reader) do update set event = excluded.event";
-    SENT_BEFORE = "select id, part, kind from event_{day} where id > $1 and at < $2 \
+    SENT_BEFORE = "select id, part, kind from event_{day} where id > $1 and id < $2 \
         order by id limit $3";
     OLD_KEYS = "delete from idempotency where (account, key) in \
         (select account, key from idempotency where at < $1 limit $2)";
     OLD_RECEIPTS = "delete from unmatched where id in (select id from unmatched \
-        where id <= (select max(id) from unmatched) - $1 limit $2)";
+        where id <= (select max(id) from unmatched) - $1 limit $2) returning route, hash";
+    STILL_KEPT = "select count(1) from unmatched where route = $1 and hash = $2";
+    OLD_STAGING = "select first, last from staging where first < $1 order by first limit 1";
+    DROP_STAGED = "delete from part_{day} where id in \
+        (select id from part_{day} where id between $1 and $2 order by id limit $3)";
+    END_STAGING = "delete from staging where first = $1";
     OLD_DAYS = "delete from account_day where day < $1";
 }
 
@@ -58,9 +64,7 @@ impl Operation for Sweep {
         let events = self.sent_long_ago(work)?;
         swept.more = i64::try_from(events.len()).unwrap_or(i64::MAX) >= self.limit;
         for (_, part, kind) in &events {
-            if matches!(kind, EventKind::Sent | EventKind::Uncertain)
-                && self.give_up_on_receipt(work, *part)?
-            {
+            if self.give_up_on_receipt(work, *part, *kind)? {
                 swept.n_silent += 1;
             }
         }
@@ -69,15 +73,52 @@ impl Operation for Sweep {
         }
         let keys_before = self.now.minus(KEY_KEPT).micros();
         work.prepare(OLD_KEYS)?.execute([keys_before, self.limit])?;
-        work.prepare(OLD_RECEIPTS)?.execute([UNMATCHED_MAX, self.limit])?;
+        self.drop_old_receipts(work)?;
+        swept.more |= self.drop_abandoned(work)?;
         work.prepare(OLD_DAYS)?.execute([self.now.day() - 2])?;
         Ok(swept)
     }
 }
 
 impl Sweep {
-    /// The next events that are older than the wait for receipts. The log is in order of time, so
-    /// the sweep reads each event once.
+    fn drop_old_receipts(&self, work: &mut Work<'_>) -> rusqlite::Result<()> {
+        let dropped: Vec<(RouteId, i64)> = work
+            .prepare(OLD_RECEIPTS)?
+            .query_map([UNMATCHED_MAX, self.limit], |row| Ok((RouteId(row.get(0)?), row.get(1)?)))?
+            .collect::<Result<_, _>>()?;
+        for (route, hash) in dropped {
+            let others: i64 =
+                work.prepare(STILL_KEPT)?.query_row([route.0, hash], |row| row.get(0))?;
+            if others == 0 {
+                work.early().remove(&(route, hash));
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops parts of a large request that was never accepted: refused at last, or its caller
+    /// went away. Says whether there is more.
+    fn drop_abandoned(&self, work: &mut Work<'_>) -> rusqlite::Result<bool> {
+        let before = MessageId(first_at(self.now.minus(STAGING_KEPT))).part(0);
+        let mut statement = work.prepare(OLD_STAGING)?;
+        let mut rows = statement.query([before.0])?;
+        let Some(row) = rows.next()? else { return Ok(false) };
+        let (first, last): (i64, i64) = (row.get(0)?, row.get(1)?);
+        drop(rows);
+        let message = PartId(first).message();
+        if work.has_day_of(message.0) {
+            let dropped =
+                work.prepare_for(DROP_STAGED, message.0)?.execute([first, last, self.limit])?;
+            if dropped > 0 {
+                return Ok(true);
+            }
+        }
+        work.prepare(END_STAGING)?.execute([first])?;
+        Ok(true)
+    }
+
+    /// The next events that are older than the wait for receipts. Ids rise with time, so the sweep
+    /// reads each event once; the times themselves may be out of order by the length of a batch.
     fn sent_long_ago(
         &self,
         work: &mut Work<'_>,
@@ -96,7 +137,7 @@ impl Sweep {
                 break;
             }
             let mut sent = work.prepare_on(SENT_BEFORE, day)?;
-            let mut rows = sent.query([cursor, before.micros(), room])?;
+            let mut rows = sent.query([cursor, first_at(before), room])?;
             while let Some(row) = rows.next()? {
                 let kind = EventKind::from_stored(row.get(2)?).unwrap_or(EventKind::Deferred);
                 events.push((row.get(0)?, PartId(row.get(1)?), kind));
@@ -105,14 +146,20 @@ impl Sweep {
         Ok(events)
     }
 
-    fn give_up_on_receipt(&self, work: &mut Work<'_>, id: PartId) -> rusqlite::Result<bool> {
+    /// Ends the part if it still stands where this event put it.
+    fn give_up_on_receipt(
+        &self,
+        work: &mut Work<'_>,
+        id: PartId,
+        kind: EventKind,
+    ) -> rusqlite::Result<bool> {
         let Some(before) = part::find(work, id)? else {
             return Ok(false);
         };
         // A part under the policy `hold` waits for its operator, not for time.
-        let waits = match before.state {
-            PartState::Sent => true,
-            PartState::Uncertain => uncertain::awaits_receipt(work, id)?,
+        let waits = match (kind, before.state) {
+            (EventKind::Sent | EventKind::Buffered, PartState::Sent) => true,
+            (EventKind::Uncertain, PartState::Uncertain) => uncertain::awaits_receipt(work, id)?,
             _ => false,
         };
         if !waits {

@@ -12,7 +12,7 @@ const TABLES: &str = include_str!("../../migrations/sqlite/day.sql");
 #[derive(Debug, Default)]
 pub(crate) struct Days {
     known: BTreeSet<i64>,
-    texts: HashMap<(usize, i64), String>,
+    texts: HashMap<((usize, usize), i64), String>,
 }
 
 impl Days {
@@ -69,10 +69,11 @@ impl Days {
         statement: Statement,
         day: i64,
     ) -> rusqlite::Result<CachedStatement<'c>> {
-        // Constants have one address each, so the address names the statement.
+        // What lies where never changes, so address and length name a text.
+        let text = (statement.sql.as_ptr().addr(), statement.sql.len());
         let text = self
             .texts
-            .entry((statement.sql.as_ptr().addr(), day))
+            .entry((text, day))
             .or_insert_with(|| statement.sql.replace("{day}", &day.to_string()));
         connection.prepare_cached(text)
     }

@@ -18,6 +18,11 @@ pub(crate) const fn first_of_day(day: i64) -> i64 {
     (day * MS_PER_DAY - EPOCH_MS) << COUNTER_BITS
 }
 
+/// The first id of an instant: what was given before it is smaller.
+pub(crate) fn first_at(at: Instant) -> i64 {
+    (at.millis() - EPOCH_MS).max(0) << COUNTER_BITS
+}
+
 /// Gives out ids in rising order.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ids {
@@ -43,8 +48,7 @@ impl Ids {
     /// The first of `n` ids without a gap, all of one day: a block never crosses midnight.
     pub(crate) fn block(&mut self, n: usize, now: Instant) -> i64 {
         let n = i64::try_from(n.max(1)).unwrap_or(i64::MAX >> 8);
-        let from_clock = (now.millis() - EPOCH_MS).max(0) << COUNTER_BITS;
-        let mut first = from_clock.max(self.last + 1);
+        let mut first = first_at(now).max(self.last + 1);
         let end_day = day_of(first + n - 1);
         if day_of(first) != end_day {
             first = first_of_day(end_day);

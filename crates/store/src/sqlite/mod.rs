@@ -9,14 +9,15 @@ mod reader;
 mod work;
 mod writer;
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 
 pub(crate) use day::Days;
-pub(crate) use ids::day_of;
+pub(crate) use ids::{day_of, first_at};
 pub(crate) use money::LedgerKind;
 pub use work::Work;
 
@@ -39,6 +40,8 @@ struct Inner {
     path: PathBuf,
     writer: writer::Writer,
     readers: reader::Readers,
+    /// Compares versions: what one connection counts says nothing about another's count.
+    watch: Mutex<Connection>,
     /// Held as long as the store is open: the lock that keeps a second `serve` out.
     _lock: Option<File>,
 }
@@ -64,9 +67,10 @@ impl Sqlite {
             .collect::<Result<Vec<_>, _>>()
             .map_err(damaged)?;
         let checkpoints = connect(path, READER_CACHE_KIB).map_err(damaged)?;
+        let watch = Mutex::new(connect(path, READER_CACHE_KIB).map_err(damaged)?);
         let writer = writer::Writer::start(connection, checkpoints).map_err(damaged)?;
         let readers = reader::Readers::start(readers);
-        let inner = Inner { path: path.to_owned(), writer, readers, _lock: lock };
+        let inner = Inner { path: path.to_owned(), writer, readers, watch, _lock: lock };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -84,6 +88,11 @@ impl Sqlite {
 
     pub(crate) fn ask_blocking<Q: Question>(&self, question: Q) -> Result<Q::Answer, Error> {
         self.inner.readers.submit(question)?.blocking_recv().map_err(|_| Error::Closed)?
+    }
+
+    pub(crate) fn version(&self) -> Result<i64, Error> {
+        let watch = self.inner.watch.lock().map_err(|_| Error::Closed)?;
+        Ok(watch.prepare_cached("pragma data_version")?.query_row([], |row| row.get(0))?)
     }
 
     pub(crate) fn backlog(&self) -> usize {
@@ -128,7 +137,8 @@ fn lock(path: &Path) -> Result<File, OpenError> {
         .map_err(|why| OpenError::Path { path: shown.clone(), why: why.to_string() })?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(_) => Err(OpenError::InUse { path: shown }),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: shown }),
+        Err(TryLockError::Error(why)) => Err(OpenError::Path { path: shown, why: why.to_string() }),
     }
 }
 
@@ -141,5 +151,18 @@ fn connect(path: &Path, cache_kib: i64) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "cache_size", -cache_kib)?;
     connection.pragma_update(None, "temp_store", "memory")?;
     connection.set_prepared_statement_cache_capacity(256);
+    // Plans do not depend on bound values. Without this, every statement with a range or a limit
+    // is compiled again each time its values are cleared.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(connection)
+}
+
+/// A store in memory, with the tables of one day.
+#[cfg(test)]
+pub(crate) fn migrated_in_memory() -> (Connection, i64) {
+    const DAY: i64 = 20_000;
+    let mut connection = Connection::open_in_memory().expect("memory is there");
+    migrate::migrate(&mut connection, Path::new("memory")).expect("every step runs");
+    Days::default().ensure(&connection, DAY).expect("a day's tables can be made");
+    (connection, DAY)
 }

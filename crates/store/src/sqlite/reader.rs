@@ -1,5 +1,6 @@
 //! The readers: a few threads with a connection each, that answer questions from committed state.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
@@ -53,8 +54,22 @@ fn read(connection: &Connection, queue: &Mutex<Receiver<Job>>) {
         let Ok(next) = queue.lock() else { return };
         let Ok(job) = next.recv() else { return };
         drop(next);
-        // Table names are few and reading them is cheap, but not for every question:
-        // `View` reloads the days when it meets one that it does not know.
-        job(&mut View { connection, days: &mut days });
+        // One snapshot for the whole question: a commit between two of its statements must not
+        // show it a later event and hide an earlier one.
+        if let Err(error) = connection.execute_batch("begin") {
+            tracing::warn!(%error, "a question is answered without a snapshot");
+        }
+        // A question that panics is a defect; it must not take the others' reader with it.
+        let done = catch_unwind(AssertUnwindSafe(|| {
+            job(&mut View { connection, days: &mut days, looked: false });
+        }));
+        if done.is_err() {
+            tracing::error!("a question panicked");
+        }
+        if !connection.is_autocommit()
+            && let Err(error) = connection.execute_batch("rollback")
+        {
+            tracing::warn!(%error, "a reader cannot end its snapshot");
+        }
     }
 }

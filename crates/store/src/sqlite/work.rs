@@ -31,6 +31,8 @@ pub(crate) struct Shelf {
     early: HashSet<(RouteId, i64)>,
     campaigns: std::ops::Range<i64>,
     data_version: i64,
+    /// Whether the last attempt to read everything anew failed.
+    stale: bool,
     log_pages: Arc<AtomicI64>,
 }
 
@@ -45,6 +47,7 @@ impl Shelf {
             early: HashSet::new(),
             campaigns: 0..0,
             data_version: data_version(connection)?,
+            stale: true,
             log_pages: Arc::default(),
         };
         shelf.reset(connection)?;
@@ -72,21 +75,23 @@ impl Shelf {
     /// At the start of a transaction: notices what another process committed meanwhile.
     pub(crate) fn begin(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         let version = data_version(connection)?;
-        if version != self.data_version {
-            self.data_version = version;
+        if self.stale || version != self.data_version {
             self.reset(connection)?;
+            self.data_version = version;
         }
         Ok(())
     }
 
     /// Reads everything anew: at the start, after a rollback, after another process's commit.
     pub(crate) fn reset(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        self.days.reload(connection)?;
-        self.days.forget_old_texts();
+        // Forget first: should reading fail, nothing of a rolled back transaction may be left.
+        self.stale = true;
         self.money.clear();
         self.requests.clear();
         self.campaigns = 0..0;
         self.early.clear();
+        self.days.reload(connection)?;
+        self.days.forget_old_texts();
         let mut early = connection.prepare_cached("select route, hash from unmatched")?;
         for row in early.query_map([], |row| Ok((RouteId(row.get(0)?), row.get(1)?)))? {
             self.early.insert(row?);
@@ -105,6 +110,7 @@ impl Shelf {
         let staged: Option<i64> =
             connection.query_row("select max(last) >> 4 from staging", [], |row| row.get(0))?;
         self.messages.raise(staged.unwrap_or(0));
+        self.stale = false;
         Ok(())
     }
 }

@@ -5,6 +5,7 @@
 //! fails all the same, the whole transaction is rolled back and each command is run again in a
 //! transaction of its own: the failing one is told, the others lose nothing.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -56,7 +57,7 @@ impl<O: Operation> Job for Waiting<O> {
 
 enum Message {
     Job(Box<dyn Job>),
-    Close(oneshot::Sender<()>),
+    Close(Sender<()>),
 }
 
 #[derive(Debug)]
@@ -110,11 +111,18 @@ impl Writer {
     }
 
     pub(crate) fn close(&self) {
-        let (done, closed) = oneshot::channel();
+        let (done, closed) = channel();
         if self.queue.send(Message::Close(done)).is_ok() {
-            let _ = closed.blocking_recv();
+            // The writer ends without a word only where it closes already.
+            let _ = closed.recv();
         }
     }
+}
+
+/// A transaction that was rolled back, or never began.
+struct Failed {
+    error: Error,
+    began: bool,
 }
 
 struct Loop {
@@ -163,26 +171,26 @@ impl Loop {
     fn commit(&mut self, mut group: Vec<Box<dyn Job>>) {
         match self.transaction(&mut group) {
             Ok(()) => group.into_iter().for_each(|job| job.reply(Ok(()))),
-            Err(error) if group.len() == 1 => {
-                tracing::warn!(%error, "a store command failed and was rolled back");
+            // Where not even a transaction could be opened, no command is to blame.
+            Err(Failed { error, began }) if group.len() == 1 || !began => {
+                tracing::warn!(%error, commands = group.len(), "rolled back");
                 group.into_iter().for_each(|job| job.reply(Err(error.clone())));
             }
-            Err(error) => {
+            Err(Failed { error, .. }) => {
                 tracing::warn!(%error, commands = group.len(), "a group failed; each goes alone");
                 for job in group {
                     let mut alone = vec![job];
-                    let done = self.transaction(&mut alone);
+                    let done = self.transaction(&mut alone).map_err(|failed| failed.error);
                     alone.into_iter().for_each(|job| job.reply(done.clone()));
                 }
             }
         }
-        let last = self.shelf.last_event();
-        self.events.send_if_modified(|seen| std::mem::replace(seen, last) != last);
         self.tend_log();
     }
 
-    fn transaction(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), Error> {
-        let done = self.try_transaction(group);
+    fn transaction(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), Failed> {
+        self.begin().map_err(|error| Failed { error: error.into(), began: false })?;
+        let done = self.work(group);
         if done.is_err() {
             // It may have been rolled back already (disk full): then there is nothing to do.
             if !self.connection.is_autocommit() {
@@ -192,15 +200,24 @@ impl Loop {
                 tracing::error!(%error, "the store cannot be read after a rollback");
             }
         }
-        done.map_err(Error::from)
+        // Before the answers, so that whoever has one finds the bell rung.
+        let last = self.shelf.last_event();
+        self.events.send_if_modified(|seen| std::mem::replace(seen, last) != last);
+        done.map_err(|error| Failed { error, began: true })
     }
 
-    fn try_transaction(&mut self, group: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
-        self.connection.prepare_cached("begin immediate")?.execute([])?;
+    fn begin(&mut self) -> rusqlite::Result<()> {
+        self.connection.prepare_cached("begin immediate")?.execute([]).map(drop)
+    }
+
+    fn work(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), Error> {
         self.shelf.begin(&self.connection)?;
         let mut work = Work::new(&self.connection, &mut self.shelf);
         for job in group.iter_mut() {
-            job.run(&mut work)?;
+            // A panic is a defect of one command: the rollback undoes it, and `Shelf::reset`
+            // forgets what it left in memory, so the writer goes on.
+            catch_unwind(AssertUnwindSafe(|| job.run(&mut work)))
+                .map_err(|_| Error::Failed("a command panicked".into()))??;
         }
         work.finish()?;
         self.connection.prepare_cached("commit")?.execute([])?;
