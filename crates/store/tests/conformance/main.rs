@@ -1,0 +1,16 @@
+//! The promises of the store, kept by every engine: each test runs on each of `world::stores`.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod accept;
+mod callback;
+mod claim;
+mod days;
+mod engine;
+mod model;
+mod money;
+mod receipt;
+mod recover;
+mod status;
+mod uncertain;
+mod world;

@@ -1,0 +1,357 @@
+//! Random lives against a model in memory: nothing is lost, doubled or charged wrongly.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use pombo_domain::id::{MessageId, PartId, RouteId};
+use pombo_domain::message::PartState;
+use pombo_domain::money::Money;
+use pombo_domain::route::{ReceiptId, UncertainPolicy};
+use pombo_store::operation::accept::{Accept, Recipient};
+use pombo_store::operation::claim::Heads;
+use pombo_store::operation::route::Load;
+use pombo_store::operation::settle::{Fate, Item};
+use pombo_store::operation::uncertain::{CountOpen, Decide, Selection};
+use proptest::prelude::*;
+
+use crate::world::{CREDIT, PRICE, World, cause, on_every_store, parts_of, phone};
+
+/// One thing that happens.
+#[derive(Debug, Clone)]
+enum Step {
+    /// A request; bit `i` of `routes` tells recipient `i`'s route.
+    Accept {
+        n: usize,
+        n_parts: u8,
+        routes: u8,
+        delay_s: u64,
+        expires_s: Option<u64>,
+    },
+    Claim {
+        route: usize,
+        room: usize,
+    },
+    /// What comes of the `n`th part that is away.
+    Settle {
+        n: usize,
+        how: How,
+    },
+    /// A receipt for the `n`th part that was sent.
+    Receipt {
+        n: usize,
+        state: PartState,
+    },
+    Pass {
+        seconds: u64,
+    },
+    /// A crash, and a start under this policy.
+    Restart {
+        policy: UncertainPolicy,
+    },
+    /// The operator decides on all that is in doubt.
+    Decide {
+        resend: bool,
+    },
+}
+
+#[derive(Debug, Clone, Copy)]
+enum How {
+    Sent,
+    Refused,
+    Again { wait_s: u64, elsewhere: bool },
+    GivenBack,
+    Doubt(UncertainPolicy),
+}
+
+fn policies() -> impl Strategy<Value = UncertainPolicy> {
+    use UncertainPolicy::{Hold, Resend, Wait};
+    prop_oneof![Just(Resend), Just(Wait), Just(Hold)]
+}
+
+fn hows() -> impl Strategy<Value = How> {
+    prop_oneof![
+        4 => Just(How::Sent),
+        1 => Just(How::Refused),
+        2 => (0..90_u64, any::<bool>()).prop_map(|(wait_s, elsewhere)| How::Again { wait_s, elsewhere }),
+        1 => Just(How::GivenBack),
+        1 => policies().prop_map(How::Doubt),
+    ]
+}
+
+fn steps() -> impl Strategy<Value = Step> {
+    use PartState::{Delivered, Expired, Sent, Undelivered};
+    let expiry = proptest::option::weighted(0.3, 1..120_u64);
+    prop_oneof![
+        3 => (1..6_usize, 1..4_u8, any::<u8>(), 0..60_u64, expiry).prop_map(
+            |(n, n_parts, routes, delay_s, expires_s)| Step::Accept { n, n_parts, routes, delay_s, expires_s }
+        ),
+        5 => (0..2_usize, 1..8_usize).prop_map(|(route, room)| Step::Claim { route, room }),
+        8 => (any::<usize>(), hows()).prop_map(|(n, how)| Step::Settle { n, how }),
+        3 => (any::<usize>(), prop_oneof![Just(Sent), Just(Delivered), Just(Undelivered), Just(Expired)])
+            .prop_map(|(n, state)| Step::Receipt { n, state }),
+        3 => (1..60_u64).prop_map(|seconds| Step::Pass { seconds }),
+        1 => policies().prop_map(|policy| Step::Restart { policy }),
+        1 => any::<bool>().prop_map(|resend| Step::Decide { resend }),
+    ]
+}
+
+/// Where the model believes a part to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Queued,
+    Away { intent: i64, route: RouteId },
+    Sent(RouteId),
+    Uncertain,
+    Final(PartState, RouteId),
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    place: Place,
+    released: bool,
+}
+
+#[derive(Debug, Default)]
+struct Model {
+    parts: BTreeMap<PartId, Known>,
+    messages: Vec<(MessageId, u8)>,
+}
+
+impl Model {
+    fn of(&self, test: impl Fn(Place) -> bool) -> Vec<PartId> {
+        self.parts.iter().filter(|(_, known)| test(known.place)).map(|(part, _)| *part).collect()
+    }
+
+    fn put(&mut self, part: PartId, place: Place) {
+        self.parts.get_mut(&part).unwrap().place = place;
+    }
+
+    fn release(&mut self, part: PartId) {
+        self.parts.get_mut(&part).unwrap().released = true;
+    }
+
+    /// The parts that an intent must still name, were `part` to leave it.
+    fn named(&self, intent: i64, part: PartId) -> Vec<PartId> {
+        let mut named = self.of(|p| matches!(p, Place::Away { intent: i, .. } if i == intent));
+        named.retain(|other| *other != part);
+        named
+    }
+}
+
+fn nth(parts: &[PartId], n: usize) -> Option<PartId> {
+    (!parts.is_empty()).then(|| parts[n % parts.len()])
+}
+
+/// Applies a step to the store and to the model.
+fn apply(mut w: World, model: &mut Model, step: &Step) -> World {
+    match step {
+        Step::Accept { .. } => accept(&w, model, step),
+        Step::Claim { route, room } => {
+            let route = [w.route, w.other_route][*route];
+            let claimed = w.claim_on(route, *room);
+            for work in &claimed.work {
+                for part in parts_of_one(work.message, work.parts) {
+                    let before = model.parts[&part].place;
+                    assert_eq!(before, Place::Queued, "{part:?} is claimed twice");
+                    model.put(part, Place::Away { intent: work.intent, route });
+                }
+            }
+            if claimed.n_expired > 0 {
+                notice_expired(&w, model, claimed.n_expired, route);
+            }
+        }
+        Step::Settle { n, how } => {
+            let away = model.of(|place| matches!(place, Place::Away { .. }));
+            if let Some(part) = nth(&away, *n) {
+                settle(&w, model, part, *how);
+            }
+        }
+        Step::Receipt { n, state } => {
+            let told = model.of(|p| matches!(p, Place::Sent(_) | Place::Final(..)));
+            if let Some(part) = nth(&told, *n) {
+                receipt(&w, model, part, *state);
+            }
+        }
+        Step::Pass { seconds } => w.pass(Duration::from_secs(*seconds)),
+        Step::Restart { policy } => {
+            w = w.reopened();
+            let away = model.of(|place| matches!(place, Place::Away { .. }));
+            assert_eq!(w.recover(*policy).n_uncertain, away.len());
+            for part in away {
+                model.put(part, doubted(*policy));
+            }
+        }
+        Step::Decide { resend } => {
+            let open = model.of(|place| place == Place::Uncertain);
+            let decide = Decide { selection: Selection::All, resend: *resend, now: w.now() };
+            assert_eq!(w.run(decide), open.len());
+            for part in open {
+                let given_up = Place::Final(PartState::Rejected, RouteId(0));
+                model.put(part, if *resend { Place::Queued } else { given_up });
+            }
+        }
+    }
+    w
+}
+
+fn parts_of_one(message: MessageId, bits: u16) -> Vec<PartId> {
+    (0..16).filter(|i| bits >> i & 1 == 1).map(|i| message.part(i)).collect()
+}
+
+fn doubted(policy: UncertainPolicy) -> Place {
+    if policy == UncertainPolicy::Resend { Place::Queued } else { Place::Uncertain }
+}
+
+fn accept(w: &World, model: &mut Model, step: &Step) {
+    let Step::Accept { n, n_parts, routes, delay_s, expires_s } = step else { return };
+    let route = |i: usize| if routes >> i & 1 == 1 { w.other_route } else { w.route };
+    let recipients =
+        (0..*n).map(|i| Recipient { to: phone(i), route: route(i), price: PRICE }).collect();
+    let due = w.now().plus(Duration::from_secs(*delay_s));
+    let expires = expires_s.map(|s| due.plus(Duration::from_secs(s)));
+    let first = w.accept(Accept { recipients, n_parts: *n_parts, due, expires, ..w.request(1) });
+    for i in 0..*n {
+        model.messages.push((first.plus(i), *n_parts));
+        for part in 0..*n_parts {
+            let known = Known { place: Place::Queued, released: false };
+            model.parts.insert(first.plus(i).part(part), known);
+        }
+    }
+}
+
+/// A claim says only how many expired; the store knows which.
+fn notice_expired(w: &World, model: &mut Model, n: usize, route: RouteId) {
+    let mut seen = 0;
+    for part in model.of(|place| place == Place::Queued) {
+        let state = w.view(part.message()).parts[usize::from(part.idx())];
+        if state == PartState::Expired {
+            model.put(part, Place::Final(PartState::Expired, route));
+            model.release(part);
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, n);
+}
+
+fn settle(w: &World, model: &mut Model, part: PartId, how: How) {
+    let Place::Away { intent, route } = model.parts[&part].place else { return };
+    let other = if route == w.route { w.other_route } else { w.route };
+    let again = |wait_s, route, cause| {
+        let due = w.now().plus(Duration::from_secs(wait_s));
+        Fate::Again { due, route, tries: 1, cause }
+    };
+    let (fate, place) = match how {
+        How::Sent => {
+            let carrier_id = part.to_string();
+            (Fate::Sent { carrier_id }, Place::Sent(route))
+        }
+        How::Refused => {
+            let fate = Fate::Ended { state: PartState::Rejected, cause: cause("no") };
+            model.release(part);
+            (fate, Place::Final(PartState::Rejected, route))
+        }
+        How::Again { wait_s, elsewhere } => {
+            let route = if elsewhere { other } else { route };
+            (again(wait_s, route, Some(cause("busy"))), Place::Queued)
+        }
+        How::GivenBack => (again(0, route, None), Place::Queued),
+        How::Doubt(policy) => {
+            (Fate::Doubt { policy, tries: 1, cause: cause("lost") }, doubted(policy))
+        }
+    };
+    let rest = model.named(intent, part);
+    let left =
+        if rest.is_empty() { Item::IntentDone(intent) } else { Item::IntentShrunk(intent, rest) };
+    w.settle_on(route, ReceiptId::Same, vec![w.settled(part, fate), left]);
+    model.put(part, place);
+}
+
+fn receipt(w: &World, model: &mut Model, part: PartId, state: PartState) {
+    let (before, route) = match model.parts[&part].place {
+        Place::Sent(route) => (PartState::Sent, route),
+        Place::Final(before, route) => (before, route),
+        _ => return,
+    };
+    // Nobody's carrier ever had it: its receipt would be kept.
+    if model.parts[&part].released || route == RouteId(0) {
+        return;
+    }
+    let mut told = w.bare_receipt(&part.to_string(), state, 0);
+    told.addresses[0] = w.view(part.message()).to.to_string();
+    let done = w.settle_on(route, ReceiptId::Same, vec![Item::Receipt(told)]);
+    let moves = before.accepts_receipt(state);
+    assert_eq!((done.n_matched == 1, done.n_unmatched), (moves, 0));
+    if moves && state != PartState::Sent {
+        model.put(part, Place::Final(state, route));
+    }
+}
+
+/// Compares the store with the model.
+fn check(w: &World, model: &Model) {
+    for (message, n_parts) in &model.messages {
+        let view = w.view(*message);
+        assert_eq!(view.parts.len(), usize::from(*n_parts));
+        for (idx, state) in (0..*n_parts).zip(view.parts) {
+            let agrees = match model.parts[&message.part(idx)].place {
+                Place::Queued | Place::Away { .. } => state == PartState::Queued,
+                Place::Sent(_) => state == PartState::Sent,
+                Place::Uncertain => state == PartState::Uncertain,
+                Place::Final(_, RouteId(0)) => state == PartState::Undelivered,
+                Place::Final(expected, _) => state == expected,
+            };
+            assert!(agrees, "{message:?}/{idx}: {state:?}");
+        }
+    }
+    let charged = model.parts.values().filter(|known| !known.released).count();
+    assert_eq!(w.balance(), CREDIT - PRICE.times(charged).unwrap_or(Money::ZERO));
+    let open = model.of(|place| place == Place::Uncertain).len();
+    assert_eq!(w.ask(CountOpen), i64::try_from(open).unwrap());
+    for route in [w.route, w.other_route] {
+        let load = w.ask(Load { route });
+        let away = model.of(|p| matches!(p, Place::Away { route: r, .. } if r == route)).len();
+        assert_eq!(load.in_flight, away as u64);
+    }
+}
+
+/// Lets time pass until the queues are empty: whatever waited is claimed once, or has expired.
+fn drain(w: &World, model: &mut Model) {
+    w.pass(Duration::from_secs(3_600));
+    for route in [w.route, w.other_route] {
+        while !w.ask(Heads { route }).is_empty() {
+            let claimed = w.claim_on(route, 5);
+            for part in parts_of(&claimed) {
+                assert_eq!(model.parts[&part].place, Place::Queued, "{part:?} is claimed twice");
+                model.put(part, Place::Away { intent: claimed.work[0].intent, route });
+            }
+            if claimed.n_expired > 0 {
+                notice_expired(w, model, claimed.n_expired, route);
+            }
+        }
+    }
+    assert_eq!(model.of(|place| place == Place::Queued), [], "nothing accepted is lost");
+    check(w, model);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 48,
+        max_shrink_iters: 2_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn whatever_happens_nothing_is_lost_doubled_or_charged_wrongly(
+        steps in proptest::collection::vec(steps(), 1..60)
+    ) {
+        on_every_store(|world| {
+            let mut world = world;
+            let mut model = Model::default();
+            for step in &steps {
+                world = apply(world, &mut model, step);
+            }
+            check(&world, &model);
+            drain(&world, &mut model);
+        });
+    }
+}

@@ -1,0 +1,97 @@
+//! Balances: exact under concurrency, equal to the ledger, never below zero by sending.
+
+use pombo_domain::message::PartState;
+use pombo_domain::money::Money;
+use pombo_store::operation::accept::{Accept, Accepted};
+use pombo_store::operation::account;
+use pombo_store::operation::settle::{Fate, Item};
+
+use crate::world::{CREDIT, PRICE, cause, on_every_store};
+
+#[test]
+fn each_part_is_reserved_when_accepted_and_kept_when_a_carrier_takes_it() {
+    on_every_store(|w| {
+        let message = w.accept(Accept { n_parts: 3, ..w.request(1) });
+        assert_eq!(w.spent(), PRICE.times(3).unwrap());
+        let claimed = w.claim(3);
+        let intent = claimed.work[0].intent;
+        w.settle(vec![
+            w.sent(message.part(0), "1"),
+            w.sent(message.part(1), "2"),
+            w.sent(message.part(2), "3"),
+            Item::IntentDone(intent),
+        ]);
+        w.settle(vec![w.receipt("2", PartState::Undelivered, 0)]);
+        assert_eq!(w.spent(), PRICE.times(3).unwrap());
+    });
+}
+
+#[test]
+fn what_no_carrier_took_is_given_back_once() {
+    on_every_store(|w| {
+        let (message, intent) = w.flying();
+        let refused = Fate::Ended { state: PartState::Rejected, cause: cause("no") };
+        let refused = w.settled(message.part(0), refused);
+        w.settle(vec![refused.clone(), refused.clone(), Item::IntentDone(intent)]);
+        assert_eq!(w.balance(), CREDIT);
+        w.settle(vec![refused]);
+        assert_eq!(w.balance(), CREDIT);
+        assert_eq!(w.state(message), PartState::Rejected);
+    });
+}
+
+#[test]
+fn what_a_carrier_took_is_not_given_back_by_a_late_refusal() {
+    on_every_store(|w| {
+        let message = w.sent_message("1");
+        let refused = Fate::Ended { state: PartState::Rejected, cause: cause("no") };
+        w.settle(vec![w.settled(message.part(0), refused)]);
+        assert_eq!((w.spent(), w.state(message)), (PRICE, PartState::Sent));
+    });
+}
+
+#[test]
+fn expiry_in_the_queue_gives_back_what_was_reserved() {
+    on_every_store(|w| {
+        let end = w.now().plus(std::time::Duration::from_secs(60));
+        w.accept(Accept { expires: Some(end), n_parts: 2, ..w.request(4) });
+        w.set_clock(end);
+        let claimed = w.claim(100);
+        assert_eq!((claimed.work.len(), claimed.n_expired), (0, 8));
+        assert_eq!(w.balance(), CREDIT);
+    });
+}
+
+#[test]
+fn fifty_at_once_spend_what_there_is_and_not_a_micro_more() {
+    on_every_store(|w| {
+        let amount = PRICE.times(30).unwrap() - CREDIT;
+        let credit = |amount| account::Credit { name: "alpha".to_owned(), amount, now: w.now() };
+        w.run(credit(amount));
+        let answers: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..50)
+                .map(|_| {
+                    let (store, request) = (w.store.clone(), w.request(1));
+                    scope.spawn(move || store.run_blocking(request).unwrap())
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let refused = answers.iter().filter(|a| **a == Accepted::NotEnoughCredits).count();
+        assert_eq!(refused, 20);
+        assert_eq!(w.balance(), Money::ZERO);
+        assert_eq!(w.claim(100).work.len(), 30);
+    });
+}
+
+#[test]
+fn credit_is_given_and_taken_by_name() {
+    on_every_store(|w| {
+        let amount = Money::from_micros(-400_000_000);
+        let credit = |name: &str| account::Credit { name: name.to_owned(), amount, now: w.now() };
+        assert_eq!(w.run(credit("alpha")), Some(CREDIT + amount));
+        assert_eq!(w.run(credit("nobody")), None);
+        assert_eq!(w.balance(), CREDIT + amount);
+        assert_eq!(w.balance_of(w.other_account), CREDIT);
+    });
+}

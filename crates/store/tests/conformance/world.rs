@@ -1,0 +1,312 @@
+//! The harness: a fresh store with two accounts and two routes, and short words for what tests do.
+
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use pombo_domain::address::Phone;
+use pombo_domain::channel::{Cause, Receipt};
+use pombo_domain::id::{AccountId, MessageId, PartId, RouteId};
+use pombo_domain::message::{Category, EventKind, Lane, PartState};
+use pombo_domain::money::Money;
+use pombo_domain::route::{ReceiptId, UncertainPolicy};
+use pombo_domain::sms::Encoding;
+use pombo_domain::time::Instant;
+use pombo_store::operation::accept::{Accept, Accepted, CallbackUrls, Campaign, Recipient};
+use pombo_store::operation::claim::{Claim, Claimed, Heads};
+use pombo_store::operation::settle::{Fate, Item, Settle, Settled, Settlement};
+use pombo_store::operation::status::{MessageView, Status};
+use pombo_store::operation::{Operation, Question, account, recover, route, sweep};
+use pombo_store::{Options, Store};
+
+/// 2026-03-24T12:00:00Z, a Tuesday.
+pub(crate) const NOON: Instant = Instant::from_micros(1_774_353_600_000_000);
+/// What every part costs here.
+pub(crate) const PRICE: Money = Money::from_micros(50_000);
+/// What both accounts begin with.
+pub(crate) const CREDIT: Money = Money::from_micros(10_000_000_000);
+pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
+pub(crate) const DAY: Duration = Duration::from_secs(86_400);
+
+/// A folder of its own that goes away with the test.
+#[derive(Debug)]
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let n = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("pombo-store-test-{}-{n}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn file(&self) -> PathBuf {
+        self.0.join("pombo.db")
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("sqlite:{}", self.file().display())
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What is left behind lies in the system's folder for such things.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A store with two accounts and two routes.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) store: Store,
+    pub(crate) folder: Folder,
+    pub(crate) account: AccountId,
+    pub(crate) other_account: AccountId,
+    pub(crate) route: RouteId,
+    pub(crate) other_route: RouteId,
+    clock: Cell<Instant>,
+}
+
+/// Every engine there is, each with a fresh store.
+pub(crate) fn stores() -> Vec<(&'static str, World)> {
+    vec![("sqlite", World::sqlite())]
+}
+
+/// Runs a test on every engine.
+pub(crate) fn on_every_store(test: impl Fn(World)) {
+    for (name, world) in stores() {
+        // Shown only where the test fails.
+        eprintln!("engine: {name}");
+        test(world);
+    }
+}
+
+impl World {
+    fn sqlite() -> Self {
+        let folder = Folder::new();
+        let store = Store::open(&folder.url(), &Options::default()).unwrap();
+        let add = |name: &str| account::Add {
+            name: name.to_owned(),
+            password_hash: "hash".to_owned(),
+            credit: CREDIT,
+            currency: "EUR".to_owned(),
+            now: NOON,
+        };
+        let account = store.run_blocking(add("alpha")).unwrap().unwrap();
+        let other_account = store.run_blocking(add("beta")).unwrap().unwrap();
+        let names = vec!["one".to_owned(), "two".to_owned()];
+        let routes = store.run_blocking(route::Number { names }).unwrap();
+        let clock = Cell::new(NOON);
+        let (route, other_route) = (routes[0], routes[1]);
+        Self { store, folder, account, other_account, route, other_route, clock }
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.clock.get()
+    }
+
+    /// Time passes.
+    pub(crate) fn pass(&self, span: Duration) {
+        self.clock.set(self.now().plus(span));
+    }
+
+    pub(crate) fn set_clock(&self, now: Instant) {
+        self.clock.set(now);
+    }
+
+    pub(crate) fn run<O: Operation>(&self, operation: O) -> O::Answer {
+        self.store.run_blocking(operation).unwrap()
+    }
+
+    pub(crate) fn ask<Q: Question>(&self, question: Q) -> Q::Answer {
+        self.store.ask_blocking(question).unwrap()
+    }
+
+    /// Closes the store as a crash would leave it, and opens it again.
+    pub(crate) fn reopened(self) -> Self {
+        let Self { store, folder, account, other_account, route, other_route, clock } = self;
+        store.close();
+        drop(store);
+        let store = Store::open(&folder.url(), &Options::default()).unwrap();
+        Self { store, folder, account, other_account, route, other_route, clock }
+    }
+
+    /// A request for `n` recipients of one part each, to be changed as the test likes.
+    pub(crate) fn request(&self, n: usize) -> Accept {
+        let to = |i: usize| Recipient { to: phone(i), route: self.route, price: PRICE };
+        Accept {
+            account: self.account,
+            now: self.now(),
+            sender: "SENDER".to_owned(),
+            text: "Hello, this is a text of some length".to_owned(),
+            encoding: Encoding::Gsm,
+            split: false,
+            flash: false,
+            category: Category::Transactional,
+            lane: Lane::Transactional,
+            n_parts: 1,
+            concat_ref: 7,
+            due: self.now(),
+            expires: None,
+            windows: String::new(),
+            campaign: Campaign::Own,
+            callbacks: CallbackUrls::None,
+            recipients: (0..n).map(to).collect(),
+            key: None,
+            staged: None,
+        }
+    }
+
+    /// Accepts a request that nothing speaks against.
+    pub(crate) fn accept(&self, request: Accept) -> MessageId {
+        first(self.run(request))
+    }
+
+    /// Accepts a message of one part.
+    pub(crate) fn message(&self) -> MessageId {
+        self.accept(self.request(1))
+    }
+
+    pub(crate) fn claim_on(&self, route: RouteId, room: usize) -> Claimed {
+        let (account, now) = (self.account, self.now());
+        self.run(Claim { route, lane: Lane::Transactional, account, room, now })
+    }
+
+    pub(crate) fn claim(&self, room: usize) -> Claimed {
+        self.claim_on(self.route, room)
+    }
+
+    /// A message that is away, and its intent.
+    pub(crate) fn flying(&self) -> (MessageId, i64) {
+        let message = self.message();
+        let claimed = self.claim(1);
+        assert_eq!(claimed.work.len(), 1);
+        (message, claimed.work[0].intent)
+    }
+
+    pub(crate) fn settle_on(
+        &self,
+        route: RouteId,
+        spelling: ReceiptId,
+        items: Vec<Item>,
+    ) -> Settlement {
+        self.run(Settle { route, spelling, items: Arc::new(items), now: self.now() })
+    }
+
+    pub(crate) fn settle(&self, items: Vec<Item>) -> Settlement {
+        self.settle_on(self.route, ReceiptId::Same, items)
+    }
+
+    pub(crate) fn settled(&self, part: PartId, fate: Fate) -> Item {
+        let (account, at) = (self.account, self.now());
+        Item::Settled(Settled { part, account, lane: Lane::Transactional, at, fate })
+    }
+
+    pub(crate) fn sent(&self, part: PartId, carrier_id: &str) -> Item {
+        self.settled(part, Fate::Sent { carrier_id: carrier_id.to_owned() })
+    }
+
+    pub(crate) fn doubt(&self, part: PartId, policy: UncertainPolicy) -> Item {
+        self.settled(part, Fate::Doubt { policy, tries: 1, cause: cause("link lost") })
+    }
+
+    pub(crate) fn receipt(&self, carrier_id: &str, state: PartState, to: usize) -> Item {
+        Item::Receipt(self.bare_receipt(carrier_id, state, to))
+    }
+
+    pub(crate) fn bare_receipt(&self, carrier_id: &str, state: PartState, to: usize) -> Receipt {
+        Receipt {
+            carrier_id: carrier_id.to_owned(),
+            state,
+            word: "DELIVRD",
+            error: String::new(),
+            addresses: [phone(to).to_string(), "SENDER".to_owned()],
+            text: String::new(),
+            at: self.now(),
+        }
+    }
+
+    /// A message that a carrier took under this id.
+    pub(crate) fn sent_message(&self, carrier_id: &str) -> MessageId {
+        let (message, intent) = self.flying();
+        self.settle(vec![self.sent(message.part(0), carrier_id), Item::IntentDone(intent)]);
+        message
+    }
+
+    pub(crate) fn views(&self, ids: Vec<MessageId>) -> Vec<MessageView> {
+        self.ask(Status { account: self.account, ids })
+    }
+
+    pub(crate) fn view(&self, id: MessageId) -> MessageView {
+        self.views(vec![id]).pop().unwrap()
+    }
+
+    /// The state of a message's first part.
+    pub(crate) fn state(&self, id: MessageId) -> PartState {
+        self.view(id).parts[0]
+    }
+
+    pub(crate) fn kinds(&self, id: MessageId) -> Vec<EventKind> {
+        self.view(id).events.iter().map(|event| event.kind).collect()
+    }
+
+    pub(crate) fn balance(&self) -> Money {
+        self.balance_of(self.account)
+    }
+
+    pub(crate) fn balance_of(&self, account: AccountId) -> Money {
+        let found = self.ask(account::Find::Id(account)).unwrap();
+        assert_eq!(found.balance, self.ask(account::LedgerSum(account)), "the ledger tells");
+        found.balance
+    }
+
+    pub(crate) fn spent(&self) -> Money {
+        CREDIT - self.balance()
+    }
+
+    pub(crate) fn is_queue_empty(&self) -> bool {
+        [self.route, self.other_route].iter().all(|&route| self.ask(Heads { route }).is_empty())
+    }
+
+    pub(crate) fn recover(&self, policy: UncertainPolicy) -> recover::Recovered {
+        let policies = [(self.route, policy), (self.other_route, policy)].into();
+        self.run(recover::Recover { policies, now: self.now() })
+    }
+
+    pub(crate) fn sweep(&self) -> sweep::Swept {
+        self.run(sweep::Sweep { now: self.now(), receipt_wait: 72 * HOUR, limit: 1_000 })
+    }
+}
+
+pub(crate) fn phone(i: usize) -> Phone {
+    Phone::from_stored(34_600_000_000 + i as u64)
+}
+
+pub(crate) fn first(accepted: Accepted) -> MessageId {
+    match accepted {
+        Accepted::Done { first, .. } => first,
+        refused => panic!("refused: {refused:?}"),
+    }
+}
+
+pub(crate) fn cause(text: &str) -> Cause {
+    Cause { code: "8".to_owned(), text: text.to_owned() }
+}
+
+/// Every part that was claimed.
+pub(crate) fn parts_of(claimed: &Claimed) -> Vec<PartId> {
+    let mut parts = Vec::new();
+    for work in &claimed.work {
+        parts.extend((0..16).filter(|i| work.parts >> i & 1 == 1).map(|i| work.message.part(i)));
+    }
+    parts
+}
