@@ -10,6 +10,8 @@ mod queued;
 mod segment;
 mod table;
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::Parser;
 
@@ -29,8 +31,18 @@ enum Workload {
     Crash(crash::Options),
 }
 
-fn main() -> Result<()> {
-    match Workload::parse() {
+fn main() -> ExitCode {
+    match run(Workload::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            table::note(&format!("pombo-bench: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(workload: Workload) -> Result<()> {
+    match workload {
         Workload::Segment(effort) => segment::run(effort),
         Workload::Pdu(effort) => pdu::run(effort),
         Workload::Journey(options) => journey::run(&options),

@@ -60,6 +60,9 @@ pub(crate) struct Options {
     only: Option<Gateway>,
 }
 
+/// Recipients of a request at most, while warming up.
+const WARM_UP_BATCH: u64 = 10;
+
 /// What one run is asked to do.
 struct Task {
     gateway: Gateway,
@@ -216,15 +219,16 @@ fn journey(options: &Options, task: &Task) -> Result<Figures> {
     wait_until("the gateway binds", Duration::from_secs(30), || Ok(smsc.counts().binds > 0))?;
     let callbacks = (!options.no_receipts).then_some(sink.addr);
     let messages =
-        || Messages::new(task.gateway, running.http, Arc::clone(&ledger), task.batch, callbacks);
-    let warming = Arc::new(Mutex::new(messages().from(task.n_messages)));
+        |batch| Messages::new(task.gateway, running.http, Arc::clone(&ledger), batch, callbacks);
+    let warming =
+        Arc::new(Mutex::new(messages(WARM_UP_BATCH.min(task.batch)).from(task.n_messages)));
     warm_up(options, task, running.http, &warming).with_context(|| "warming up")?;
     let expected = lock(&warming).accepted;
     wait_until("the warm-up messages arrive", Duration::from_secs(30), || {
         let called = options.no_receipts || ledger.called.warm() >= expected;
         Ok(ledger.submitted.warm() >= expected && called)
     })?;
-    let messages = Arc::new(Mutex::new(messages()));
+    let messages = Arc::new(Mutex::new(messages(task.batch)));
     let cpu_before = running.cpu_ms()?;
     let outcome = send(options, task, running.http, &messages)?;
     let messages = lock(&messages);
@@ -284,8 +288,8 @@ fn warm_up(
     messages: &Arc<Mutex<Messages>>,
 ) -> Result<()> {
     let n_requests = 2 * u64::try_from(options.connections)?;
-    let n_messages = n_requests * task.batch;
-    let task = Task { n_messages, rate: None, ..*task };
+    let batch = WARM_UP_BATCH.min(task.batch);
+    let task = Task { n_messages: n_requests * batch, batch, rate: None, ..*task };
     send(options, &task, http, messages).map(drop)
 }
 
