@@ -11,8 +11,8 @@ pub mod usecase;
 mod watch;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use pombo_domain::channel::{Desk, LinkState};
@@ -61,7 +61,12 @@ pub(crate) struct Inner {
     pub(crate) gate: auth::Gate,
     concat_ref: AtomicU16,
     submitted: bool,
+    stopped: AtomicBool,
+    notifier: Mutex<Option<notify::Handle>>,
 }
+
+/// How long a stop waits for the callbacks on their way.
+const CALLBACKS_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Whether it can do its work.
 #[derive(Debug, Clone)]
@@ -91,6 +96,8 @@ impl App {
             gate: auth::Gate::new(),
             concat_ref: AtomicU16::new(concat_ref),
             submitted: config.callbacks_submitted,
+            stopped: AtomicBool::new(false),
+            notifier: Mutex::default(),
         });
         let app = Self { inner };
         watch::start(&app);
@@ -111,12 +118,13 @@ impl App {
 
     /// Starts telling callbacks, through `post`.
     pub fn start_notifier(&self, post: Arc<dyn notify::Post>) {
-        notify::start(
+        let handle = notify::start(
             self.inner.store.clone(),
             self.inner.clock.clone(),
             post,
             self.inner.submitted,
         );
+        *self.inner.notifier.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle);
     }
 
     /// Whether it can do its work.
@@ -143,6 +151,9 @@ impl App {
                 odd.push(before.name.clone());
             }
         }
+        // Nobody would carry what is queued for a route that does not run.
+        let runs = |route: &Route| self.inner.engine.desk(route.id).is_some();
+        let routes = routes.into_iter().filter(runs).collect();
         let rules = Rules { sms_default_price: config.sms_default_price, routes };
         if let Ok(mut current) = self.inner.rules.write() {
             *current = Arc::new(rules);
@@ -153,7 +164,14 @@ impl App {
     /// Gives back what was claimed and not taken, waits until what is settled is stored (at most
     /// `patience`), and closes the store. The channels have drained before.
     pub async fn stop(&self, patience: Duration) {
-        self.inner.engine.stop(patience).await;
+        self.inner.stopped.store(true, Ordering::Relaxed);
+        let notifier = self.inner.notifier.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let notified = async {
+            if let Some(notifier) = notifier {
+                notifier.stop(patience.min(CALLBACKS_PATIENCE)).await;
+            }
+        };
+        tokio::join!(self.inner.engine.stop(patience), notified);
         let store = self.inner.store.clone();
         // Closing waits for the writer; not a thing to do on the runtime.
         let _ = tokio::task::spawn_blocking(move || store.close()).await;

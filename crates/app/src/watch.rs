@@ -1,39 +1,47 @@
 //! Looks after what time and other processes change: settings, gauges, parts without a receipt.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pombo_store::operation as op;
 
 use crate::App;
+use crate::error::Fault;
 
 /// How often the store is asked whether anything changed.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Looks between two counts for the gauges.
 const GAUGES_EVERY: u32 = 10;
 /// Looks between two looks at what expired on routes that cannot send.
-const EXPIRE_EVERY: u32 = 20;
+const EXPIRE_EVERY: u32 = 4;
 /// Looks between two sweeps.
 const SWEEP_EVERY: u32 = 120;
+/// Pieces that one look sweeps at most, so that a long sweep keeps no setting from being seen.
+const SWEEPS_AT_ONCE: usize = 10;
 /// Grace after the longest validity before a missing receipt is given up.
 const RECEIPT_GRACE: Duration = Duration::from_secs(3_600);
 
-/// Starts the watch; it ends with the store.
+/// Starts the watch; it ends with the app.
 pub(crate) fn start(app: &App) {
-    let app = app.clone();
+    let watched = Arc::downgrade(&app.inner);
     tokio::spawn(async move {
         let mut version = None;
-        for turn in 0_u32.. {
+        let mut sweeping = false;
+        for turn in (0_u32..=u32::MAX).cycle() {
             tokio::time::sleep(LOOK_EVERY).await;
+            let Some(inner) = watched.upgrade() else { return };
+            let app = App { inner };
+            if app.inner.stopped.load(Ordering::Relaxed) {
+                return;
+            }
             match app.inner.store.version().await {
-                Err(pombo_store::Error::Closed) => return,
                 Err(error) => tracing::warn!(%error, "the store cannot be read"),
                 Ok(seen) if version == Some(seen) => {}
-                Ok(seen) => {
-                    version = Some(seen);
-                    if let Err(error) = refresh(&app).await {
-                        tracing::warn!(%error, "settings cannot be read anew");
-                    }
-                }
+                Ok(seen) => match refresh(&app).await {
+                    Ok(()) => version = Some(seen),
+                    Err(error) => tracing::warn!(%error, "settings cannot be read anew"),
+                },
             }
             for desk in app.inner.engine.desks() {
                 desk.recover_rate();
@@ -48,21 +56,20 @@ pub(crate) fn start(app: &App) {
             {
                 tracing::warn!(%error, "expired messages cannot be ended yet");
             }
-            if turn % SWEEP_EVERY == 0
-                && let Err(error) = sweep(&app).await
-            {
-                tracing::warn!(%error, "the sweep failed; it is tried again in a minute");
+            if sweeping || turn % SWEEP_EVERY == 0 {
+                sweeping = sweep(&app).await.unwrap_or_else(|error| {
+                    tracing::warn!(%error, "the sweep failed; it is tried again in a minute");
+                    false
+                });
             }
         }
     });
 }
 
 /// Accounts, paused routes, and queues that another process filled.
-async fn refresh(app: &App) -> Result<(), pombo_store::Error> {
+async fn refresh(app: &App) -> Result<(), Fault> {
     let store = &app.inner.store;
-    if let Err(error) = app.inner.accounts.refresh(store).await {
-        tracing::warn!(%error, "accounts cannot be read anew");
-    }
+    app.inner.accounts.refresh(store).await?;
     for row in store.ask(op::route::List).await? {
         if let Some(desk) = app.inner.engine.desk(row.id) {
             desk.set_paused(row.paused);
@@ -107,9 +114,10 @@ async fn gauges(app: &App) -> Result<(), pombo_store::Error> {
     Ok(())
 }
 
-async fn sweep(app: &App) -> Result<(), pombo_store::Error> {
+/// Sweeps a bounded piece; says whether there is more.
+async fn sweep(app: &App) -> Result<bool, pombo_store::Error> {
     let longest = app.routes().iter().map(|route| route.validity_max).max().unwrap_or_default();
-    loop {
+    for _ in 0..SWEEPS_AT_ONCE {
         let sweep = op::sweep::Sweep {
             now: app.inner.clock.now(),
             receipt_wait: longest + RECEIPT_GRACE,
@@ -120,7 +128,8 @@ async fn sweep(app: &App) -> Result<(), pombo_store::Error> {
             metrics::counter!("pombo_receipts_missing_total").increment(swept.n_silent as u64);
         }
         if !swept.more {
-            return Ok(());
+            return Ok(false);
         }
     }
+    Ok(true)
 }

@@ -1,11 +1,12 @@
 //! The desk between engine and channel: claimed work on one side, outcomes on the other.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use pombo_domain::channel::{Arrival, Attempt, BoxFuture, Desk, LinkState, NotStored, Report};
+use pombo_domain::channel::{
+    Arrival, Attempt, BoxFuture, Desk, LinkState, NotStored, Outcome, Report,
+};
 use pombo_domain::id::{AccountId, RouteId};
 use pombo_domain::message::Lane;
 use pombo_domain::rate::Bucket;
@@ -19,14 +20,15 @@ use super::AccountPaces;
 use super::flight::Flight;
 use super::heads::Heads;
 use super::settler::Incoming;
+use super::stock::Stock;
 use crate::clock::Clock;
 
 /// Seconds of a route's rate that may be claimed ahead.
 const CLAIM_AHEAD_S: f64 = 0.5;
 /// A throttled route loses this share of its rate.
 const THROTTLE_SHARE: f64 = 0.8;
-/// And regains it by this share of the configured rate each second.
-const RECOVERY_SHARE: f64 = 0.02;
+/// And regains it by this share of the configured rate each time [`RouteDesk::recover_rate`] is called.
+const RECOVERY_SHARE: f64 = 0.01;
 
 /// One route's desk.
 #[derive(Debug)]
@@ -38,7 +40,7 @@ pub(crate) struct RouteDesk {
     route: Mutex<Arc<Route>>,
     pub(super) heads: Mutex<Heads>,
     pub(super) flight: Mutex<Flight>,
-    stock: Mutex<VecDeque<Attempt>>,
+    stock: Mutex<Stock>,
     /// Rings when work was put on the desk.
     stocked: Notify,
     /// Rings when the pump has a reason to look again.
@@ -51,6 +53,16 @@ pub(crate) struct RouteDesk {
     /// Batches reported and not yet stored.
     pub(super) unsettled: AtomicUsize,
     pub(super) quiet: Notify,
+}
+
+/// Parts that may be claimed now, by lane.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Room([usize; 2]);
+
+impl Room {
+    pub(super) const fn of(self, lane: Lane) -> usize {
+        self.0[lane as usize]
+    }
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -139,6 +151,7 @@ impl RouteDesk {
             self.bell.notify_one();
             self.stocked.notify_waiters();
         }
+        self.give_back_if_unusable();
     }
 
     /// Whether it can take messages now: up, not paused, not stopping.
@@ -158,59 +171,69 @@ impl RouteDesk {
         lock(&self.links).iter().filter(|link| **link == LinkState::Up).count()
     }
 
-    /// Parts that may be claimed now: two windows a link, less what is away, and at a slow rate
-    /// no more than is sent soon, so that a crash leaves few parts in doubt.
-    pub(super) fn room(&self) -> usize {
+    /// Parts that may be claimed now for each lane: two windows a link, less what is away, and at
+    /// a slow rate no more on the desk than is sent soon, so that a crash leaves few parts in
+    /// doubt. What lies there for a campaign leaves the other lane its room.
+    pub(super) fn room(&self) -> Room {
         if self.is_halted() {
-            return 0;
+            return Room::default();
         }
-        let route = self.route();
-        let mut ahead = self.links_up() * route.window * 2;
-        if let Some(bucket) = lock(&self.bucket).as_ref() {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "a rate is positive and far below the limits of usize"
-            )]
-            let soon = (bucket.per_second() * CLAIM_AHEAD_S).ceil() as usize;
-            ahead = ahead.min(soon.max(1));
-        }
-        ahead.saturating_sub(lock(&self.flight).len())
+        let ahead = self.links_up() * self.route().window * 2;
+        let free = ahead.saturating_sub(lock(&self.flight).len());
+        let rate = lock(&self.bucket).as_ref().map(Bucket::per_second);
+        let Some(rate) = rate else {
+            return Room([free; 2]);
+        };
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a rate is positive and far below the limits of usize"
+        )]
+        let soon = ((rate * CLAIM_AHEAD_S).ceil() as usize).max(1);
+        let stock = lock(&self.stock);
+        let [transactional, bulk] = Lane::ALL.map(|lane| stock.n_parts(lane));
+        Room(
+            [soon.saturating_sub(transactional), soon.saturating_sub(transactional + bulk)]
+                .map(|room| room.min(free)),
+        )
     }
 
     /// Puts claimed work on the desk.
-    pub(super) fn stock(&self, work: impl IntoIterator<Item = Attempt>) {
-        lock(&self.stock).extend(work);
+    pub(super) fn stock(&self, lane: Lane, work: Vec<Attempt>) {
+        lock(&self.stock).put(lane, work);
         self.stocked.notify_waiters();
         self.stocked.notify_one();
+        // The last link may have gone while the claim was being stored.
+        self.give_back_if_unusable();
     }
 
     /// Takes work for a link; the second value is how long to wait for the rate where it holds back.
     fn take(&self, room: usize) -> (Vec<Attempt>, Option<Duration>) {
+        let now = self.clock.now();
         let mut stock = lock(&self.stock);
+        let stale = stock.take_expired(now);
         let mut bucket = lock(&self.bucket);
         let mut allowed = room;
+        let mut wait = None;
         if let Some(bucket) = bucket.as_mut() {
-            allowed = allowed.min(bucket.available(self.clock.now()));
+            allowed = allowed.min(bucket.available(now));
             if allowed == 0 && room > 0 && !stock.is_empty() {
-                return (Vec::new(), Some(bucket.wait()));
+                wait = Some(bucket.wait());
             }
         }
-        let mut taken = Vec::new();
-        let mut n_parts = 0;
-        while let Some(attempt) = stock.front() {
-            let next = n_parts + attempt.n_parts();
-            // A long message goes alone rather than never.
-            if next > allowed && (n_parts > 0 || allowed == 0) {
-                break;
-            }
-            n_parts = next;
-            taken.extend(stock.pop_front());
-        }
+        let (taken, n_parts) = stock.take(allowed);
+        drop(stock);
         if let Some(bucket) = bucket.as_mut() {
             bucket.take(n_parts);
+            if n_parts > 0 {
+                // There is room on the desk again, and no outcome will tell the pump so.
+                self.bell.notify_one();
+            }
         }
-        (taken, None)
+        drop(bucket);
+        // The queue ends them as expired.
+        self.give_back(&stale);
+        (taken, wait)
     }
 
     /// Stops claiming and handing out.
@@ -219,18 +242,29 @@ impl RouteDesk {
         self.bell.notify_one();
     }
 
-    /// Gives back what lies on the desk: nobody will take it any more.
-    pub(super) fn give_back(&self) {
-        let left: Vec<Attempt> = lock(&self.stock).drain(..).collect();
+    /// Gives back what lies on the desk: nobody will take it any more, or not soon. In its queue it
+    /// can expire, and it is in doubt for nobody.
+    pub(super) fn clear(&self) {
+        let left = lock(&self.stock).take_all();
+        self.give_back(&left);
+    }
+
+    fn give_back_if_unusable(&self) {
+        if !self.is_usable() {
+            self.clear();
+        }
+    }
+
+    fn give_back(&self, attempts: &[Attempt]) {
         let at = self.clock.now();
-        let reports: Vec<Report> = left
+        let reports: Vec<Report> = attempts
             .iter()
             .flat_map(|attempt| {
                 attempt.part_idxs().map(|idx| Report {
                     part: attempt.message.part(idx),
                     try_number: attempt.try_number,
                     at,
-                    outcome: pombo_domain::channel::Outcome::Unsent,
+                    outcome: Outcome::Unsent,
                 })
             })
             .collect();
@@ -258,7 +292,7 @@ impl RouteDesk {
         (self.route().name.clone(), best, self.paused.load(Ordering::Relaxed))
     }
 
-    /// A throttled route gets its rate back bit by bit; called once a second.
+    /// A throttled route gets its rate back bit by bit; called twice a second.
     pub(crate) fn recover_rate(&self) {
         let Some(rate) = self.route().rate else {
             return;
@@ -327,7 +361,10 @@ impl Desk for RouteDesk {
             return;
         }
         links[link] = state.clone();
+        let n_up = links.iter().filter(|link| **link == LinkState::Up).count();
         drop(links);
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float by nature")]
+        metrics::gauge!("pombo_route_up", "route" => self.name()).set(n_up as f64);
         let name = &self.route().name;
         let words = match &state {
             LinkState::Up => {
@@ -345,6 +382,7 @@ impl Desk for RouteDesk {
         tokio::spawn(async move {
             let _ = store.run(op::route::Stands { route, link: words }).await;
         });
+        self.give_back_if_unusable();
         self.bell.notify_one();
     }
 

@@ -54,8 +54,12 @@ impl Flight {
         self.parts.insert(part, flying);
     }
 
-    /// A part is back; `None` when it was not away (an outcome told twice).
-    pub(crate) fn land(&mut self, part: PartId) -> Option<Flying> {
+    /// A part is back from try `try_number`; `None` when it was not away on that try (an outcome
+    /// told twice).
+    pub(crate) fn land(&mut self, part: PartId, try_number: u8) -> Option<Flying> {
+        if self.parts.get(&part)?.tries != try_number {
+            return None;
+        }
         let flying = self.parts.remove(&part)?;
         if let Some(intent) = self.intents.get_mut(&flying.intent) {
             intent.n_open -= 1;

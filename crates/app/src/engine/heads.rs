@@ -29,14 +29,19 @@ impl Heads {
     }
 
     /// The accounts of the first lane that has anything due, beginning after the one served last;
-    /// at most `n`. Their bells are silenced until [`Heads::looked`].
+    /// at most as many as `most` says for the lane. Their bells are silenced until
+    /// [`Heads::looked`].
     pub(crate) fn turn(
         &mut self,
         now: Instant,
-        n: usize,
+        most: impl Fn(Lane) -> usize,
         may: impl Fn(AccountId) -> bool,
     ) -> Option<(Lane, Vec<AccountId>)> {
         for lane in Lane::ALL {
+            let n = most(lane);
+            if n == 0 {
+                continue;
+            }
             let due: Vec<AccountId> = self
                 .due
                 .range((lane, AccountId(i64::MIN))..=(lane, AccountId(i64::MAX)))
@@ -77,9 +82,10 @@ impl Heads {
         }
     }
 
-    /// When the next is due, leaving out accounts that may not go.
-    pub(crate) fn next_due(&self) -> Option<Instant> {
-        self.due.values().map(|head| head.due).min()
+    /// When the next is due in the lanes that have room.
+    pub(crate) fn next_due(&self, has_room: impl Fn(Lane) -> bool) -> Option<Instant> {
+        let waiting = self.due.iter().filter(|((lane, _), _)| has_room(*lane));
+        waiting.map(|(_, head)| head.due).min()
     }
 }
 
@@ -98,13 +104,13 @@ mod tests {
         }
         let mut turns = Vec::new();
         for _ in 0..4 {
-            let (lane, accounts) = heads.turn(NOW, 1, |_| true).expect("something is due");
+            let (lane, accounts) = heads.turn(NOW, |_| 1, |_| true).expect("something is due");
             assert_eq!(lane, Lane::Bulk);
             turns.push(accounts[0].0);
         }
         assert_eq!(turns, [1, 2, 3, 1]);
         heads.ring(Lane::Transactional, AccountId(2), NOW);
-        let turn = heads.turn(NOW, 5, |_| true);
+        let turn = heads.turn(NOW, |_| 5, |_| true);
         assert_eq!(turn, Some((Lane::Transactional, vec![AccountId(2)])));
     }
 
@@ -112,21 +118,21 @@ mod tests {
     fn what_is_not_due_waits_and_tells_when() {
         let mut heads = Heads::default();
         heads.ring(Lane::Bulk, AccountId(1), LATER);
-        assert_eq!(heads.turn(NOW, 1, |_| true), None);
-        assert_eq!(heads.next_due(), Some(LATER));
-        assert!(heads.turn(LATER, 1, |_| true).is_some());
+        assert_eq!(heads.turn(NOW, |_| 1, |_| true), None);
+        assert_eq!(heads.next_due(|_| true), Some(LATER));
+        assert!(heads.turn(LATER, |_| 1, |_| true).is_some());
     }
 
     #[test]
     fn a_bell_rung_during_a_look_is_not_lost() {
         let mut heads = Heads::default();
         heads.ring(Lane::Bulk, AccountId(1), NOW);
-        heads.turn(NOW, 1, |_| true);
+        heads.turn(NOW, |_| 1, |_| true);
         heads.ring(Lane::Bulk, AccountId(1), NOW);
         heads.looked(Lane::Bulk, AccountId(1), None);
-        assert_eq!(heads.next_due(), Some(NOW), "the new message is still to be claimed");
-        heads.turn(NOW, 1, |_| true);
+        assert_eq!(heads.next_due(|_| true), Some(NOW), "the new message is still to be claimed");
+        heads.turn(NOW, |_| 1, |_| true);
         heads.looked(Lane::Bulk, AccountId(1), None);
-        assert_eq!(heads.next_due(), None);
+        assert_eq!(heads.next_due(|_| true), None);
     }
 }

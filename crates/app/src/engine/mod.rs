@@ -9,6 +9,7 @@ mod heads;
 mod pace;
 mod pump;
 mod settler;
+mod stock;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -35,6 +36,7 @@ pub(crate) use pace::AccountPaces;
 pub(crate) struct Engine {
     desks: Arc<HashMap<RouteId, Arc<RouteDesk>>>,
     pumps: Arc<Mutex<Vec<JoinHandle<()>>>>,
+    settlers: Arc<Mutex<Vec<JoinHandle<()>>>>,
 }
 
 /// Turns what a crash left open into parts in doubt, by each route's policy.
@@ -60,18 +62,23 @@ impl Engine {
         routes: &[Route],
     ) -> Result<Self, Fault> {
         let paces = AccountPaces::new(accounts.clone());
+        let known = store.ask(op::route::List).await?;
         let mut desks = HashMap::new();
         let mut settlers = Vec::new();
         for route in routes {
             let (desk, reports) = RouteDesk::new(route.clone(), store, clock, &paces);
+            // Before the first link is up: a pause outlives a restart.
+            desk.set_paused(known.iter().any(|row| row.id == route.id && row.paused));
             desk.reload_heads(store.ask(op::claim::Heads { route: route.id }).await?);
             settlers.push((Arc::clone(&desk), reports));
             desks.insert(route.id, desk);
         }
-        let engine = Self { desks: Arc::new(desks), pumps: Arc::default() };
+        let engine =
+            Self { desks: Arc::new(desks), pumps: Arc::default(), settlers: Arc::default() };
         let mut pumps = Vec::new();
         for (desk, reports) in settlers {
-            tokio::spawn(settler::run(Arc::clone(&desk), engine.clone(), reports));
+            let settler = settler::run(Arc::clone(&desk), engine.clone(), reports);
+            lock(&engine.settlers).push(tokio::spawn(settler));
             pumps.push(tokio::spawn(pump::run(desk)));
         }
         *lock(&engine.pumps) = pumps;
@@ -124,12 +131,16 @@ impl Engine {
                 let _ = pump.await; // A pump that panicked claims nothing more either.
             }
             for desk in self.desks.values() {
-                desk.give_back();
+                desk.clear();
                 desk.settled().await;
             }
         };
         if tokio::time::timeout(patience, settled).await.is_err() {
             tracing::warn!("stopped before every outcome was stored; they will be in doubt");
+        }
+        // They hold the desks that feed them: by themselves they would never end.
+        for settler in std::mem::take(&mut *lock(&self.settlers)) {
+            settler.abort();
         }
     }
 }

@@ -46,31 +46,39 @@ pub(super) async fn run(desk: Arc<RouteDesk>) {
 /// One round; `Some` is how long to wait where nothing could be claimed.
 async fn round(desk: &RouteDesk) -> Result<Option<Duration>, pombo_store::Error> {
     let room = desk.room();
-    if room == 0 {
+    if Lane::ALL.iter().all(|lane| room.of(*lane) == 0) {
         return Ok(Some(PATIENCE));
     }
     let now = desk.clock.now();
     let mut held_back = PATIENCE;
-    let turn = lock(&desk.heads)
-        .turn(now, ACCOUNTS_PER_ROUND, |account| desk.paces.allowance(account, now).0 > 0);
+    let turn = lock(&desk.heads).turn(
+        now,
+        |lane| room.of(lane).min(ACCOUNTS_PER_ROUND),
+        |account| desk.paces.allowance(account, now).0 > 0,
+    );
     let Some((lane, accounts)) = turn else {
-        if let Some(due) = lock(&desk.heads).next_due() {
+        if let Some(due) = lock(&desk.heads).next_due(|lane| room.of(lane) > 0) {
             // Not due yet, or due and held back by its account's pace.
             held_back = held_back.min(due.since(now).max(Duration::from_millis(10)));
         }
         return Ok(Some(held_back));
     };
-    let share = (room / accounts.len()).clamp(1, CLAIM_MAX);
+    let share = (room.of(lane) / accounts.len()).clamp(1, CLAIM_MAX);
     let claims = accounts.iter().map(|&account| {
         let allowed = desk.paces.allowance(account, now).0;
         let claim = Claim { route: desk.id, lane, account, room: share.min(allowed), now };
         desk.store.run(claim)
     });
-    // Sent off together, so that they share a commit.
+    let mut failed = None;
+    // Sent off together, so that they share a commit. Where one fails, what the others claimed is
+    // ours all the same.
     for (account, claimed) in accounts.iter().zip(join_all(claims).await) {
-        put_on_desk(desk, lane, *account, claimed?);
+        match claimed {
+            Ok(claimed) => put_on_desk(desk, lane, *account, claimed),
+            Err(error) => failed = Some(error),
+        }
     }
-    Ok(None)
+    failed.map_or(Ok(None), Err)
 }
 
 fn put_on_desk(desk: &RouteDesk, lane: Lane, account: AccountId, claimed: Claimed) {
@@ -108,7 +116,7 @@ fn put_on_desk(desk: &RouteDesk, lane: Lane, account: AccountId, claimed: Claime
     }
     drop(flight);
     desk.paces.took(account, n_parts);
-    desk.stock(attempts);
+    desk.stock(lane, attempts);
 }
 
 fn flying(message: &ClaimedMessage, attempt: &Attempt) -> Flying {

@@ -8,8 +8,9 @@ use std::time::Duration;
 use pombo_domain::channel::{Arrival, NotStored, Outcome, Report};
 use pombo_domain::id::RouteId;
 use pombo_domain::limits::ROWS_PER_OPERATION_MAX;
+use pombo_domain::message::PartState;
 use pombo_domain::retry::{self, Next};
-use pombo_domain::route::{Question, ReceiptId, choose};
+use pombo_domain::route::{Question, ReceiptId, UncertainPolicy};
 use pombo_store::operation as op;
 use pombo_store::operation::settle::{Fate, Item, Settle, Settled, Settlement};
 use tokio::sync::{mpsc, oneshot};
@@ -29,6 +30,9 @@ pub(crate) enum Incoming {
 
 /// Receipts that agree before a spelling of ids is locked.
 const LESSONS: usize = 10;
+/// Submissions in doubt after which the policy `resend` becomes `hold`: the recipient may have got
+/// the message as many times.
+const DOUBTS_MAX: u8 = 5;
 /// Pause after the store failed.
 const STORE_PAUSE: Duration = Duration::from_millis(250);
 
@@ -42,12 +46,22 @@ pub(super) async fn run(
     while let Some(first) = reports.recv().await {
         let mut batch = Batch::default();
         batch.add(first, &desk, &engine);
-        while batch.items.len() < ROWS_PER_OPERATION_MAX {
-            let Ok(next) = reports.try_recv() else { break };
-            batch.add(next, &desk, &engine);
+        let settlement = loop {
+            batch.fill(&mut reports, &desk, &engine);
+            match store(&desk, &mut batch).await {
+                Ok(settlement) => break settlement,
+                // Outcomes that came meanwhile join; arrivals are answered at every try.
+                Err(_) => tokio::time::sleep(STORE_PAUSE).await,
+            }
+        };
+        if let Some(settlement) = settlement {
+            count(&desk, &settlement);
+            for (route, lane, account, due) in &settlement.requeued {
+                engine.ring(*route, *lane, *account, *due);
+            }
+            learn(&desk, &mut lessons, &settlement).await;
         }
         let n = batch.n_incoming;
-        store(&desk, &engine, batch, &mut lessons).await;
         if desk.unsettled.fetch_sub(n, Ordering::AcqRel) == n {
             desk.quiet.notify_waiters();
         }
@@ -64,13 +78,26 @@ struct Batch {
 }
 
 impl Batch {
+    /// Takes what waits, as far as one command may write it.
+    fn fill(
+        &mut self,
+        reports: &mut mpsc::UnboundedReceiver<Incoming>,
+        desk: &RouteDesk,
+        engine: &Engine,
+    ) {
+        while self.items.len() < ROWS_PER_OPERATION_MAX {
+            let Ok(next) = reports.try_recv() else { break };
+            self.add(next, desk, engine);
+        }
+    }
+
     fn add(&mut self, incoming: Incoming, desk: &RouteDesk, engine: &Engine) {
         self.n_incoming += 1;
         match incoming {
             Incoming::Reports(reports) => {
                 let mut flight = lock(&desk.flight);
                 for report in reports {
-                    let Some(flying) = flight.land(report.part) else {
+                    let Some(flying) = flight.land(report.part, report.try_number) else {
                         continue;
                     };
                     self.landed += 1;
@@ -101,8 +128,7 @@ impl Batch {
 
 /// Whether the part stays queued, so that no intent may name it.
 fn requeues(fate: &Fate) -> bool {
-    use pombo_domain::route::UncertainPolicy::Resend;
-    matches!(fate, Fate::Again { .. } | Fate::Doubt { policy: Resend, .. })
+    matches!(fate, Fate::Again { .. } | Fate::Doubt { policy: UncertainPolicy::Resend, .. })
 }
 
 fn fate(desk: &RouteDesk, engine: &Engine, report: &Report, flying: &Flying) -> Fate {
@@ -110,24 +136,36 @@ fn fate(desk: &RouteDesk, engine: &Engine, report: &Report, flying: &Flying) -> 
     let next =
         retry::next(&report.outcome, flying.tries, flying.expires, route.uncertain, report.at);
     let tries_before = flying.tries.saturating_sub(1);
+    // Where a temporary error of this route need not be waited for, because another is at hand.
+    let at_once = match (next, &report.outcome) {
+        (
+            Next::TryAgain { counts: true, .. } | Next::End(PartState::Expired),
+            Outcome::Deferred { .. },
+        ) if flying.expires.is_none_or(|end| report.at < end) => other_route(desk, engine, flying),
+        _ => None,
+    };
     match (next, &report.outcome) {
+        (Next::TryAgain { .. } | Next::End(_), Outcome::Deferred { cause, .. })
+            if at_once.is_some_and(|other| other.is_fresh) =>
+        {
+            let route = at_once.map_or(desk.id, |other| other.route);
+            Fate::Again { due: report.at, route, tries: flying.tries, cause: Some(cause.clone()) }
+        }
         (Next::AwaitReceipt, Outcome::Accepted { carrier_id }) => {
             Fate::Sent { carrier_id: carrier_id.clone() }
         }
         (Next::End(state), outcome) => Fate::Ended { state, cause: cause_of(outcome) },
         (Next::Doubt(policy), outcome) => {
+            // A message that breaks every link it is sent on is not for a machine to repeat.
+            let policy = if flying.tries >= DOUBTS_MAX { UncertainPolicy::Hold } else { policy };
             Fate::Doubt { policy, tries: flying.tries, cause: cause_of(outcome) }
         }
-        (Next::TryAgain { due, counts }, outcome) => {
-            let other = if counts { other_route(desk, engine, flying) } else { None };
-            Fate::Again {
-                // Another route need not wait for this one to recover.
-                due: if other.is_some() { report.at } else { due },
-                route: other.unwrap_or(desk.id),
-                tries: if counts { flying.tries } else { tries_before },
-                cause: counts.then(|| cause_of(outcome)),
-            }
-        }
+        (Next::TryAgain { due, counts }, outcome) => Fate::Again {
+            due,
+            route: at_once.map_or(desk.id, |other| other.route),
+            tries: if counts { flying.tries } else { tries_before },
+            cause: counts.then(|| cause_of(outcome)),
+        },
         (Next::GiveBack | Next::AwaitReceipt, _) => {
             Fate::Again { due: report.at, route: desk.id, tries: tries_before, cause: None }
         }
@@ -145,12 +183,20 @@ fn cause_of(outcome: &Outcome) -> pombo_domain::channel::Cause {
     }
 }
 
-/// Another usable route for a message of which nothing has been accepted yet.
-fn other_route(desk: &RouteDesk, engine: &Engine, flying: &Flying) -> Option<RouteId> {
+/// Where a message goes after a temporary error.
+#[derive(Debug, Clone, Copy)]
+struct Other {
+    route: RouteId,
+    /// It was not tried since the last pause: no reason to wait.
+    is_fresh: bool,
+}
+
+/// The next usable route for a message of which nothing has been accepted yet: in the order of
+/// priority, beginning anew after the last. Once each has had its try, the error's wait counts.
+fn other_route(desk: &RouteDesk, engine: &Engine, flying: &Flying) -> Option<Other> {
     if !flying.alone {
         return None; // Its other parts may be with this carrier.
     }
-    let routes: Vec<_> = engine.desks().map(|desk| desk.route().as_ref().clone()).collect();
     let country = flying.to.country();
     let question = Question {
         account: flying.account,
@@ -159,45 +205,47 @@ fn other_route(desk: &RouteDesk, engine: &Engine, flying: &Flying) -> Option<Rou
         category: flying.category,
         spread: flying.to.digits(),
     };
-    choose(&routes, &question, |route| route != desk.id && engine.is_usable(route))
+    let mut fitting: Vec<(u32, RouteId)> = engine
+        .desks()
+        .filter(|other| other.id == desk.id || other.is_usable())
+        .map(|other| other.route())
+        .filter(|route| route.takes(&question))
+        .map(|route| (route.priority, route.id))
+        .collect();
+    fitting.sort_unstable();
+    let here = fitting.iter().position(|(_, route)| *route == desk.id)?;
+    let (_, route) = fitting[(here + 1) % fitting.len()];
+    let is_fresh = usize::from(flying.tries) % fitting.len() != 0;
+    (route != desk.id).then_some(Other { route, is_fresh })
 }
 
-/// Stores a batch, however long it takes; only who waits for arrivals is told of a failure.
-async fn store(desk: &RouteDesk, engine: &Engine, mut batch: Batch, lessons: &mut Lessons) {
-    loop {
-        let items = Arc::new(std::mem::take(&mut batch.items));
-        let settle = Settle {
-            route: desk.id,
-            spelling: desk.route().receipt_id,
-            items: Arc::clone(&items),
-            now: desk.clock.now(),
-        };
-        match desk.store.run(settle).await {
-            Ok(settlement) => {
-                for reply in batch.waiting.drain(..) {
-                    let _ = reply.send(Ok(()));
-                }
-                count(desk, &settlement);
-                for (route, lane, account, due) in &settlement.requeued {
-                    engine.ring(*route, *lane, *account, *due);
-                }
-                learn(desk, lessons, &settlement).await;
-                return;
-            }
-            Err(pombo_store::Error::Closed) => return,
-            Err(error) => {
-                tracing::error!(route = desk.route().name, %error, "outcomes cannot be stored yet");
-                for reply in batch.waiting.drain(..) {
-                    let _ = reply.send(Err(NotStored));
-                }
-                // The carrier sends its arrivals again; the answers exist only here.
-                batch.items = Arc::unwrap_or_clone(items);
-                batch.items.retain(|item| !matches!(item, Item::Receipt(_) | Item::Inbound(_)));
-                if batch.items.is_empty() {
-                    return;
-                }
-                tokio::time::sleep(STORE_PAUSE).await;
-            }
+/// Tries to store a batch. Only who waits for arrivals is told of a failure: the carrier sends
+/// those again, while the outcomes exist only here and stay in the batch. `None`: nothing is left
+/// to be stored.
+async fn store(
+    desk: &RouteDesk,
+    batch: &mut Batch,
+) -> Result<Option<Settlement>, pombo_store::Error> {
+    let items = Arc::new(std::mem::take(&mut batch.items));
+    let settle = Settle {
+        route: desk.id,
+        spelling: desk.route().receipt_id,
+        items: Arc::clone(&items),
+        now: desk.clock.now(),
+    };
+    let stored = desk.store.run(settle).await;
+    let answer = stored.as_ref().map(|_| ()).map_err(|_| NotStored);
+    for reply in batch.waiting.drain(..) {
+        let _ = reply.send(answer);
+    }
+    match stored {
+        Ok(settlement) => Ok(Some(settlement)),
+        Err(pombo_store::Error::Closed) => Ok(None),
+        Err(error) => {
+            tracing::error!(route = desk.route().name, %error, "outcomes cannot be stored yet");
+            batch.items = Arc::unwrap_or_clone(items);
+            batch.items.retain(|item| !matches!(item, Item::Receipt(_) | Item::Inbound(_)));
+            if batch.items.is_empty() { Ok(None) } else { Err(error) }
         }
     }
 }

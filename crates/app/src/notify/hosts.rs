@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use pombo_domain::time::Instant;
 
-use super::host_of;
+use super::url::host_of;
 
 /// Callbacks to one host at a time.
 const PER_HOST: usize = 256;
-/// Failures in a row after which a host is left alone.
+/// Times in a row that a host did not answer at all, after which it is left alone.
 const FAILURES_MAX: u32 = 8;
 /// For how long.
 const LEFT_ALONE: Duration = Duration::from_secs(20);
@@ -32,8 +32,12 @@ struct Host {
 /// Whether a callback may go now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
+    /// Yes; a place was taken.
     Free,
-    Taken,
+    /// Its places are taken.
+    Full,
+    /// It did not answer of late.
+    Down,
 }
 
 impl Hosts {
@@ -47,28 +51,29 @@ impl Hosts {
             self.by_name.insert(name.to_owned(), Host::default());
         }
         let Some(host) = self.by_name.get_mut(name) else {
-            return Place::Taken;
+            return Place::Full;
         };
         if let Some(until) = host.left_alone_until {
             if now < until {
-                return Place::Taken;
+                return Place::Down;
             }
             // One is let through to see.
             host.left_alone_until = Some(now.plus(LEFT_ALONE));
         } else if host.on_the_way >= PER_HOST {
-            return Place::Taken;
+            return Place::Full;
         }
         host.on_the_way += 1;
         Place::Free
     }
 
-    /// Gives the place back and learns from the result.
-    pub(super) fn leave(&mut self, url: &str, succeeded: bool, now: Instant) {
+    /// Gives the place back and learns whether the host is alive: a refusal is an answer too, and
+    /// one caller's wrong path must not cost another's callbacks.
+    pub(super) fn leave(&mut self, url: &str, answered: bool, now: Instant) {
         let Some(host) = self.by_name.get_mut(host_of(url)) else {
             return;
         };
         host.on_the_way = host.on_the_way.saturating_sub(1);
-        if succeeded {
+        if answered {
             host.failures = 0;
             host.left_alone_until = None;
             return;
@@ -92,7 +97,7 @@ mod tests {
         for _ in 0..PER_HOST {
             assert_eq!(hosts.place_for("http://slow.example/a", NOW), Place::Free);
         }
-        assert_eq!(hosts.place_for("http://slow.example/b", NOW), Place::Taken);
+        assert_eq!(hosts.place_for("http://slow.example/b", NOW), Place::Full);
         assert_eq!(hosts.place_for("http://quick.example/", NOW), Place::Free);
         hosts.leave("http://slow.example/a", true, NOW);
         assert_eq!(hosts.place_for("http://slow.example/b", NOW), Place::Free);
@@ -105,10 +110,10 @@ mod tests {
             assert_eq!(hosts.place_for("http://dead.example/", NOW), Place::Free);
             hosts.leave("http://dead.example/", false, NOW);
         }
-        assert_eq!(hosts.place_for("http://dead.example/", NOW), Place::Taken);
+        assert_eq!(hosts.place_for("http://dead.example/", NOW), Place::Down);
         let later = NOW.plus(LEFT_ALONE);
         assert_eq!(hosts.place_for("http://dead.example/", later), Place::Free, "one to see");
-        assert_eq!(hosts.place_for("http://dead.example/", later), Place::Taken);
+        assert_eq!(hosts.place_for("http://dead.example/", later), Place::Down);
         hosts.leave("http://dead.example/", true, later);
         assert_eq!(hosts.place_for("http://dead.example/", later), Place::Free);
     }

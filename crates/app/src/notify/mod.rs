@@ -2,25 +2,28 @@
 //!
 //! The cursor moves past an event only when its callback was delivered or filed for another try, so
 //! a crash repeats a callback rather than lose it. What is in memory is bounded: a host that takes
-//! too long fills its own places, and what comes for it beyond them is filed in the store.
+//! too long fills its own places, and what comes for it beyond them is filed in the store. The
+//! callbacks of one part go one after the other.
 
 mod hosts;
+mod url;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use pombo_domain::callback::{Template, Values};
 use pombo_domain::channel::BoxFuture;
-use pombo_domain::id::{CampaignId, EventId, SendingId};
-use pombo_domain::message::EventKind;
+use pombo_domain::id::{EventId, PartId};
 use pombo_store::Store;
 use pombo_store::operation as op;
-use pombo_store::operation::callback::{Deferred, OwedCallback};
+use pombo_store::operation::callback::Deferred;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use hosts::{Hosts, Place};
+use url::{PASSING, expand, report_number};
 
 /// Makes one HTTP request; the channel that speaks HTTP implements it.
 pub trait Post: Send + Sync {
@@ -30,8 +33,10 @@ pub trait Post: Send + Sync {
 
 /// Callbacks on their way at a time, over all hosts.
 const IN_FLIGHT_MAX: usize = 4_000;
-/// Events read at a time.
+/// Events read at a time, and filed callbacks.
 const EVENTS_AT_ONCE: usize = 500;
+/// Results in memory above which they are written down before anything else is read.
+const UNSAVED_MAX: usize = 500;
 /// Waits before the second to the sixth try (360NRS: five retries, each this long after the one before).
 const RETRY_MINUTES: [u64; 5] = [1, 2, 3, 4, 5];
 /// How long a callback for a busy host is filed away.
@@ -43,9 +48,28 @@ const DUE_EVERY: Duration = Duration::from_secs(1);
 /// Pause after the store failed.
 const STORE_PAUSE: Duration = Duration::from_millis(500);
 
+/// A running notifier.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Handle {
+    /// Waits for the callbacks on their way, at most `patience`, and writes down what is done.
+    pub(crate) async fn stop(self, patience: Duration) {
+        let _ = self.stop.send(()); // It may have ended with the store.
+        let mut task = self.task;
+        if tokio::time::timeout(patience, &mut task).await.is_err() {
+            task.abort();
+        }
+    }
+}
+
 /// Starts the notifier; it ends with the store.
-pub(crate) fn start(store: Store, clock: Clock, post: Arc<dyn Post>, submitted: bool) {
-    tokio::spawn(async move {
+pub(crate) fn start(store: Store, clock: Clock, post: Arc<dyn Post>, submitted: bool) -> Handle {
+    let (stop, stopped) = oneshot::channel();
+    let task = tokio::spawn(async move {
         let mut notifier = Notifier {
             events: store.events(),
             store,
@@ -55,13 +79,16 @@ pub(crate) fn start(store: Store, clock: Clock, post: Arc<dyn Post>, submitted: 
             read_to: EventId(0),
             told_to: EventId(0),
             outstanding: BTreeSet::new(),
+            lines: HashMap::new(),
+            n_in_line: 0,
             retrying: HashSet::new(),
             on_the_way: FuturesUnordered::new(),
             hosts: Hosts::default(),
             unsaved: op::callback::Settle::default(),
         };
-        notifier.run().await;
+        notifier.run(stopped).await;
     });
+    Handle { stop, task }
 }
 
 struct Notifier {
@@ -76,6 +103,9 @@ struct Notifier {
     told_to: EventId,
     /// Events read whose callback is not over yet.
     outstanding: BTreeSet<EventId>,
+    /// Parts with a callback on its way, and what waits behind it.
+    lines: HashMap<PartId, VecDeque<Call>>,
+    n_in_line: usize,
     /// Filed callbacks that are being tried now.
     retrying: HashSet<EventId>,
     on_the_way: FuturesUnordered<BoxFuture<'static, Told>>,
@@ -90,6 +120,10 @@ struct Call {
     url: String,
     /// Tries before this one; `None` for one that was never filed.
     filed: Option<u8>,
+    /// The part it tells of; unknown of a filed one.
+    part: Option<PartId>,
+    /// It tells of no end (`%d` = 4): worthless once the end can be told.
+    is_passing: bool,
 }
 
 /// How a call ended.
@@ -99,7 +133,7 @@ struct Told {
 }
 
 impl Notifier {
-    async fn run(&mut self) {
+    async fn run(&mut self, mut stop: oneshot::Receiver<()>) {
         loop {
             match self.store.ask(op::callback::Cursor).await {
                 Ok(cursor) => {
@@ -118,16 +152,31 @@ impl Notifier {
         flush.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut more = true;
+        let mut stopping = false;
         loop {
-            let has_room = self.on_the_way.len() < IN_FLIGHT_MAX;
+            if stopping && self.on_the_way.is_empty() {
+                let _ = self.flush().await; // What is not written down is told once more.
+                return;
+            }
+            let is_full = self.n_unsaved() >= UNSAVED_MAX;
+            let has_room = !stopping && !is_full && self.n_in_memory() < IN_FLIGHT_MAX;
             let done = tokio::select! {
                 biased;
+                _ = &mut stop, if !stopping => {
+                    stopping = true;
+                    Ok(())
+                }
                 Some(told) = self.on_the_way.next(), if !self.on_the_way.is_empty() => {
                     self.settle(told);
                     Ok(())
                 }
+                () = std::future::ready(()), if is_full => self.flush().await,
                 _ = flush.tick() => self.flush().await,
-                _ = due.tick(), if has_room => self.try_filed().await,
+                _ = due.tick(), if has_room => {
+                    // Another process rings no bell here.
+                    more = true;
+                    self.try_filed().await
+                }
                 changed = self.events.changed(), if has_room && !more => match changed {
                     Ok(()) => { more = true; Ok(()) }
                     Err(_) => return,
@@ -147,6 +196,14 @@ impl Notifier {
         }
     }
 
+    fn n_unsaved(&self) -> usize {
+        self.unsaved.deferred.len() + self.unsaved.done.len()
+    }
+
+    fn n_in_memory(&self) -> usize {
+        self.on_the_way.len() + self.n_in_line
+    }
+
     /// Reads the next events; says whether there may be more.
     async fn read(&mut self) -> Result<bool, pombo_store::Error> {
         let question = op::callback::After {
@@ -158,8 +215,19 @@ impl Notifier {
         for callback in owed.callbacks {
             let event = callback.event;
             self.outstanding.insert(event);
-            let url = expand(&callback);
-            self.call(Call { event, url, filed: None });
+            let is_passing = report_number(callback.kind) == PASSING;
+            let part = Some(callback.part);
+            let call = Call { event, url: expand(&callback), filed: None, part, is_passing };
+            match self.lines.get_mut(&callback.part) {
+                Some(line) => {
+                    line.push_back(call);
+                    self.n_in_line += 1;
+                }
+                None => {
+                    self.lines.insert(callback.part, VecDeque::new());
+                    self.call(call);
+                }
+            }
         }
         self.read_to = EventId(owed.cursor);
         Ok(owed.n_seen == EVENTS_AT_ONCE)
@@ -167,54 +235,94 @@ impl Notifier {
 
     /// Filed callbacks whose time has come.
     async fn try_filed(&mut self) -> Result<(), pombo_store::Error> {
-        let limit = IN_FLIGHT_MAX - self.on_the_way.len().min(IN_FLIGHT_MAX);
+        // Those that are being tried are still filed, and come first.
+        let limit = EVENTS_AT_ONCE + self.retrying.len();
         let question = op::callback::Due { now: self.clock.now(), limit };
         let (due, _) = self.store.ask(question).await?;
         for filed in due {
             if self.retrying.insert(filed.event) {
-                self.call(Call { event: filed.event, url: filed.url, filed: Some(filed.tries) });
+                self.call(Call {
+                    event: filed.event,
+                    url: filed.url,
+                    filed: Some(filed.tries),
+                    part: None,
+                    is_passing: false,
+                });
             }
         }
         Ok(())
     }
 
+    /// Sends a callback off, or files it, and then those that wait behind it.
     fn call(&mut self, call: Call) {
-        match self.hosts.place_for(&call.url, self.clock.now()) {
-            Place::Free => {
-                let request = self.post.get(call.url.clone());
-                self.on_the_way.push(Box::pin(async move { Told { call, result: request.await } }));
+        let mut next = Some(call);
+        while let Some(call) = next {
+            match self.hosts.place_for(&call.url, self.clock.now()) {
+                Place::Free => {
+                    let request = self.post.get(call.url.clone());
+                    let told = async move { Told { call, result: request.await } };
+                    self.on_the_way.push(Box::pin(told));
+                    return;
+                }
+                Place::Full => self.file(&call, BUSY_WAIT, "its host is busy"),
+                // As good as a try: it would fail, and slowly.
+                Place::Down => self.failed(&call, "its host does not answer"),
             }
-            Place::Taken => self.file(&call, BUSY_WAIT, "its host is busy or down"),
+            next = self.next_in_line(&call);
         }
+    }
+
+    /// The part's next callback, now that this one is not on its way any more.
+    fn next_in_line(&mut self, call: &Call) -> Option<Call> {
+        let part = call.part?;
+        let next = self.lines.get_mut(&part)?.pop_front();
+        match next {
+            Some(_) => self.n_in_line -= 1,
+            None => drop(self.lines.remove(&part)),
+        }
+        next
     }
 
     fn settle(&mut self, told: Told) {
         let Told { call, result } = told;
         let now = self.clock.now();
+        self.hosts.leave(&call.url, result.is_ok(), now);
         let failure = match result {
             Ok(status) if (200..300).contains(&status) => None,
             Ok(status) => Some(format!("answered with status {status}")),
             Err(why) => Some(why),
         };
-        self.hosts.leave(&call.url, failure.is_none(), now);
-        let counted = |result: &'static str| {
-            metrics::counter!("pombo_callbacks_total", "result" => result).increment(1);
-        };
-        let Some(failure) = failure else {
-            counted("delivered");
-            return self.over(&call);
-        };
-        let tries = usize::from(call.filed.unwrap_or(0));
-        match RETRY_MINUTES.get(tries) {
+        match failure {
+            None => {
+                counted("delivered");
+                self.over(&call);
+            }
+            Some(failure) => self.failed(&call, &failure),
+        }
+        if let Some(next) = self.next_in_line(&call) {
+            self.call(next);
+        }
+    }
+
+    /// A try failed: the next one is filed, or there is none.
+    fn failed(&mut self, call: &Call, failure: &str) {
+        let tries = call.filed.unwrap_or(0);
+        let is_overtaken = call.is_passing
+            && call.part.is_some_and(|part| self.lines.get(&part).is_some_and(|l| !l.is_empty()));
+        match RETRY_MINUTES.get(usize::from(tries)) {
+            Some(_) if is_overtaken => {
+                counted("failed");
+                self.over(call);
+            }
             Some(minutes) => {
                 counted("failed");
-                let retry = Call { filed: Some(call.filed.unwrap_or(0) + 1), ..call };
-                self.file(&retry, Duration::from_secs(minutes * 60), &failure);
+                let retry = Call { filed: Some(tries + 1), ..call.clone() };
+                self.file(&retry, Duration::from_secs(minutes * 60), failure);
             }
             None => {
                 counted("given_up");
                 tracing::info!(event = call.event.0, %failure, "a callback was given up after six tries");
-                self.over(&call);
+                self.over(call);
             }
         }
     }
@@ -274,66 +382,6 @@ impl Notifier {
     }
 }
 
-/// Fills the URL template in.
-fn expand(callback: &OwedCallback) -> String {
-    let values = Values {
-        message: callback.part.message(),
-        report: report_number(callback.kind),
-        sender: &callback.from,
-        recipient: callback.to,
-        sent_at: Some(callback.created),
-        cost: Some(callback.price),
-        word: &callback.word,
-        reported_at: callback.at,
-        part: callback.part.idx() + 1,
-        error: &callback.code,
-        campaign: CampaignId(callback.campaign),
-        sending: SendingId(callback.sending),
-    };
-    Template::from_stored(callback.template.clone()).expand(&values)
-}
-
-/// `%d` of a callback: 1 delivered, 2 not delivered, 4 with the operator, 16 refused at submission.
-const fn report_number(kind: EventKind) -> u8 {
-    match kind {
-        EventKind::Delivered => 1,
-        EventKind::Undelivered
-        | EventKind::Expired
-        | EventKind::Rejected
-        | EventKind::Cancelled => 2,
-        EventKind::Sent | EventKind::Buffered | EventKind::Uncertain | EventKind::Deferred => 4,
-        EventKind::Refused => 16,
-    }
-}
-
-/// The scheme, host and port of a URL: who is paced together.
-fn host_of(url: &str) -> &str {
-    let start = url.find("://").map_or(0, |at| at + 3);
-    let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
-    &url[..end]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_url_is_paced_by_scheme_host_and_port() {
-        for (url, host) in [
-            ("https://example.com/dlr?id=1", "https://example.com"),
-            ("http://example.com:8080?x", "http://example.com:8080"),
-            ("http://example.com", "http://example.com"),
-        ] {
-            assert_eq!(host_of(url), host);
-        }
-    }
-
-    #[test]
-    fn the_numbers_of_the_reports_are_the_documented_ones() {
-        assert_eq!(report_number(EventKind::Delivered), 1);
-        assert_eq!(report_number(EventKind::Expired), 2);
-        assert_eq!(report_number(EventKind::Rejected), 2);
-        assert_eq!(report_number(EventKind::Buffered), 4);
-        assert_eq!(report_number(EventKind::Refused), 16);
-    }
+fn counted(result: &'static str) {
+    metrics::counter!("pombo_callbacks_total", "result" => result).increment(1);
 }

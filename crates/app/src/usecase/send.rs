@@ -345,6 +345,13 @@ fn callbacks(send: &SendSms, plan: &Plan) -> op::accept::CallbackUrls {
 async fn store(app: &App, mut accept: op::accept::Accept, now: Instant) -> Result<Accepted, Error> {
     let store = &app.inner.store;
     if accept.is_large() {
+        // The exact check is made when it is accepted; this one spares the staging of what is
+        // plainly not covered.
+        let account = store.ask(op::account::Find::Id(accept.account)).await?;
+        let balance = account.map(|account| account.balance).unwrap_or_default();
+        if accept.key.is_none() && accept.cost().is_none_or(|cost| cost > balance) {
+            return Ok(Accepted::NotEnoughCredits);
+        }
         let n_messages = accept.recipients.len();
         let first = store.run(op::accept::Begin { n_messages, now }).await?;
         let step = (ROWS_PER_OPERATION_MAX / usize::from(accept.n_parts.max(1))).max(1);
