@@ -1,0 +1,17 @@
+//! The app's promises, proved on a real store with scripted carriers and callback hosts.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod accept;
+mod auth;
+mod carrier;
+mod doubt;
+mod house;
+mod lanes;
+mod notify;
+mod pace;
+mod receipts;
+mod retry;
+mod stop;
+mod store_failure;
+mod times;

@@ -1,0 +1,266 @@
+//! Callbacks: one for each end, again when they fail, in order, and no host in another's way.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use pombo_app::auth::Caller;
+use pombo_app::clock::Clock;
+use pombo_app::usecase::send::{Callbacks, SendSms};
+use pombo_app::{Config, notify};
+use pombo_domain::callback::Template;
+use pombo_domain::channel::{Arrival, BoxFuture};
+use pombo_domain::id::MessageId;
+use pombo_domain::money::Money;
+use pombo_domain::time::Instant;
+use pombo_store::operation as op;
+
+use crate::carrier::{Carrier, Says, delivered};
+use crate::house::{Folder, House, NOON, a_while, long_text, route, sms, until};
+
+/// How a host behaves.
+#[derive(Debug, Clone, Copy)]
+enum Host {
+    Answers(u16),
+    Refuses,
+    Hangs,
+}
+
+/// Hosts that do as told, and what they were asked.
+#[derive(Default)]
+struct Sink {
+    hosts: Mutex<HashMap<String, Host>>,
+    seen: Mutex<Vec<String>>,
+}
+
+impl Sink {
+    fn host(&self, name: &str, host: Host) {
+        self.hosts.lock().unwrap().insert(name.into(), host);
+    }
+
+    /// The requests to a host, in order.
+    fn seen(&self, host: &str) -> Vec<String> {
+        let start = format!("http://{host}/");
+        let seen = self.seen.lock().unwrap();
+        seen.iter().filter_map(|url| url.strip_prefix(&start).map(str::to_owned)).collect()
+    }
+}
+
+impl notify::Post for Sink {
+    fn get(&self, url: String) -> BoxFuture<'static, Result<u16, String>> {
+        let name = url.split('/').nth(2).unwrap().to_owned();
+        self.seen.lock().unwrap().push(url);
+        let host = self.hosts.lock().unwrap().get(&name).copied().unwrap_or(Host::Answers(200));
+        Box::pin(async move {
+            match host {
+                Host::Answers(status) => Ok(status),
+                Host::Refuses => Err("connection refused".into()),
+                Host::Hangs => std::future::pending().await,
+            }
+        })
+    }
+}
+
+async fn told(submitted: bool) -> (House, Caller, Arc<Sink>) {
+    on(Arc::new(Folder::new()), submitted).await
+}
+
+async fn on(folder: Arc<Folder>, submitted: bool) -> (House, Caller, Arc<Sink>) {
+    let config = Config {
+        sms_default_price: Money::ZERO,
+        callbacks_submitted: submitted,
+        routes: vec![route("a")],
+    };
+    let house = House::with(folder, Clock::held(NOON), config).await;
+    let sink = Arc::new(Sink::default());
+    house.app.start_notifier(Arc::clone(&sink) as Arc<dyn notify::Post>);
+    let caller = house.account("one").await;
+    (house, caller, sink)
+}
+
+/// A request whose callbacks tell the report, the part and the recipient.
+fn to(host: &str, n: usize) -> SendSms {
+    let template = Template::parse(&format!("http://{host}/%d-%n-%i")).unwrap();
+    SendSms { callbacks: Callbacks::One(template), ..sms(n) }
+}
+
+async fn delivers(house: &House, id: MessageId, parts: std::ops::Range<u8>) {
+    let desk = house.desk("a");
+    let to = pombo_domain::address::Phone::from_digits(34_600_000_000).unwrap();
+    let receipt = |idx| Arrival::Receipt(delivered(&id.part(idx).to_string(), to, desk.now()));
+    desk.received(parts.map(receipt).collect()).await.unwrap();
+}
+
+fn minutes(n: u64) -> Instant {
+    NOON.plus(Duration::from_secs(60 * n))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_part_and_each_end_is_told_once_and_acceptance_is_not() {
+    let (house, caller, sink) = told(false).await;
+    let carrier = Carrier::start(house.desk("a"), |_, _| Says::Accept);
+    let send = SendSms { text: long_text(), ..to("sink.example", 1) };
+    let id = house.send(&caller, send).await[0];
+    until("it is sent", || carrier.n_taken() == 3).await;
+    delivers(&house, id, 0..3).await;
+    delivers(&house, id, 0..3).await;
+    until("three are told", || sink.seen("sink.example").len() == 3).await;
+    a_while().await;
+    let mut seen = sink.seen("sink.example");
+    seen.sort();
+    assert_eq!(seen, [1, 2, 3].map(|part| format!("1-{part}-{id}")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn acceptance_is_told_before_the_end_where_that_is_asked_for() {
+    let (house, caller, sink) = told(true).await;
+    let _carrier = Carrier::start(house.desk("a"), |_, _| Says::Accept);
+    let ids = house.send(&caller, to("sink.example", 1)).await;
+    house.until_event(&caller, ids[0], pombo_domain::message::EventKind::Sent).await;
+    delivers(&house, ids[0], 0..1).await;
+    until("both are told", || sink.seen("sink.example").len() == 2).await;
+    assert_eq!(sink.seen("sink.example"), [4, 1].map(|d| format!("{d}-1-{}", ids[0])));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_callback_is_repeated_five_times_and_given_up() {
+    let (house, caller, sink) = told(false).await;
+    sink.host("sink.example", Host::Answers(500));
+    let _carrier = Carrier::start(house.desk("a"), |_, _| Says::Refuse);
+    house.send(&caller, to("sink.example", 1)).await;
+    let mut at = 0;
+    for (tries, wait) in [(1, 1), (2, 2), (3, 3), (4, 4), (5, 5)] {
+        until("it is tried", || sink.seen("sink.example").len() == tries).await;
+        // Filed, so that its time counts from now.
+        filed(&house, minutes(at + wait)).await;
+        at += wait;
+        house.clock.move_to(minutes(at));
+    }
+    until("the last try", || sink.seen("sink.example").len() == 6).await;
+    none_filed(&house).await;
+    house.clock.move_to(minutes(at + 60));
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    assert_eq!(sink.seen("sink.example").len(), 6);
+}
+
+async fn next_due(house: &House) -> Option<Instant> {
+    let question = op::callback::Due { now: Instant::from_micros(0), limit: 1 };
+    house.store.ask(question).await.unwrap().1
+}
+
+/// Waits until the next filed callback is due then.
+async fn filed(house: &House, due: Instant) {
+    for _ in 0..6_000 {
+        if next_due(house).await == Some(due) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("{due:?} is not next: {:?}", next_due(house).await);
+}
+
+async fn none_filed(house: &House) {
+    for _ in 0..6_000 {
+        if next_due(house).await.is_none() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("still filed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_hangs_delays_no_other() {
+    let (house, caller, sink) = told(false).await;
+    sink.host("slow.example", Host::Hangs);
+    let _carrier = Carrier::start(house.desk("a"), |_, _| Says::Refuse);
+    house.send(&caller, to("slow.example", 5_000)).await;
+    house.send(&caller, to("quick.example", 50)).await;
+    until("the quick host is told all", || sink.seen("quick.example").len() == 50).await;
+    assert!(sink.seen("slow.example").len() <= 256);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_callbacks_to_a_dead_host_are_filed_and_another_gets_its_own() {
+    let (house, caller, sink) = told(false).await;
+    sink.host("dead.example", Host::Refuses);
+    let _carrier = Carrier::start(house.desk("a"), |_, _| Says::Refuse);
+    house.send(&caller, to("dead.example", 10_000)).await;
+    house.send(&caller, to("quick.example", 50)).await;
+    until("the quick host is told all", || sink.seen("quick.example").len() == 50).await;
+    until("all have failed", || house.row("a").queued == 0).await;
+    let question = || op::callback::Due { now: minutes(600), limit: 20_000 };
+    for _ in 0..6_000 {
+        if house.store.ask(question()).await.unwrap().0.len() == 10_000 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let due = house.store.ask(question()).await.unwrap().0;
+    assert_eq!(due.len(), 10_000);
+    assert!(sink.seen("dead.example").len() < 1_000, "{}", sink.seen("dead.example").len());
+    // It comes back: each of them is told.
+    sink.host("dead.example", Host::Answers(204));
+    house.clock.move_to(minutes(600));
+    let before = sink.seen("dead.example").len();
+    until("all are told", || {
+        // A host that was down is asked by one at first.
+        sink.seen("dead.example").len() > before
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_urls_refusals_cost_another_of_the_same_host_nothing() {
+    let (house, caller, sink) = told(false).await;
+    sink.host("shared.example", Host::Answers(404));
+    let _carrier = Carrier::start(house.desk("a"), |_, _| Says::Refuse);
+    house.send(&caller, to("shared.example", 100)).await;
+    until("all are tried", || sink.seen("shared.example").len() == 100).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callback_that_was_under_way_at_a_hard_stop_is_told_again() {
+    let folder = Arc::new(Folder::new());
+    let first = Arc::clone(&folder);
+    let ids = tokio::task::spawn_blocking(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let ids = runtime.block_on(async {
+            let (house, caller, sink) = on(first, false).await;
+            sink.host("sink.example", Host::Hangs);
+            let _carrier = Carrier::start(house.desk("a"), |_, _| Says::Refuse);
+            let mut ids = house.send(&caller, to("other.example", 5)).await;
+            until("some are told", || sink.seen("other.example").len() == 5).await;
+            ids = [ids, house.send(&caller, to("sink.example", 20)).await].concat();
+            until("all are under way", || sink.seen("sink.example").len() == 20).await;
+            a_while().await;
+            ids
+        });
+        drop(runtime);
+        ids
+    })
+    .await
+    .unwrap();
+    let (_house, _caller, sink) = on(folder, false).await;
+    until("all are told", || sink.seen("sink.example").len() == 20).await;
+    let mut seen = sink.seen("sink.example");
+    seen.sort();
+    let mut expected: Vec<_> = ids[5..].iter().map(|id| format!("16-1-{id}")).collect();
+    expected.sort();
+    assert_eq!(seen, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_told_before_a_clean_stop_is_not_told_again() {
+    let (house, caller, sink) = told(false).await;
+    let carrier = Carrier::start(house.desk("a"), |_, _| Says::Refuse);
+    house.send(&caller, to("sink.example", 20)).await;
+    until("all are told", || sink.seen("sink.example").len() == 20).await;
+    let folder = Arc::clone(&house.folder);
+    carrier.stop(&Says::Accept);
+    house.app.stop(Duration::from_secs(10)).await;
+    drop((house, caller));
+    let (_house, _caller, sink) = on(folder, false).await;
+    a_while().await;
+    assert_eq!(sink.seen("sink.example").len(), 0);
+}
