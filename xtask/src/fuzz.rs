@@ -41,23 +41,16 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     for target in &chosen {
         build(target)?;
     }
-    chosen
-        .into_iter()
-        .try_for_each(|target| fuzz(target, plan.seconds))
+    chosen.into_iter().try_for_each(|target| fuzz(target, plan.seconds))
 }
 
 fn parse(args: &[String]) -> Result<Plan> {
-    let mut plan = Plan {
-        target: None,
-        seconds: 60,
-    };
+    let mut plan = Plan { target: None, seconds: 60 };
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         if arg == "--seconds" {
             let seconds = args.next().context("--seconds needs a number")?;
-            plan.seconds = seconds
-                .parse()
-                .with_context(|| format!("--seconds {seconds}"))?;
+            plan.seconds = seconds.parse().with_context(|| format!("--seconds {seconds}"))?;
         } else if arg.starts_with('-') || plan.target.is_some() {
             bail!("usage: cargo xtask fuzz [TARGET] [--seconds N]");
         } else {
@@ -72,14 +65,8 @@ fn targets() -> Result<Vec<String>> {
     let path = root().join("fuzz/Cargo.toml");
     let text = std::fs::read_to_string(&path).context("fuzz/Cargo.toml")?;
     let manifest: toml::Table = text.parse()?;
-    let bins = manifest
-        .get("bin")
-        .and_then(|bins| bins.as_array())
-        .context("no [[bin]]")?;
-    Ok(bins
-        .iter()
-        .filter_map(|bin| bin.get("name")?.as_str().map(str::to_owned))
-        .collect())
+    let bins = manifest.get("bin").and_then(|bins| bins.as_array()).context("no [[bin]]")?;
+    Ok(bins.iter().filter_map(|bin| bin.get("name")?.as_str().map(str::to_owned)).collect())
 }
 
 /// The machine's own target triple; naming it keeps the flags away from build scripts.
@@ -90,14 +77,7 @@ fn triple() -> String {
 fn build(target: &str) -> Result<()> {
     must(
         cargo()
-            .args([
-                "build",
-                "--release",
-                "--manifest-path",
-                "fuzz/Cargo.toml",
-                "--bin",
-                target,
-            ])
+            .args(["build", "--release", "--manifest-path", "fuzz/Cargo.toml", "--bin", target])
             .args(["--target", &triple()])
             .env("RUSTFLAGS", INSTRUMENTATION),
     )
@@ -109,11 +89,7 @@ fn fuzz(target: &str, seconds: u32) -> Result<()> {
     let artifacts = folder.join("artifacts").join(target);
     std::fs::create_dir_all(&corpus)?;
     std::fs::create_dir_all(&artifacts)?;
-    let binary = folder
-        .join("target")
-        .join(triple())
-        .join("release")
-        .join(target);
+    let binary = folder.join("target").join(triple()).join("release").join(target);
     let mut command = program(&binary.to_string_lossy());
     command
         .arg(format!("-max_total_time={seconds}"))

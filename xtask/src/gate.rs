@@ -63,23 +63,12 @@ pub(crate) fn deny() -> Result<()> {
 
 /// Lints as errors, in tests and benches too.
 pub(crate) fn clippy() -> Result<()> {
-    must(cargo().args([
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "-D",
-        "warnings",
-    ]))
+    must(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
 }
 
 /// Documentation with its warnings as errors.
 pub(crate) fn doc() -> Result<()> {
-    must(
-        cargo()
-            .args(["doc", "--no-deps", "--workspace"])
-            .env("RUSTDOCFLAGS", "-D warnings"),
-    )
+    must(cargo().args(["doc", "--no-deps", "--workspace"]).env("RUSTDOCFLAGS", "-D warnings"))
 }
 
 fn tests(filter: &[String]) -> Result<()> {
@@ -94,11 +83,7 @@ fn tests(filter: &[String]) -> Result<()> {
     }
     ledger.watch(&mut command);
     must(&mut command)?;
-    if filter.is_empty() {
-        ledger.reject_unreferenced()
-    } else {
-        Ok(())
-    }
+    if filter.is_empty() { ledger.reject_unreferenced() } else { Ok(()) }
 }
 
 /// One workload of `bench/`, in a release build, with pombo's own release binary beside it.
@@ -107,17 +92,10 @@ pub(crate) fn bench(args: &[String]) -> Result<()> {
         setup::debian(&["kannel"])?;
     }
     // The binary is a workload's subject, not its dependency: cargo does not build it by itself.
-    if args
-        .first()
-        .is_some_and(|name| ["journey", "queued", "crash"].contains(&name.as_str()))
-    {
+    if args.first().is_some_and(|name| ["journey", "queued", "crash"].contains(&name.as_str())) {
         must(cargo().args(["build", "--release", "--quiet", "-p", "pombo"]))?;
     }
-    must(
-        cargo()
-            .args(["run", "--release", "--quiet", "-p", "pombo-bench", "--"])
-            .args(args),
-    )
+    must(cargo().args(["run", "--release", "--quiet", "-p", "pombo-bench", "--"]).args(args))
 }
 
 /// The crash test of `bench/`.

@@ -37,9 +37,7 @@ pub(crate) fn program(name: &str) -> Command {
 pub(crate) fn must(command: &mut Command) -> Result<()> {
     let shown = show(command);
     say(&format!("$ {shown}"));
-    let status = command
-        .status()
-        .with_context(|| format!("cannot start: {shown}"))?;
+    let status = command.status().with_context(|| format!("cannot start: {shown}"))?;
     if !status.success() {
         bail!("failed ({status}): {shown}");
     }
@@ -61,10 +59,7 @@ pub(crate) fn step(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> 
     let start = Instant::now();
     let result = work();
     let word = if result.is_ok() { "ok" } else { "FAILED" };
-    say(&format!(
-        "=== {name}: {word} in {:.1} s",
-        start.elapsed().as_secs_f64()
-    ));
+    say(&format!("=== {name}: {word} in {:.1} s", start.elapsed().as_secs_f64()));
     result.with_context(|| format!("step {name}"))
 }
 

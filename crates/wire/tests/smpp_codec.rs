@@ -48,35 +48,14 @@ fn tlvs() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn seed() -> impl Strategy<Value = Seed> {
-    let strings = [
-        string(5),
-        string(20),
-        string(20),
-        string(15),
-        string(8),
-        string(12),
-    ];
+    let strings = [string(5), string(20), string(20), string(15), string(8), string(12)];
     (
         (0_u8..14, strings, any::<[u8; 12]>(), any::<[bool; 2]>()),
-        (
-            vec(any::<u8>(), 0..=254),
-            tlvs(),
-            0_u32..0x120,
-            1_u32..=smpp::SEQUENCE_MAX,
-        ),
+        (vec(any::<u8>(), 0..=254), tlvs(), 0_u32..0x120, 1_u32..=smpp::SEQUENCE_MAX),
     )
-        .prop_map(
-            |((kind, strings, octets, has_times), (text, tlvs, status, sequence))| Seed {
-                kind,
-                strings,
-                octets,
-                has_times,
-                text,
-                tlvs,
-                status,
-                sequence,
-            },
-        )
+        .prop_map(|((kind, strings, octets, has_times), (text, tlvs, status, sequence))| {
+            Seed { kind, strings, octets, has_times, text, tlvs, status, sequence }
+        })
 }
 
 fn sm(seed: &Seed) -> Sm<'_> {
@@ -105,31 +84,15 @@ fn sm(seed: &Seed) -> Sm<'_> {
 fn bind(seed: &Seed) -> Bind<'_> {
     let [_, value, _, system_id, password, system_type] =
         seed.strings.each_ref().map(Vec::as_slice);
-    let address_range = Address {
-        ton: 0,
-        npi: 0,
-        value,
-    };
-    Bind {
-        system_id,
-        password,
-        system_type,
-        interface_version: 0x34,
-        address_range,
-    }
+    let address_range = Address { ton: 0, npi: 0, value };
+    Bind { system_id, password, system_type, interface_version: 0x34, address_range }
 }
 
 fn pdu(seed: &Seed) -> Pdu<'_> {
     let (sm, bind) = (sm(seed), bind(seed));
     let (system_id, password) = (bind.system_id, bind.password);
-    let resp = SmResp {
-        message_id: system_id,
-        tlvs: Tlvs::default(),
-    };
-    let bind_resp = BindResp {
-        system_id,
-        tlvs: Tlvs::default(),
-    };
+    let resp = SmResp { message_id: system_id, tlvs: Tlvs::default() };
+    let bind_resp = BindResp { system_id, tlvs: Tlvs::default() };
     let data = DataSm {
         service_type: sm.service_type,
         source: sm.source,
@@ -153,10 +116,7 @@ fn pdu(seed: &Seed) -> Pdu<'_> {
         10 => Pdu::EnquireLinkResp,
         11 => Pdu::Unbind,
         12 => Pdu::GenericNack,
-        _ => Pdu::Outbind {
-            system_id,
-            password,
-        },
+        _ => Pdu::Outbind { system_id, password },
     }
 }
 
@@ -287,43 +247,15 @@ fn read_all(bytes: &[u8]) {
 fn a_field_that_does_not_fit_is_refused_and_leaves_no_trace() {
     let mut out = b"before".to_vec();
     let too_long = [b'1'; 21];
-    let sm = Sm {
-        destination: Address {
-            ton: 1,
-            npi: 1,
-            value: &too_long,
-        },
-        ..Sm::default()
-    };
+    let sm = Sm { destination: Address { ton: 1, npi: 1, value: &too_long }, ..Sm::default() };
     let cases = [
         Pdu::SubmitSm(sm),
-        Pdu::SubmitSm(Sm {
-            short_message: &[0; 255],
-            ..Sm::default()
-        }),
-        Pdu::SubmitSm(Sm {
-            service_type: b"a\0b",
-            ..Sm::default()
-        }),
-        Pdu::SubmitSm(Sm {
-            validity_period: b"1",
-            ..Sm::default()
-        }),
-        Pdu::SubmitSm(Sm {
-            tlvs: Tlvs::new(&[4, 0x24, 0, 9, 1]),
-            ..Sm::default()
-        }),
-        Pdu::Bind(
-            BindKind::Receiver,
-            Bind {
-                system_id: &[b'x'; 16],
-                ..Bind::default()
-            },
-        ),
-        Pdu::Other {
-            command_id: command::QUERY_SM,
-            body: &[0; 70_000],
-        },
+        Pdu::SubmitSm(Sm { short_message: &[0; 255], ..Sm::default() }),
+        Pdu::SubmitSm(Sm { service_type: b"a\0b", ..Sm::default() }),
+        Pdu::SubmitSm(Sm { validity_period: b"1", ..Sm::default() }),
+        Pdu::SubmitSm(Sm { tlvs: Tlvs::new(&[4, 0x24, 0, 9, 1]), ..Sm::default() }),
+        Pdu::Bind(BindKind::Receiver, Bind { system_id: &[b'x'; 16], ..Bind::default() }),
+        Pdu::Other { command_id: command::QUERY_SM, body: &[0; 70_000] },
     ];
     for case in cases {
         smpp::encode(&mut out, 0, 1, &case).unwrap_err();

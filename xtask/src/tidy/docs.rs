@@ -9,7 +9,7 @@ use crate::run::root;
 const MAP: &str = "ARCHITECTURE.md";
 
 /// Folders whose own folders the map must name: the doors, and the use cases and engine.
-const MAPPED: &[&str] = &["crates/server/src", "crates/app/src", "crates/channels/src"];
+const MAPPED: &[&str] = &["crates/server/src", "crates/app/src"];
 
 pub(super) fn check(tree: &[File]) -> Vec<String> {
     let mut complaints = Vec::new();
@@ -32,18 +32,11 @@ pub(super) fn check(tree: &[File]) -> Vec<String> {
 fn rooms(tree: &[File]) -> BTreeSet<String> {
     let mut rooms = BTreeSet::new();
     for file in tree {
-        if let Some(name) = file
-            .path
-            .strip_prefix("crates/")
-            .and_then(|p| p.split_once('/'))
-        {
+        if let Some(name) = file.path.strip_prefix("crates/").and_then(|p| p.split_once('/')) {
             rooms.insert(format!("crates/{}", name.0));
         }
         for mapped in MAPPED {
-            let inside = file
-                .path
-                .strip_prefix(mapped)
-                .and_then(|p| p.strip_prefix('/'));
+            let inside = file.path.strip_prefix(mapped).and_then(|p| p.strip_prefix('/'));
             let folder = inside.and_then(|path| path.rsplit_once('/'));
             rooms.extend(folder.map(|(folder, _)| format!("{folder}/")));
         }
@@ -63,23 +56,14 @@ fn broken_links(file: &File, tree: &[File]) -> Vec<String> {
         let found = if path.is_empty() {
             PathBuf::from(&file.path)
         } else {
-            normal(
-                &Path::new(&file.path)
-                    .parent()
-                    .unwrap_or(Path::new(""))
-                    .join(path),
-            )
+            normal(&Path::new(&file.path).parent().unwrap_or(Path::new("")).join(path))
         };
         let exists = root().join(&found).exists();
         let document = tree.iter().find(|other| Path::new(&other.path) == found);
         let has_anchor = anchor.is_empty()
             || document.is_none_or(|document| headings(&document.text).any(|h| h == anchor));
         if !exists || !has_anchor {
-            complaints.push(format!(
-                "{}:{}: broken link: {target}",
-                file.path,
-                line_idx + 1
-            ));
+            complaints.push(format!("{}:{}: broken link: {target}", file.path, line_idx + 1));
         }
     }
     complaints
@@ -105,17 +89,15 @@ fn links(text: &str) -> impl Iterator<Item = (usize, &str)> {
 
 /// The anchors that a renderer makes of a document's headings.
 fn headings(text: &str) -> impl Iterator<Item = String> {
-    text.lines()
-        .filter(|line| line.starts_with('#'))
-        .map(|line| {
-            line.trim_start_matches('#')
-                .trim()
-                .to_lowercase()
-                .chars()
-                .filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c))
-                .map(|c| if c == ' ' { '-' } else { c })
-                .collect()
-        })
+    text.lines().filter(|line| line.starts_with('#')).map(|line| {
+        line.trim_start_matches('#')
+            .trim()
+            .to_lowercase()
+            .chars()
+            .filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c))
+            .map(|c| if c == ' ' { '-' } else { c })
+            .collect()
+    })
 }
 
 /// The path without `.` and `..`.
@@ -136,27 +118,19 @@ mod tests {
     use super::*;
 
     fn file(path: &str, text: &str) -> File {
-        File {
-            path: path.to_owned(),
-            text: text.to_owned(),
-        }
+        File { path: path.to_owned(), text: text.to_owned() }
     }
 
     #[test]
     fn a_link_to_a_file_that_is_not_there_is_broken() {
-        let tree = [file(
-            "docs/a.md",
-            "[b](missing.md) [c](../Cargo.toml) `[d](missing.md)`",
-        )];
+        let tree = [file("docs/a.md", "[b](missing.md) [c](../Cargo.toml) `[d](missing.md)`")];
         assert_eq!(broken_links(&tree[0], &tree).len(), 1);
     }
 
     #[test]
     fn a_link_to_a_heading_needs_the_heading() {
-        let tree = [file(
-            "xtask/Cargo.toml",
-            "# What it is: a map\n[a](#what-it-is-a-map) [b](#no)",
-        )];
+        let tree =
+            [file("xtask/Cargo.toml", "# What it is: a map\n[a](#what-it-is-a-map) [b](#no)")];
         assert_eq!(broken_links(&tree[0], &tree).len(), 1);
     }
 

@@ -12,68 +12,28 @@ struct Edges {
 }
 
 const OURS: &[Edges] = &[
-    Edges {
-        of: "pombo-domain",
-        may_use: &[],
-        tests_may_use: &[],
-    },
-    Edges {
-        of: "pombo-wire",
-        may_use: &[],
-        tests_may_use: &[],
-    },
-    Edges {
-        of: "pombo-store",
-        may_use: &["pombo-domain"],
-        tests_may_use: &[],
-    },
+    Edges { of: "pombo-domain", may_use: &[], tests_may_use: &[] },
+    Edges { of: "pombo-wire", may_use: &[], tests_may_use: &[] },
+    Edges { of: "pombo-store", may_use: &["pombo-domain"], tests_may_use: &[] },
     Edges {
         of: "pombo-channels",
         may_use: &["pombo-domain", "pombo-wire"],
         tests_may_use: &["pombo-peers"],
     },
-    Edges {
-        of: "pombo-app",
-        may_use: &["pombo-domain", "pombo-store"],
-        tests_may_use: &[],
-    },
+    Edges { of: "pombo-app", may_use: &["pombo-domain", "pombo-store"], tests_may_use: &[] },
     Edges {
         of: "pombo",
-        may_use: &[
-            "pombo-domain",
-            "pombo-wire",
-            "pombo-store",
-            "pombo-channels",
-            "pombo-app",
-        ],
+        may_use: &["pombo-domain", "pombo-wire", "pombo-store", "pombo-channels", "pombo-app"],
         tests_may_use: &["pombo-peers"],
     },
-    Edges {
-        of: "pombo-peers",
-        may_use: &["pombo-wire"],
-        tests_may_use: &[],
-    },
+    Edges { of: "pombo-peers", may_use: &["pombo-wire"], tests_may_use: &[] },
     Edges {
         of: "pombo-bench",
-        may_use: &[
-            "pombo-domain",
-            "pombo-wire",
-            "pombo-store",
-            "pombo",
-            "pombo-peers",
-        ],
+        may_use: &["pombo-domain", "pombo-wire", "pombo-store", "pombo", "pombo-peers"],
         tests_may_use: &[],
     },
-    Edges {
-        of: "pombo-fuzz",
-        may_use: &["pombo-domain", "pombo-wire"],
-        tests_may_use: &[],
-    },
-    Edges {
-        of: "xtask",
-        may_use: &[],
-        tests_may_use: &[],
-    },
+    Edges { of: "pombo-fuzz", may_use: &["pombo-domain", "pombo-wire"], tests_may_use: &[] },
+    Edges { of: "xtask", may_use: &[], tests_may_use: &[] },
 ];
 
 /// Crates of others that only these of ours may name; every other crate of others is free.
@@ -91,24 +51,14 @@ const THEIRS: &[(&str, &[&str])] = &[
     // Never in `domain` and `wire`, which are pure.
     (
         "tokio",
-        &[
-            "pombo-store",
-            "pombo-channels",
-            "pombo-app",
-            "pombo",
-            "pombo-peers",
-            "pombo-bench",
-        ],
+        &["pombo-store", "pombo-channels", "pombo-app", "pombo", "pombo-peers", "pombo-bench"],
     ),
     ("serde", &["pombo", "pombo-bench"]),
 ];
 
 pub(super) fn check(tree: &[File]) -> Result<Vec<String>> {
     let mut complaints = Vec::new();
-    for file in tree
-        .iter()
-        .filter(|file| file.path.ends_with("/Cargo.toml"))
-    {
+    for file in tree.iter().filter(|file| file.path.ends_with("/Cargo.toml")) {
         let manifest: toml::Table = file.text.parse().with_context(|| file.path.clone())?;
         let Some(name) = package_name(&manifest) else {
             continue;
@@ -130,27 +80,18 @@ pub(super) fn package_name(manifest: &toml::Table) -> Option<&str> {
 /// All that a manifest depends on; `true` for what only tests use.
 pub(super) fn dependencies(manifest: &toml::Table) -> Vec<(String, bool)> {
     let mut found = Vec::new();
-    for (section, in_tests) in [
-        ("dependencies", false),
-        ("build-dependencies", false),
-        ("dev-dependencies", true),
-    ] {
+    for (section, in_tests) in
+        [("dependencies", false), ("build-dependencies", false), ("dev-dependencies", true)]
+    {
         let table = manifest.get(section).and_then(|section| section.as_table());
-        found.extend(
-            table
-                .into_iter()
-                .flat_map(|t| t.keys().cloned())
-                .map(|key| (key, in_tests)),
-        );
+        found.extend(table.into_iter().flat_map(|t| t.keys().cloned()).map(|key| (key, in_tests)));
     }
     found
 }
 
 fn judge(name: &str, dependency: &str, in_tests: bool) -> Option<String> {
     let Some(edges) = OURS.iter().find(|edges| edges.of == name) else {
-        return Some(format!(
-            "{name} is not in the table of edges (xtask/src/tidy/edges.rs)"
-        ));
+        return Some(format!("{name} is not in the table of edges (xtask/src/tidy/edges.rs)"));
     };
     if dependency.starts_with("pombo-") {
         let allowed = edges.may_use.contains(&dependency)

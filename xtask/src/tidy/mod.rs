@@ -33,13 +33,7 @@ pub(crate) fn check() -> Result<Vec<String>> {
 /// The paths of all files that are committed or about to be.
 pub(crate) fn files() -> Result<Vec<String>> {
     let listed = program("git")
-        .args([
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-        ])
+        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
         .output()
         .context("git ls-files")?;
     if !listed.status.success() {
@@ -69,9 +63,7 @@ fn read_tree() -> Result<Vec<File>> {
 }
 
 fn has_extension(path: &str, extension: &str) -> bool {
-    Path::new(path)
-        .extension()
-        .is_some_and(|found| found == extension)
+    Path::new(path).extension().is_some_and(|found| found == extension)
 }
 
 #[cfg(test)]

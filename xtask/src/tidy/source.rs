@@ -23,9 +23,8 @@ pub(super) fn check(tree: &[File]) -> Vec<String> {
     for (path, _) in LONGER {
         let fits = |file: &File| file.text.lines().count() <= LINES_MAX;
         if tree.iter().find(|file| file.path == *path).is_none_or(fits) {
-            complaints.push(format!(
-                "{path}: fits or is gone; take it off the list of longer files"
-            ));
+            complaints
+                .push(format!("{path}: fits or is gone; take it off the list of longer files"));
         }
     }
     complaints
@@ -42,10 +41,7 @@ fn first_line(file: &File) -> Option<String> {
 }
 
 fn length(file: &File) -> Option<String> {
-    let max = LONGER
-        .iter()
-        .find(|(path, _)| *path == file.path)
-        .map_or(LINES_MAX, |(_, max)| *max);
+    let max = LONGER.iter().find(|(path, _)| *path == file.path).map_or(LINES_MAX, |(_, max)| *max);
     let lines = file.text.lines().count();
     (lines > max).then(|| format!("{}: {lines} lines, at most {max}: split it", file.path))
 }
@@ -70,11 +66,7 @@ mod tests {
     use super::*;
 
     fn complaints(path: &str, text: &str) -> usize {
-        check(&[File {
-            path: path.to_owned(),
-            text: text.to_owned(),
-        }])
-        .len()
+        check(&[File { path: path.to_owned(), text: text.to_owned() }]).len()
     }
 
     #[test]
@@ -93,10 +85,7 @@ mod tests {
 
     #[test]
     fn a_statement_names_its_columns() {
-        assert_eq!(
-            complaints("a.sql", concat!("SELECT", " * from message;")),
-            1
-        );
+        assert_eq!(complaints("a.sql", concat!("SELECT", " * from message;")), 1);
         assert_eq!(complaints("a.sql", "select id from message;"), 0);
         assert_eq!(complaints("a.sql", "select count(*) from message;"), 0);
     }

@@ -10,10 +10,7 @@ const LINKED: &[(&str, &str)] = &[];
 
 pub(super) fn check(tree: &[File]) -> Result<Vec<String>> {
     let mut complaints = Vec::new();
-    for file in tree
-        .iter()
-        .filter(|file| file.path.ends_with("/Cargo.toml"))
-    {
+    for file in tree.iter().filter(|file| file.path.ends_with("/Cargo.toml")) {
         let manifest: toml::Table = file.text.parse().with_context(|| file.path.clone())?;
         let Some(name) = package_name(&manifest) else {
             continue;
@@ -25,11 +22,7 @@ pub(super) fn check(tree: &[File]) -> Result<Vec<String>> {
             .collect();
         for (dependency, _) in dependencies(&manifest) {
             let linked = LINKED.contains(&(name, dependency.as_str()));
-            if !linked
-                && !sources
-                    .iter()
-                    .any(|source| names(&source.text, &dependency))
-            {
+            if !linked && !sources.iter().any(|source| names(&source.text, &dependency)) {
                 complaints.push(format!("{}: {dependency} is used nowhere", file.path));
             }
         }

@@ -6,10 +6,7 @@ use super::File;
 const NEVER: &[(&str, &str)] = &[
     (concat!("/wo", "rk/"), "a path of one machine"),
     (concat!("/ro", "ot/"), "a path of one machine"),
-    (
-        concat!("/tmp/", "pombo"),
-        "a path of one machine; ask for a temporary folder",
-    ),
+    (concat!("/tmp/", "pombo"), "a path of one machine; ask for a temporary folder"),
     (concat!("../", "shared"), "a path outside the repository"),
     (concat!("crates", ".io/"), "a registry host"),
     (concat!("index.crates", ".io"), "a registry host"),
@@ -19,39 +16,18 @@ const NEVER: &[(&str, &str)] = &[
     (concat!("py", "pi.org"), "a registry host"),
     (concat!("deb.", "debian.org"), "a registry host"),
     (concat!("python", "hosted.org"), "a registry host"),
-    (
-        concat!("clau", "de"),
-        "how a text was written is not its reader's business",
-    ),
-    (
-        concat!("anthro", "pic"),
-        "how a text was written is not its reader's business",
-    ),
-    (
-        concat!("chat", "gpt"),
-        "how a text was written is not its reader's business",
-    ),
-    (
-        concat!("co", "pilot"),
-        "how a text was written is not its reader's business",
-    ),
-    (
-        concat!("sub", "agent"),
-        "how a text was written is not its reader's business",
-    ),
-    (
-        concat!("language ", "model"),
-        "how a text was written is not its reader's business",
-    ),
+    (concat!("clau", "de"), "how a text was written is not its reader's business"),
+    (concat!("anthro", "pic"), "how a text was written is not its reader's business"),
+    (concat!("chat", "gpt"), "how a text was written is not its reader's business"),
+    (concat!("co", "pilot"), "how a text was written is not its reader's business"),
+    (concat!("sub", "agent"), "how a text was written is not its reader's business"),
+    (concat!("language ", "model"), "how a text was written is not its reader's business"),
     (concat!("begin private", " key"), "a secret"),
     (concat!("begin rsa private", " key"), "a secret"),
 ];
 
 pub(super) fn check(tree: &[File]) -> Vec<String> {
-    tree.iter()
-        .filter(|file| !is_lock_file(file))
-        .flat_map(in_file)
-        .collect()
+    tree.iter().filter(|file| !is_lock_file(file)).flat_map(in_file).collect()
 }
 
 /// Cargo writes the registry's address into its lock file and offers no other way.
@@ -82,10 +58,7 @@ mod tests {
     #[test]
     fn a_machines_path_is_found_with_its_line() {
         let text = format!("a\nb {}main\n", NEVER[0].0.to_uppercase());
-        let complaints = in_file(&File {
-            path: "README.md".to_owned(),
-            text,
-        });
+        let complaints = in_file(&File { path: "README.md".to_owned(), text });
         assert_eq!(complaints.len(), 1);
         assert!(complaints[0].starts_with("README.md:2: "), "{complaints:?}");
     }

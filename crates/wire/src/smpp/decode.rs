@@ -51,15 +51,9 @@ pub fn decode<'a>(frame: &Frame<'a>) -> Result<Pdu<'a>, DecodeError> {
         BIND_TRANSCEIVER_RESP => Pdu::BindResp(BindKind::Transceiver, body.bind_resp()),
         command::OUTBIND => {
             let system_id = body.string("system_id")?;
-            Pdu::Outbind {
-                system_id,
-                password: body.last_string(),
-            }
+            Pdu::Outbind { system_id, password: body.last_string() }
         }
-        command_id => Pdu::Other {
-            command_id,
-            body: frame.body,
-        },
+        command_id => Pdu::Other { command_id, body: frame.body },
     })
 }
 
@@ -76,11 +70,7 @@ impl<'a> Reader<'a> {
     /// A C-octet string of any length; its NUL must be there.
     fn string(&mut self, field: &'static str) -> Result<&'a [u8], DecodeError> {
         // Most of these strings are empty or short: a plain loop beats a general search.
-        let end = self
-            .0
-            .iter()
-            .position(|&octet| octet == 0)
-            .ok_or(DecodeError { field })?;
+        let end = self.0.iter().position(|&octet| octet == 0).ok_or(DecodeError { field })?;
         let text = &self.0[..end];
         self.0 = &self.0[end + 1..];
         Ok(text)
@@ -88,17 +78,12 @@ impl<'a> Reader<'a> {
 
     /// The last C-octet string of a body, which some peers send without its NUL or not at all.
     fn last_string(&mut self) -> &'a [u8] {
-        self.string("")
-            .unwrap_or_else(|_| std::mem::take(&mut self.0))
+        self.string("").unwrap_or_else(|_| std::mem::take(&mut self.0))
     }
 
     fn address(&mut self, field: &'static str) -> Result<Address<'a>, DecodeError> {
         let (ton, npi) = (self.octet(field)?, self.octet(field)?);
-        Ok(Address {
-            ton,
-            npi,
-            value: self.string(field)?,
-        })
+        Ok(Address { ton, npi, value: self.string(field)? })
     }
 
     fn tlvs(&mut self) -> Tlvs<'a> {
@@ -148,10 +133,7 @@ impl<'a> Reader<'a> {
     }
 
     fn sm_resp(&mut self) -> SmResp<'a> {
-        SmResp {
-            message_id: self.last_string(),
-            tlvs: self.tlvs(),
-        }
+        SmResp { message_id: self.last_string(), tlvs: self.tlvs() }
     }
 
     fn bind(&mut self) -> Result<Bind<'a>, DecodeError> {
@@ -169,9 +151,6 @@ impl<'a> Reader<'a> {
     }
 
     fn bind_resp(&mut self) -> BindResp<'a> {
-        BindResp {
-            system_id: self.last_string(),
-            tlvs: self.tlvs(),
-        }
+        BindResp { system_id: self.last_string(), tlvs: self.tlvs() }
     }
 }

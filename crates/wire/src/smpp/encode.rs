@@ -63,11 +63,7 @@ pub fn encode(
 /// Writes the length of the PDU that begins at `start`.
 fn finish(out: &mut [u8], start: usize) -> Result<(), EncodeError> {
     let length = out.len() - start;
-    let too_long = EncodeError::TooLong {
-        field: "the PDU",
-        length,
-        max: PDU_BYTES_MAX,
-    };
+    let too_long = EncodeError::TooLong { field: "the PDU", length, max: PDU_BYTES_MAX };
     if length > PDU_BYTES_MAX {
         return Err(too_long);
     }
@@ -96,10 +92,7 @@ impl Writer<'_> {
             Pdu::DataSm(data) => self.data_sm(data),
             Pdu::Bind(_, bind) => self.bind(bind),
             Pdu::BindResp(_, resp) => self.bind_resp(resp),
-            Pdu::Outbind {
-                system_id,
-                password,
-            } => {
+            Pdu::Outbind { system_id, password } => {
                 self.string("system_id", system_id, 15)?;
                 self.string("password", password, PASSWORD_MAX)
             }
@@ -119,11 +112,7 @@ impl Writer<'_> {
     /// A C-octet string of at most `max` characters before its NUL.
     fn string(&mut self, field: &'static str, text: &[u8], max: usize) -> Result<(), EncodeError> {
         if text.len() > max {
-            return Err(EncodeError::TooLong {
-                field,
-                length: text.len(),
-                max,
-            });
+            return Err(EncodeError::TooLong { field, length: text.len(), max });
         }
         if text.contains(&0) {
             return Err(EncodeError::Nul { field });
@@ -162,8 +151,7 @@ impl Writer<'_> {
         self.string("service_type", sm.service_type, 5)?;
         self.address("source_addr", &sm.source, 20)?;
         self.address("destination_addr", &sm.destination, 20)?;
-        self.0
-            .extend_from_slice(&[sm.esm_class, sm.protocol_id, sm.priority_flag]);
+        self.0.extend_from_slice(&[sm.esm_class, sm.protocol_id, sm.priority_flag]);
         self.time("schedule_delivery_time", sm.schedule_delivery_time)?;
         self.time("validity_period", sm.validity_period)?;
         let length = sm.short_message.len();
@@ -188,8 +176,7 @@ impl Writer<'_> {
         self.string("service_type", data.service_type, 5)?;
         self.address("source_addr", &data.source, 64)?;
         self.address("destination_addr", &data.destination, 64)?;
-        self.0
-            .extend_from_slice(&[data.esm_class, data.registered_delivery, data.data_coding]);
+        self.0.extend_from_slice(&[data.esm_class, data.registered_delivery, data.data_coding]);
         self.tlvs(data.tlvs)
     }
 

@@ -55,11 +55,7 @@ impl<'a> Frames<'a> {
     /// Starts at the front of `buffer`.
     #[must_use]
     pub const fn new(buffer: &'a [u8]) -> Self {
-        Self {
-            buffer,
-            consumed: 0,
-            broken: false,
-        }
+        Self { buffer, consumed: 0, broken: false }
     }
 
     /// Octets of all PDUs given out so far.
@@ -78,11 +74,8 @@ impl<'a> Frames<'a> {
         }
         let pdu = rest.get(..total)?;
         let (head, body) = pdu.split_at(HEADER_BYTES);
-        let word = |at: usize| {
-            head[at..]
-                .first_chunk::<4>()
-                .map_or(0, |bytes| u32::from_be_bytes(*bytes))
-        };
+        let word =
+            |at: usize| head[at..].first_chunk::<4>().map_or(0, |bytes| u32::from_be_bytes(*bytes));
         let header = Header {
             command_length,
             command_id: word(4),
@@ -131,10 +124,7 @@ mod tests {
         for cut in 0..whole.len() {
             let mut frames = Frames::new(&whole[..cut]);
             let n = frames.by_ref().filter(Result::is_ok).count();
-            assert_eq!(
-                (n, frames.consumed()),
-                if cut < 16 { (0, 0) } else { (1, 16) }
-            );
+            assert_eq!((n, frames.consumed()), if cut < 16 { (0, 0) } else { (1, 16) });
         }
         let mut frames = Frames::new(&whole);
         let bodies: Vec<_> = frames.by_ref().map(|f| f.expect("no error").body).collect();
@@ -147,12 +137,7 @@ mod tests {
         for length in [0, 15, 65_553, u32::MAX] {
             let bytes = pdu(length, b"");
             let mut frames = Frames::new(&bytes);
-            assert_eq!(
-                frames.next(),
-                Some(Err(FrameError {
-                    command_length: length
-                }))
-            );
+            assert_eq!(frames.next(), Some(Err(FrameError { command_length: length })));
             assert_eq!(frames.next(), None);
         }
     }

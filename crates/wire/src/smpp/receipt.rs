@@ -135,17 +135,10 @@ pub fn parse<'a>(sm: &Sm<'a>) -> Option<Receipt<'a>> {
     if !is_marked && !looks_like_one {
         return None;
     }
-    if let Some(id) = sm
-        .tlvs
-        .text(tlv::RECEIPTED_MESSAGE_ID)
-        .filter(|id| !id.is_empty())
-    {
+    if let Some(id) = sm.tlvs.text(tlv::RECEIPTED_MESSAGE_ID).filter(|id| !id.is_empty()) {
         receipt.id = id;
     }
-    let state = sm
-        .tlvs
-        .octet(tlv::MESSAGE_STATE)
-        .and_then(State::from_octet);
+    let state = sm.tlvs.octet(tlv::MESSAGE_STATE).and_then(State::from_octet);
     receipt.state = state.or(receipt.state);
     if let Some(&[network, high, low]) = sm.tlvs.get(tlv::NETWORK_ERROR_CODE) {
         receipt.network_error = Some((network, u16::from_be_bytes([high, low])));
@@ -159,17 +152,10 @@ fn has_parameters(sm: &Sm<'_>) -> bool {
 
 /// Strict, because a person may write anything: `id:` first, a known state, and one field more.
 fn begins_like_one(text: &[u8], receipt: &Receipt<'_>) -> bool {
-    let has_more = [
-        receipt.submit_date,
-        receipt.done_date,
-        receipt.error,
-        receipt.submitted,
-    ]
-    .iter()
-    .any(|field| !field.is_empty());
-    let starts_with_id = text
-        .get(..3)
-        .is_some_and(|start| start.eq_ignore_ascii_case(b"id:"));
+    let has_more = [receipt.submit_date, receipt.done_date, receipt.error, receipt.submitted]
+        .iter()
+        .any(|field| !field.is_empty());
+    let starts_with_id = text.get(..3).is_some_and(|start| start.eq_ignore_ascii_case(b"id:"));
     receipt.state.is_some() && !receipt.id.is_empty() && has_more && starts_with_id
 }
 
@@ -184,11 +170,7 @@ pub fn parse_text(text: &[u8]) -> Receipt<'_> {
     let mut quote = None;
     while at < text.len() {
         let is_word_start = at == 0 || !text[at - 1].is_ascii_alphanumeric();
-        let found = if is_word_start {
-            key_at(&text[at..])
-        } else {
-            None
-        };
+        let found = if is_word_start { key_at(&text[at..]) } else { None };
         let Some((key, length)) = found else {
             at += 1;
             continue;
@@ -286,9 +268,7 @@ fn key_at(text: &[u8]) -> Option<(Key, usize)> {
 }
 
 fn blanks(text: &[u8]) -> usize {
-    text.iter()
-        .take_while(|octet| octet.is_ascii_whitespace())
-        .count()
+    text.iter().take_while(|octet| octet.is_ascii_whitespace()).count()
 }
 
 /// The value that begins here; empty where the next field begins at once.
@@ -320,19 +300,8 @@ fn parse_commas(text: &[u8]) -> Option<Receipt<'_>> {
     if !is_status || !is_date(done_date) || !is_date(submit_date) || id.is_empty() {
         return None;
     }
-    let state = stat
-        .iter()
-        .all(|&digit| digit == b'0')
-        .then_some(State::Delivered);
-    Some(Receipt {
-        id,
-        state,
-        stat,
-        error,
-        submit_date,
-        done_date,
-        ..Receipt::default()
-    })
+    let state = stat.iter().all(|&digit| digit == b'0').then_some(State::Delivered);
+    Some(Receipt { id, state, stat, error, submit_date, done_date, ..Receipt::default() })
 }
 
 #[cfg(test)]
@@ -347,16 +316,10 @@ mod tests {
         let receipt = parse_text(STANDARD);
         assert_eq!(receipt.id, b"0123456789");
         assert_eq!(receipt.state, Some(State::Delivered));
-        assert_eq!(
-            (receipt.submitted, receipt.delivered),
-            (&b"001"[..], &b"001"[..])
-        );
+        assert_eq!((receipt.submitted, receipt.delivered), (&b"001"[..], &b"001"[..]));
         assert_eq!(receipt.submit_date, b"2603011420");
         assert_eq!(receipt.done_date, b"2603011421");
-        assert_eq!(
-            (receipt.error, receipt.text),
-            (&b"000"[..], &b"hello there"[..])
-        );
+        assert_eq!((receipt.error, receipt.text), (&b"000"[..], &b"hello there"[..]));
     }
 
     #[test]
@@ -387,53 +350,30 @@ mod tests {
     #[test]
     fn fields_after_the_quoted_text_are_found() {
         let receipt = parse_text(b"text:see you soon id:77 stat:DELIVRD");
-        assert_eq!(
-            (receipt.id, receipt.text),
-            (&b"77"[..], &b"see you soon"[..])
-        );
+        assert_eq!((receipt.id, receipt.text), (&b"77"[..], &b"see you soon"[..]));
         assert_eq!(receipt.state, Some(State::Delivered));
     }
 
     #[test]
     fn the_comma_format_is_read() {
         let receipt = parse_text(b"00,0210021543,0210021500,,447700900456,10110200000000,4fe1-22");
-        assert_eq!(
-            (receipt.id, receipt.state),
-            (&b"4fe1-22"[..], Some(State::Delivered))
-        );
+        assert_eq!((receipt.id, receipt.state), (&b"4fe1-22"[..], Some(State::Delivered)));
         assert_eq!(receipt.done_date, b"0210021543");
-        assert_eq!(
-            parse_text(b"hello, my, friend, how, are, you, today"),
-            Receipt::default()
-        );
+        assert_eq!(parse_text(b"hello, my, friend, how, are, you, today"), Receipt::default());
     }
 
     #[test]
     fn parameters_win_over_the_text() {
         let mut tlvs = super::super::TlvBuffer::default();
-        tlvs.push(tlv::RECEIPTED_MESSAGE_ID, b"ABC\0")
-            .expect("short");
+        tlvs.push(tlv::RECEIPTED_MESSAGE_ID, b"ABC\0").expect("short");
         tlvs.push(tlv::MESSAGE_STATE, &[5]).expect("short");
-        tlvs.push(tlv::NETWORK_ERROR_CODE, &[3, 0, 27])
-            .expect("short");
+        tlvs.push(tlv::NETWORK_ERROR_CODE, &[3, 0, 27]).expect("short");
         let tlvs = tlvs.tlvs();
-        let sm = Sm {
-            esm_class: esm::RECEIPT,
-            short_message: STANDARD,
-            tlvs,
-            ..Sm::default()
-        };
+        let sm = Sm { esm_class: esm::RECEIPT, short_message: STANDARD, tlvs, ..Sm::default() };
         let receipt = parse(&sm).expect("a receipt");
-        assert_eq!(
-            (receipt.id, receipt.state),
-            (&b"ABC"[..], Some(State::Undeliverable))
-        );
+        assert_eq!((receipt.id, receipt.state), (&b"ABC"[..], Some(State::Undeliverable)));
         assert_eq!(receipt.network_error, Some((3, 27)));
-        let unmarked = Sm {
-            esm_class: 0,
-            short_message: b"",
-            ..sm
-        };
+        let unmarked = Sm { esm_class: 0, short_message: b"", ..sm };
         assert_eq!(parse(&unmarked).map(|r| r.id), Some(&b"ABC"[..]));
     }
 
@@ -441,36 +381,21 @@ mod tests {
     fn the_text_may_be_in_a_payload_and_the_class_be_missing() {
         let mut tlvs = super::super::TlvBuffer::default();
         tlvs.push(tlv::MESSAGE_PAYLOAD, STANDARD).expect("short");
-        let sm = Sm {
-            tlvs: tlvs.tlvs(),
-            ..Sm::default()
-        };
+        let sm = Sm { tlvs: tlvs.tlvs(), ..Sm::default() };
         assert_eq!(parse(&sm).map(|r| r.id), Some(&b"0123456789"[..]));
     }
 
     #[test]
     fn a_persons_message_is_no_receipt() {
-        for text in [
-            &b"STOP"[..],
-            b"id: please send it",
-            b"my id:7 stat:DELIVRD err:0",
-            b"",
-        ] {
-            let sm = Sm {
-                short_message: text,
-                ..Sm::default()
-            };
+        for text in [&b"STOP"[..], b"id: please send it", b"my id:7 stat:DELIVRD err:0", b""] {
+            let sm = Sm { short_message: text, ..Sm::default() };
             assert_eq!(parse(&sm), None, "{:?}", String::from_utf8_lossy(text));
         }
     }
 
     #[test]
     fn a_marked_receipt_without_any_field_is_still_one() {
-        let sm = Sm {
-            esm_class: esm::INTERMEDIATE,
-            short_message: b"??",
-            ..Sm::default()
-        };
+        let sm = Sm { esm_class: esm::INTERMEDIATE, short_message: b"??", ..Sm::default() };
         assert_eq!(parse(&sm), Some(Receipt::default()));
     }
 }

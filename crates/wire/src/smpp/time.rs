@@ -52,31 +52,16 @@ pub fn parse(text: &[u8]) -> Option<Time> {
         return None;
     }
     let number = |at: usize| (text[at] - b'0') * 10 + (text[at + 1] - b'0');
-    let civil = [
-        number(0),
-        number(2),
-        number(4),
-        number(6),
-        number(8),
-        number(10),
-    ];
+    let civil = [number(0), number(2), number(4), number(6), number(8), number(10)];
     let offset_minutes = i16::from(number(13)) * 15;
     match text[15] {
         b'R' => {
             let [years, months, days, hours, minutes, seconds] = civil.map(u64::from);
             let days = years * 365 + months * 30 + days;
-            Some(Time::Relative {
-                seconds: ((days * 24 + hours) * 60 + minutes) * 60 + seconds,
-            })
+            Some(Time::Relative { seconds: ((days * 24 + hours) * 60 + minutes) * 60 + seconds })
         }
-        b'+' => Some(Time::Absolute {
-            civil,
-            offset_minutes,
-        }),
-        b'-' => Some(Time::Absolute {
-            civil,
-            offset_minutes: -offset_minutes,
-        }),
+        b'+' => Some(Time::Absolute { civil, offset_minutes }),
+        b'-' => Some(Time::Absolute { civil, offset_minutes: -offset_minutes }),
         _ => None,
     }
 }
@@ -103,12 +88,7 @@ mod tests {
     #[test]
     fn absolute_times_keep_their_distance_from_utc() {
         let civil = [26, 3, 1, 14, 20, 0];
-        let at = |offset_minutes| {
-            Some(Time::Absolute {
-                civil,
-                offset_minutes,
-            })
-        };
+        let at = |offset_minutes| Some(Time::Absolute { civil, offset_minutes });
         assert_eq!(parse(b"260301142000000+"), at(0));
         assert_eq!(parse(b"260301142000004+"), at(60));
         assert_eq!(parse(b"260301142000012-"), at(-180));

@@ -117,10 +117,7 @@ impl<'a> Iterator for Iter<'a> {
         let (&[t1, t0, l1, l0], rest) = self.0.split_first_chunk::<4>()?;
         let (value, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([l1, l0])))?;
         self.0 = rest;
-        Some(Tlv {
-            tag: u16::from_be_bytes([t1, t0]),
-            value,
-        })
+        Some(Tlv { tag: u16::from_be_bytes([t1, t0]), value })
     }
 }
 
@@ -148,11 +145,7 @@ impl TlvBuffer {
     /// [`EncodeError::TooLong`] for a value above 65,535 octets.
     pub fn push_joined(&mut self, tag: u16, pieces: &[&[u8]]) -> Result<(), EncodeError> {
         let length = pieces.iter().map(|piece| piece.len()).sum();
-        let too_long = |_| EncodeError::TooLong {
-            field: "tlv",
-            length,
-            max: 0xFFFF,
-        };
+        let too_long = |_| EncodeError::TooLong { field: "tlv", length, max: 0xFFFF };
         let written = u16::try_from(length).map_err(too_long)?;
         self.0.extend(tag.to_be_bytes());
         self.0.extend(written.to_be_bytes());
@@ -183,10 +176,7 @@ mod tests {
         assert_eq!(cut.octet(MESSAGE_STATE), Some(2));
         assert_eq!(cut.text(RECEIPTED_MESSAGE_ID), None);
         assert!(!cut.is_whole());
-        assert_eq!(
-            Tlvs::new(octets).text(RECEIPTED_MESSAGE_ID),
-            Some(&b"abc"[..])
-        );
+        assert_eq!(Tlvs::new(octets).text(RECEIPTED_MESSAGE_ID), Some(&b"abc"[..]));
     }
 
     #[test]

@@ -34,13 +34,7 @@ pub struct Header<'a> {
 pub fn split(text: &[u8]) -> Option<(Header<'_>, &[u8])> {
     let (&length, rest) = text.split_first()?;
     let (elements, text) = rest.split_at_checked(usize::from(length))?;
-    Some((
-        Header {
-            octets: elements.len() + 1,
-            elements,
-        },
-        text,
-    ))
+    Some((Header { octets: elements.len() + 1, elements }, text))
 }
 
 impl<'a> Header<'a> {
@@ -61,16 +55,12 @@ impl<'a> Header<'a> {
     pub fn concat(self) -> Option<Concat> {
         self.elements()
             .filter_map(|(id, value)| match (id, value) {
-                (CONCAT_8, &[reference, total, number]) => Some(Concat {
-                    reference: u16::from(reference),
-                    total,
-                    number,
-                }),
-                (CONCAT_16, &[high, low, total, number]) => Some(Concat {
-                    reference: u16::from_be_bytes([high, low]),
-                    total,
-                    number,
-                }),
+                (CONCAT_8, &[reference, total, number]) => {
+                    Some(Concat { reference: u16::from(reference), total, number })
+                }
+                (CONCAT_16, &[high, low, total, number]) => {
+                    Some(Concat { reference: u16::from_be_bytes([high, low]), total, number })
+                }
                 _ => None,
             })
             .find(|concat| (1..=concat.total).contains(&concat.number))
@@ -79,9 +69,7 @@ impl<'a> Header<'a> {
     /// The language named by a shift table's element (3 is Portuguese).
     #[must_use]
     pub fn language(self, table: u8) -> Option<u8> {
-        self.elements()
-            .find(|(id, _)| *id == table)
-            .and_then(|(_, value)| value.first().copied())
+        self.elements().find(|(id, _)| *id == table).and_then(|(_, value)| value.first().copied())
     }
 }
 
@@ -95,12 +83,7 @@ pub fn write(concat: Option<Concat>, elements: &[u8], out: &mut Vec<u8>) {
         return;
     };
     out.push(length);
-    if let Some(Concat {
-        reference,
-        total,
-        number,
-    }) = concat
-    {
+    if let Some(Concat { reference, total, number }) = concat {
         let [_, low] = reference.to_be_bytes();
         out.extend_from_slice(&[CONCAT_8, 3, low, total, number]);
     }
@@ -113,11 +96,7 @@ mod tests {
 
     #[test]
     fn a_written_header_reads_back() {
-        let concat = Concat {
-            reference: 0x1234,
-            total: 3,
-            number: 2,
-        };
+        let concat = Concat { reference: 0x1234, total: 3, number: 2 };
         let mut text = Vec::new();
         write(Some(concat), &[0x25, 1, 3], &mut text);
         text.extend(b"text");
@@ -125,13 +104,7 @@ mod tests {
         let (header, rest) = split(&text).expect("a header");
         assert_eq!(rest, b"text");
         assert_eq!(header.octets, 9);
-        assert_eq!(
-            header.concat(),
-            Some(Concat {
-                reference: 0x34,
-                ..concat
-            })
-        );
+        assert_eq!(header.concat(), Some(Concat { reference: 0x34, ..concat }));
         assert_eq!(header.language(LOCKING_SHIFT), Some(3));
         assert_eq!(header.language(SINGLE_SHIFT), None);
     }
@@ -146,14 +119,7 @@ mod tests {
     #[test]
     fn a_sixteen_bit_reference_is_read() {
         let (header, _) = split(&[6, 8, 4, 0x12, 0x34, 2, 1]).expect("a header");
-        assert_eq!(
-            header.concat(),
-            Some(Concat {
-                reference: 0x1234,
-                total: 2,
-                number: 1
-            })
-        );
+        assert_eq!(header.concat(), Some(Concat { reference: 0x1234, total: 2, number: 1 }));
     }
 
     #[test]
@@ -161,11 +127,7 @@ mod tests {
         assert_eq!(split(&[]), None);
         assert_eq!(split(&[5, 0, 3]), None);
         for bad in [[5, 0, 3, 1, 2, 3], [5, 0, 3, 1, 2, 0], [5, 0, 9, 1, 2, 1]] {
-            assert_eq!(
-                split(&bad).and_then(|(header, _)| header.concat()),
-                None,
-                "{bad:?}"
-            );
+            assert_eq!(split(&bad).and_then(|(header, _)| header.concat()), None, "{bad:?}");
         }
     }
 }
