@@ -35,7 +35,7 @@ pub enum Problem {
     #[error("{0:?} is neither an address nor a range such as 192.0.2.0/24")]
     BadRange(String),
     /// An empty or over-long password.
-    #[error("an apiPassword has 8 to 256 characters")]
+    #[error("an apiPassword has 1 to 256 characters")]
     BadPassword,
     /// Not a currency.
     #[error("{0:?} is no currency code; write three capital letters, for example EUR")]
@@ -70,7 +70,7 @@ pub struct Added {
 /// Hashes the given password, or a fresh one that is given back.
 fn password(given: Option<String>) -> Result<(String, Option<String>), Problem> {
     let (password, made) = match given {
-        Some(given) if !(8..=256).contains(&given.chars().count()) => {
+        Some(given) if !(1..=256).contains(&given.chars().count()) => {
             return Err(Problem::BadPassword);
         }
         Some(given) => (given, None),

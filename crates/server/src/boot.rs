@@ -14,11 +14,11 @@ use pombo_app::operate;
 use pombo_domain::id::AccountId;
 use pombo_store::Store;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::channel::Channels;
-use crate::config::Config;
+use crate::config::{Config, url_of};
 use crate::entry::nrs360::Counters;
 use crate::entry::{Budget, Doors, House, accept, metrics_recorder, router};
 
@@ -30,6 +30,9 @@ const DRAIN_HTTP: Duration = Duration::from_secs(2);
 
 /// Of that: for carriers' answers to what is on its way.
 const DRAIN_CHANNELS: Duration = Duration::from_millis(6_500);
+
+/// Large requests worked on at a time; the others wait with their bodies, which are counted.
+const LARGE_REQUESTS_AT_ONCE: usize = 4;
 
 /// Between two rounds of housekeeping of the metrics.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
@@ -95,6 +98,7 @@ pub async fn run(
         public_url: public_url.clone(),
         trusted_proxies: config.trusted_proxies(),
         bodies: Budget::new(),
+        large: Semaphore::new(LARGE_REQUESTS_AT_ONCE),
         counters: Counters::new(),
         router: router(Doors {
             app: app.clone(),
@@ -105,7 +109,7 @@ pub async fn run(
         }),
     });
     let http = tokio::spawn(accept(listener, house, stopping, DRAIN_HTTP));
-    ready(&public_url);
+    ready(&url_of(address));
 
     let mut upkeep = tokio::time::interval(METRICS_UPKEEP);
     loop {

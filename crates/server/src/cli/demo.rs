@@ -8,8 +8,7 @@ use pombo_store::Store;
 use super::Failure;
 use super::serve::{listen, runtime, until_told};
 use crate::boot::{self, Start};
-use crate::config::demo_password;
-use crate::config::{Config, RouteConfig, Transport};
+use crate::config::{Config, RouteConfig, Transport, demo_password, url_of};
 
 /// The account to try things with.
 const ACCOUNT: &str = "demo";
@@ -25,7 +24,7 @@ pub(super) fn run(mut config: Config) -> Result<(), Failure> {
     runtime()?.block_on(async {
         let listener = listen(&config).await?;
         let address = listener.local_addr()?;
-        let greeting = greeting(&config.public_url(address), &password, address.ip().is_loopback());
+        let greeting = greeting(&url_of(address), &password, address.ip().is_loopback());
         let start = Start { config, file: None, store, listener, demo: true };
         until_told(start, &greeting).await
     })
@@ -80,7 +79,7 @@ fn greeting(url: &str, password: &str, shows_phones: bool) -> Vec<String> {
         format!("  API          {url}/docs/"),
         String::new(),
         "Send an SMS:".to_owned(),
-        format!("  curl -u '{ACCOUNT}:{password}' {url}/api/rest/sms \\"),
+        format!("  curl -u '{ACCOUNT}:{}' {url}/api/rest/sms \\", password.replace('\'', "'\\''")),
         "    -d '{\"to\":[\"34666555444\"],\"from\":\"TEST\",\"message\":\"Hello from pombo\"}'"
             .to_owned(),
         String::new(),

@@ -1,6 +1,7 @@
 //! The configuration as it is used; all mistakes of the typed one are told at once.
 
 mod env;
+mod link;
 mod raw;
 mod route;
 mod secret;
@@ -9,7 +10,7 @@ mod show;
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 use pombo_app::auth::Cidr;
@@ -19,7 +20,8 @@ use url::Url;
 use raw::{Mistakes, Node, Section};
 
 pub(crate) use env::demo_password;
-pub use route::{Bind, DataCoding, FlashBy, LongBy, RouteConfig, Smpp, Tls, TonNpi, Transport};
+pub use link::{Bind, DataCoding, FlashBy, LongBy, Smpp, Tls, TonNpi};
+pub use route::{RouteConfig, Transport};
 pub use secret::Secret;
 
 /// The commented configuration with every key and its default.
@@ -133,8 +135,20 @@ impl Config {
     /// The address in links: the configured one, or made from where we listen.
     #[must_use]
     pub fn public_url(&self, listen: SocketAddr) -> String {
-        self.http.public_url.clone().unwrap_or_else(|| format!("http://{listen}"))
+        self.http.public_url.clone().unwrap_or_else(|| url_of(listen))
     }
+}
+
+/// The URL at which this machine finds who listens there.
+#[must_use]
+pub fn url_of(mut listen: SocketAddr) -> String {
+    if listen.ip().is_unspecified() {
+        listen.set_ip(match listen {
+            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        });
+    }
+    format!("http://{listen}")
 }
 
 /// Reads the file, where one is named, and the environment; tells every mistake, one a line.

@@ -5,7 +5,8 @@ use std::fmt::{self, Display, Write};
 use pombo_domain::message::Category;
 use pombo_domain::route::{ReceiptId, UncertainPolicy};
 
-use super::route::{Bind, DataCoding, FlashBy, LongBy, RouteConfig, Smpp, Transport};
+use super::link::{Bind, DataCoding, FlashBy, LongBy, Smpp};
+use super::route::{RouteConfig, Transport};
 use super::{Config, LogFormat};
 
 impl Display for Config {

@@ -41,6 +41,8 @@ pub(crate) struct House {
     pub(crate) trusted_proxies: Vec<Cidr>,
     /// Bytes of request bodies that may be in memory at once.
     pub(crate) bodies: Budget,
+    /// Turns for requests with many recipients, which unfold to many times their body.
+    pub(crate) large: tokio::sync::Semaphore,
     pub(crate) counters: nrs360::Counters,
     pub(crate) router: axum::Router,
 }

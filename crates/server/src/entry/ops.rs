@@ -20,9 +20,27 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use super::{nrs360, sandbox};
 use crate::config::Brand;
 
-/// Where delays are counted, in seconds: the promise is 50 ms from HTTP to the carrier.
-const DELAY_BUCKETS: [f64; 12] =
-    [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0, 30.0];
+/// Every metric and what it means; the page of alarm thresholds names them all.
+const METRICS: &[(Kind, &str, &str)] = &[
+    (Kind::Counter, "pombo_messages_accepted_total", "Messages answered as accepted"),
+    (Kind::Counter, "pombo_http_requests_total", "Requests of a dialect by the kind of answer"),
+    (Kind::Gauge, "pombo_route_up", "Links of a route that are bound"),
+    (Kind::Counter, "pombo_route_submit_total", "Submissions by the carrier's answer"),
+    (Kind::Counter, "pombo_pdu_errors_total", "PDUs that could not be read"),
+    (Kind::Counter, "pombo_receipts_total", "Receipts by what they matched"),
+    (Kind::Gauge, "pombo_receipts_unmatched", "Receipts kept that belong to no message"),
+    (Kind::Counter, "pombo_receipts_missing_total", "Parts given up without a receipt"),
+    (Kind::Gauge, "pombo_uncertain", "Parts in doubt that wait for a receipt or an operator"),
+    (Kind::Gauge, "pombo_oldest_ready_seconds", "How long the oldest message that could go waits"),
+    (Kind::Gauge, "pombo_store_backlog_rows", "Rows waiting for the store's writer"),
+    (Kind::Counter, "pombo_callbacks_total", "Callbacks by what became of the try"),
+];
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Counter,
+    Gauge,
+}
 
 /// Pages carry no script and no style of their own, and load nothing from elsewhere.
 pub(super) const STRICT: (HeaderName, &str) = (
@@ -76,11 +94,16 @@ pub(crate) fn router(doors: Doors) -> axum::Router {
 pub(crate) fn metrics_recorder() -> &'static PrometheusHandle {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
     HANDLE.get_or_init(|| {
-        let builder = PrometheusBuilder::new().set_buckets(&DELAY_BUCKETS);
-        let recorder = builder.unwrap_or_default().build_recorder();
+        let recorder = PrometheusBuilder::new().build_recorder();
         let handle = recorder.handle();
         if metrics::set_global_recorder(recorder).is_err() {
             tracing::warn!("another metrics recorder is in place; /metrics will be empty");
+        }
+        for &(kind, name, help) in METRICS {
+            match kind {
+                Kind::Counter => metrics::describe_counter!(name, help),
+                Kind::Gauge => metrics::describe_gauge!(name, help),
+            }
         }
         handle
     })
@@ -225,6 +248,14 @@ mod tests {
             let path = format!("/api/rest{}", route.path);
             let operation = &json["paths"][&path][route.method.to_ascii_lowercase()];
             assert!(operation.is_object(), "{} {path} is not in the document", route.method);
+        }
+    }
+
+    #[test]
+    fn every_metric_has_its_alarm() {
+        let page = include_str!("../../../../docs/operate/metrics.md");
+        for (_, name, _) in METRICS {
+            assert!(page.contains(&format!("| `{name}` |")), "metrics.md lacks {name}");
         }
     }
 

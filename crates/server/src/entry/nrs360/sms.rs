@@ -63,6 +63,10 @@ pub(super) async fn send(
         now: house.clock.now(),
     };
     let is_large = body.len() >= LARGE_BODY_BYTES;
+    let _turn = match is_large {
+        true => house.large.acquire().await.ok(),
+        false => None,
+    };
     let request = if is_large {
         off_thread(move || sms_in::parse(&body, around)).await??
     } else {
