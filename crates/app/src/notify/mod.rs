@@ -15,6 +15,7 @@ use std::time::Duration;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use pombo_domain::channel::BoxFuture;
 use pombo_domain::id::{EventId, PartId};
+use pombo_domain::time::Instant;
 use pombo_store::Store;
 use pombo_store::operation as op;
 use pombo_store::operation::callback::Deferred;
@@ -33,6 +34,8 @@ pub trait Post: Send + Sync {
 
 /// Callbacks on their way at a time, over all hosts.
 const IN_FLIGHT_MAX: usize = 4_000;
+/// Callbacks in line before quick hosts above which nothing more is read: it is a short wait.
+const WAITING_MAX: usize = 1_000;
 /// Events read at a time, and filed callbacks.
 const EVENTS_AT_ONCE: usize = 500;
 /// Results in memory above which they are written down before anything else is read.
@@ -126,32 +129,30 @@ struct Call {
     is_passing: bool,
 }
 
+impl Call {
+    fn first(event: EventId, url: String, part: Option<PartId>, is_passing: bool) -> Self {
+        Self { event, url, filed: None, part, is_passing }
+    }
+}
+
 /// How a call ended.
 struct Told {
     call: Call,
+    started: Instant,
     result: Result<u16, String>,
 }
 
 impl Notifier {
     async fn run(&mut self, mut stop: oneshot::Receiver<()>) {
-        loop {
-            match self.store.ask(op::callback::Cursor).await {
-                Ok(cursor) => {
-                    (self.read_to, self.told_to) = (cursor, cursor);
-                    break;
-                }
-                Err(pombo_store::Error::Closed) => return,
-                Err(error) => {
-                    tracing::warn!(%error, "the callback cursor cannot be read yet");
-                    tokio::time::sleep(STORE_PAUSE).await;
-                }
-            }
+        if !self.read_cursor().await {
+            return;
         }
         let mut flush = tokio::time::interval(FLUSH_EVERY);
         let mut due = tokio::time::interval(DUE_EVERY);
         flush.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut more = true;
+        let mut more_filed = false;
         let mut stopping = false;
         loop {
             if stopping && self.on_the_way.is_empty() {
@@ -159,7 +160,10 @@ impl Notifier {
                 return;
             }
             let is_full = self.n_unsaved() >= UNSAVED_MAX;
-            let has_room = !stopping && !is_full && self.n_in_memory() < IN_FLIGHT_MAX;
+            let has_room = !stopping
+                && !is_full
+                && self.n_in_memory() < IN_FLIGHT_MAX
+                && self.hosts.n_waiting() < WAITING_MAX;
             let done = tokio::select! {
                 biased;
                 _ = &mut stop, if !stopping => {
@@ -171,11 +175,17 @@ impl Notifier {
                     Ok(())
                 }
                 () = std::future::ready(()), if is_full => self.flush().await,
-                _ = flush.tick() => self.flush().await,
+                _ = flush.tick() => {
+                    self.put_off_tired();
+                    self.flush().await
+                }
                 _ = due.tick(), if has_room => {
                     // Another process rings no bell here.
                     more = true;
-                    self.try_filed().await
+                    self.try_filed().await.map(|full| more_filed = full)
+                }
+                () = std::future::ready(()), if has_room && more_filed => {
+                    self.try_filed().await.map(|full| more_filed = full)
                 }
                 changed = self.events.changed(), if has_room && !more => match changed {
                     Ok(()) => { more = true; Ok(()) }
@@ -196,12 +206,29 @@ impl Notifier {
         }
     }
 
+    /// Continues where the last run left off; `false` when the store is closed.
+    async fn read_cursor(&mut self) -> bool {
+        loop {
+            match self.store.ask(op::callback::Cursor).await {
+                Ok(cursor) => {
+                    (self.read_to, self.told_to) = (cursor, cursor);
+                    return true;
+                }
+                Err(pombo_store::Error::Closed) => return false,
+                Err(error) => {
+                    tracing::warn!(%error, "the callback cursor cannot be read yet");
+                    tokio::time::sleep(STORE_PAUSE).await;
+                }
+            }
+        }
+    }
+
     fn n_unsaved(&self) -> usize {
         self.unsaved.deferred.len() + self.unsaved.done.len()
     }
 
     fn n_in_memory(&self) -> usize {
-        self.on_the_way.len() + self.n_in_line
+        self.on_the_way.len() + self.n_in_line + self.hosts.n_waiting()
     }
 
     /// Reads the next events; says whether there may be more.
@@ -217,7 +244,7 @@ impl Notifier {
             self.outstanding.insert(event);
             let is_passing = report_number(callback.kind) == PASSING;
             let part = Some(callback.part);
-            let call = Call { event, url: expand(&callback), filed: None, part, is_passing };
+            let call = Call::first(event, expand(&callback), part, is_passing);
             match self.lines.get_mut(&callback.part) {
                 Some(line) => {
                     line.push_back(call);
@@ -233,12 +260,14 @@ impl Notifier {
         Ok(owed.n_seen == EVENTS_AT_ONCE)
     }
 
-    /// Filed callbacks whose time has come.
-    async fn try_filed(&mut self) -> Result<(), pombo_store::Error> {
+    /// Filed callbacks whose time has come; says whether there may be more that can go now.
+    async fn try_filed(&mut self) -> Result<bool, pombo_store::Error> {
         // Those that are being tried are still filed, and come first.
         let limit = EVENTS_AT_ONCE + self.retrying.len();
         let question = op::callback::Due { now: self.clock.now(), limit };
         let (due, _) = self.store.ask(question).await?;
+        let filed_before = self.unsaved.deferred.len();
+        let is_full_page = due.len() == limit;
         for filed in due {
             if self.retrying.insert(filed.event) {
                 self.call(Call {
@@ -250,25 +279,38 @@ impl Notifier {
                 });
             }
         }
-        Ok(())
+        // Where one had to be filed again, more would be too.
+        Ok(is_full_page && self.unsaved.deferred.len() == filed_before)
     }
 
     /// Sends a callback off, or files it, and then those that wait behind it.
     fn call(&mut self, call: Call) {
         let mut next = Some(call);
         while let Some(call) = next {
-            match self.hosts.place_for(&call.url, self.clock.now()) {
+            let started = self.clock.now();
+            match self.hosts.place_for(&call.url, started) {
                 Place::Free => {
                     let request = self.post.get(call.url.clone());
-                    let told = async move { Told { call, result: request.await } };
+                    let told = async move { Told { call, started, result: request.await } };
                     self.on_the_way.push(Box::pin(told));
                     return;
                 }
+                Place::Soon => return self.hosts.wait(call),
                 Place::Full => self.file(&call, BUSY_WAIT, "its host is busy"),
                 // As good as a try: it would fail, and slowly.
                 Place::Down => self.failed(&call, "its host does not answer"),
             }
             next = self.next_in_line(&call);
+        }
+    }
+
+    /// Files what waits in line before hosts that are quick no more.
+    fn put_off_tired(&mut self) {
+        for call in self.hosts.tired(self.clock.now()) {
+            self.file(&call, BUSY_WAIT, "its host became slow");
+            if let Some(next) = self.next_in_line(&call) {
+                self.call(next);
+            }
         }
     }
 
@@ -284,9 +326,12 @@ impl Notifier {
     }
 
     fn settle(&mut self, told: Told) {
-        let Told { call, result } = told;
+        let Told { call, started, result } = told;
         let now = self.clock.now();
-        self.hosts.leave(&call.url, result.is_ok(), now);
+        self.hosts.leave(&call.url, result.is_ok(), now.since(started), now);
+        if let Some(next) = self.hosts.next_waiting(&call.url) {
+            self.call(next);
+        }
         let failure = match result {
             Ok(status) if (200..300).contains(&status) => None,
             Ok(status) => Some(format!("answered with status {status}")),
