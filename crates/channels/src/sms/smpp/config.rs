@@ -208,7 +208,7 @@ impl Default for Timings {
             reconnect_max: Duration::from_secs(300),
             throttle_min: Duration::from_secs(1),
             throttle_max: Duration::from_secs(30),
-            drain: Duration::from_secs(9),
+            drain: Duration::from_secs(7),
             unbind: Duration::from_secs(1),
         }
     }

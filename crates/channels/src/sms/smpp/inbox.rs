@@ -3,6 +3,7 @@
 //! One batch is being stored while the next one gathers: reading and submitting go on meanwhile.
 
 use pombo_domain::channel::{Arrival, BoxFuture, Desk, NotStored};
+use pombo_domain::limits::ROWS_PER_OPERATION_MAX;
 
 /// Unanswered arrivals per connection; when there are more, nothing more is read.
 const UNANSWERED_MAX: usize = 10_000;
@@ -53,11 +54,12 @@ impl<'a> Inbox<'a> {
         self.storing.is_some()
     }
 
-    /// Hands what has gathered to the store, unless a batch is still on its way there.
+    /// Hands what has gathered to the store, as much as one operation takes, unless a batch is still on its way there.
     pub(super) fn store(&mut self) {
         if self.storing.is_none() && !self.gathered.is_empty() {
-            self.storing = Some(self.desk.received(std::mem::take(&mut self.gathered)));
-            self.storing_answers = std::mem::take(&mut self.gathered_answers);
+            let n = self.gathered.len().min(ROWS_PER_OPERATION_MAX);
+            self.storing = Some(self.desk.received(self.gathered.drain(..n).collect()));
+            self.storing_answers = self.gathered_answers.drain(..n).collect();
         }
     }
 

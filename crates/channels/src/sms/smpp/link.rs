@@ -83,10 +83,6 @@ impl Standing {
         if sides.told.as_ref() == Some(&together) {
             return;
         }
-        let was_up = sides.told.as_ref().is_some_and(is_up);
-        if was_up != is_up(&together) {
-            route.meter.link(!was_up);
-        }
         sides.told = Some(together.clone());
         route.desk.link(self.number, together);
     }

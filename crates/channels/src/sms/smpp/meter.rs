@@ -1,10 +1,9 @@
-//! The route's metrics. Handles are kept: nothing is looked up by label per message.
+//! The route's counters; whether it is up, the engine tells for every kind of channel. Handles are kept: nothing is looked up by label per message.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use metrics::{Counter, Gauge};
+use metrics::Counter;
 
 use super::status;
 
@@ -12,11 +11,9 @@ use super::status;
 /// cannot make the number of series grow.
 const STATUSES_MAX: usize = 100;
 
-/// Counters and gauges of one route.
+/// Counters of one route.
 pub(super) struct Meter {
     route: String,
-    up: Gauge,
-    n_up: AtomicUsize,
     ok: Counter,
     timeout: Counter,
     lost: Counter,
@@ -30,12 +27,8 @@ impl Meter {
             let route = route.to_owned();
             metrics::counter!("pombo_route_submit_total", "route" => route, "status" => status)
         };
-        let up = metrics::gauge!("pombo_route_up", "route" => route.to_owned());
-        up.set(0.0);
         Self {
             route: route.to_owned(),
-            up,
-            n_up: AtomicUsize::new(0),
             ok: submit("ESME_ROK"),
             timeout: submit("timeout"),
             lost: submit("link lost"),
@@ -75,15 +68,5 @@ impl Meter {
     /// A PDU could not be read, or made no sense here.
     pub(super) fn pdu_error(&self) {
         self.pdu_errors.increment(1);
-    }
-
-    /// A link has come up or gone down.
-    pub(super) fn link(&self, is_up: bool) {
-        let n = if is_up {
-            self.n_up.fetch_add(1, Ordering::Relaxed) + 1
-        } else {
-            self.n_up.fetch_sub(1, Ordering::Relaxed) - 1
-        };
-        self.up.set(if n > 0 { 1.0 } else { 0.0 });
     }
 }

@@ -66,7 +66,12 @@ impl Trace {
     pub(super) fn pen(&self, label: String) -> Pen {
         let ring = Ring { label, size: self.0.size, entries: VecDeque::new() };
         let ring = Arc::new(Mutex::new(ring));
-        lock(&self.0.rings).push(Arc::clone(&ring));
+        let mut rings = lock(&self.0.rings);
+        // What an earlier run of the same connection wrote with has no owner any more.
+        rings
+            .retain(|other| Arc::strong_count(other) > 1 || lock(other).label != lock(&ring).label);
+        rings.push(Arc::clone(&ring));
+        drop(rings);
         Pen(ring)
     }
 }

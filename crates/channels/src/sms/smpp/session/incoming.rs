@@ -11,7 +11,8 @@ use super::super::inbound;
 use super::super::inbox::Answer;
 use super::super::status as table;
 use super::super::trace::{Page, Way};
-use super::{End, Phase, Session, push_parts, push_reports};
+use super::settle::{push_parts, push_reports};
+use super::{End, Phase, Session};
 
 impl Session<'_> {
     /// Reads all PDUs that are whole.

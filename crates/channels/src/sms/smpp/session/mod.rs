@@ -5,17 +5,17 @@
 
 mod incoming;
 mod output;
+mod settle;
 
 use std::collections::VecDeque;
 use std::io;
 
 use bytes::BytesMut;
 use pombo_domain::channel::{Attempt, Outcome, Report};
-use pombo_domain::time::Instant as Moment;
 use pombo_wire::smpp::{self, Pdu, SmResp, status};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
 use super::Route;
 use super::inbox::{Answer, Inbox};
@@ -26,6 +26,7 @@ use super::trace::Pen;
 use super::window::{OnItsWay, Window};
 
 use output::Output;
+use settle::push_reports;
 
 /// Octets read at once.
 const READ_BYTES: usize = 64 << 10;
@@ -238,13 +239,6 @@ impl<'a> Session<'a> {
         self.phase = Phase::Draining { until: now + self.route.config.timings.drain, end };
     }
 
-    fn give_back_queue(&mut self) {
-        let at = self.route.desk.now();
-        for attempt in std::mem::take(&mut self.queue) {
-            push_reports(&mut self.reports, &attempt, at, &Outcome::Unsent);
-        }
-    }
-
     /// Takes work in; what the route cannot carry is reported at once.
     fn take(&mut self, work: Vec<Attempt>) {
         let at = self.route.desk.now();
@@ -346,68 +340,9 @@ impl<'a> Session<'a> {
         let encoded = smpp::encode(&mut self.output.bytes, status, sequence, pdu);
         debug_assert!(encoded.is_ok(), "{encoded:?}");
     }
-
-    fn report(&mut self, on_its_way: &OnItsWay, outcome: &Outcome) {
-        let at = self.route.desk.now();
-        push_parts(&mut self.reports, on_its_way, at, outcome);
-    }
-
-    /// Tells what became of everything that this session took and has not told yet.
-    async fn settle(&mut self, end: &End) {
-        let why = match end {
-            End::Stopped => "stopped before the answer came",
-            End::Lost(why) => why,
-        };
-        let written = self.output.written();
-        while let Some(on_its_way) = self.window.take_oldest() {
-            if on_its_way.starts_at >= written {
-                self.report(&on_its_way, &Outcome::Unsent);
-            } else {
-                self.route.meter.lost();
-                let cause = local(&format!("link lost: {why}"));
-                self.report(&on_its_way, &Outcome::Unknown { cause });
-            }
-        }
-        self.give_back_queue();
-        self.hand_over();
-        let grace = self.route.config.timings.drain;
-        if timeout(grace, self.inbox.finish()).await.is_err() {
-            tracing::warn!(
-                route = self.route.config.route,
-                "arrivals of a lost link were not stored in time"
-            );
-        }
-        // The connection is gone in most cases; a failure changes nothing any more.
-        let _ = timeout(self.route.config.timings.unbind, self.write.shutdown()).await;
-    }
 }
 
 /// Writes some of what is waiting; flushes where nothing is (TLS keeps records back), and says 0.
 async fn write_or_flush(write: &mut WriteHalf<Connection>, waiting: &[u8]) -> io::Result<usize> {
     if waiting.is_empty() { write.flush().await.map(|()| 0) } else { write.write(waiting).await }
-}
-
-fn push_reports(reports: &mut Vec<Report>, attempt: &Attempt, at: Moment, outcome: &Outcome) {
-    let (message, try_number) = (attempt.message, attempt.try_number);
-    reports.extend(attempt.part_idxs().map(|idx| Report {
-        part: message.part(idx),
-        try_number,
-        at,
-        outcome: outcome.clone(),
-    }));
-}
-
-fn push_parts(reports: &mut Vec<Report>, on_its_way: &OnItsWay, at: Moment, outcome: &Outcome) {
-    let mut parts = on_its_way.parts;
-    while parts != 0 {
-        // At most 16 bits: the index fits.
-        let idx = u8::try_from(parts.trailing_zeros()).unwrap_or(0);
-        parts &= parts - 1;
-        reports.push(Report {
-            part: on_its_way.message.part(idx),
-            try_number: on_its_way.try_number,
-            at,
-            outcome: outcome.clone(),
-        });
-    }
 }

@@ -231,5 +231,4 @@ fn refused(why: &str) -> Outcome {
 }
 
 #[cfg(test)]
-#[path = "submit_tests.rs"]
 mod tests;
