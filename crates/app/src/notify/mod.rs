@@ -265,11 +265,17 @@ impl Notifier {
         // Those that are being tried are still filed, and come first.
         let limit = EVENTS_AT_ONCE + self.retrying.len();
         let question = op::callback::Due { now: self.clock.now(), limit };
-        let (due, _) = self.store.ask(question).await?;
+        let (mut due, _) = self.store.ask(question).await?;
         let filed_before = self.unsaved.deferred.len();
         let is_full_page = due.len() == limit;
+        due.retain(|filed| !self.retrying.contains(&filed.event));
+        let events = due.iter().map(|filed| filed.event).collect();
+        let overtaken = self.store.ask(op::callback::Overtaken { events }).await?;
         for filed in due {
-            if self.retrying.insert(filed.event) {
+            self.retrying.insert(filed.event);
+            if overtaken.contains(&filed.event) {
+                self.unsaved.done.push(filed.event);
+            } else {
                 self.call(Call {
                     event: filed.event,
                     url: filed.url,

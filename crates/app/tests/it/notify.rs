@@ -123,6 +123,21 @@ async fn acceptance_is_told_before_the_end_where_that_is_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_failed_4_is_not_repeated_after_the_end() {
+    let (house, caller, sink) = told(true).await;
+    sink.host("sink.example", Host::Answers(500));
+    let _carrier = Carrier::start(house.desk("a"), |_, _| Says::Accept);
+    let id = house.send(&caller, to("sink.example", 1)).await[0];
+    filed(&house, minutes(1)).await;
+    sink.host("sink.example", Host::Answers(200));
+    delivers(&house, id, 0..1).await;
+    until("the end is told", || sink.seen("sink.example").len() == 2).await;
+    house.clock.move_to(minutes(1));
+    none_filed(&house).await;
+    assert_eq!(sink.seen("sink.example"), [4, 1].map(|d| format!("{d}-1-{id}")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_failed_callback_is_repeated_five_times_and_given_up() {
     let (house, caller, sink) = told(false).await;
     sink.host("sink.example", Host::Answers(500));

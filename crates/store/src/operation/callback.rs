@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use pombo_domain::address::Phone;
 use pombo_domain::id::{EventId, MessageId, PartId};
-use pombo_domain::message::EventKind;
+use pombo_domain::message::{EventKind, PartState};
 use pombo_domain::money::Money;
 use pombo_domain::time::Instant;
 use rusqlite::{OptionalExtension, params};
@@ -23,6 +23,8 @@ statements! {
         on conflict (reader) do update set event = excluded.event";
     DUE = "select event, due, tries, url from callback_due where due <= $1 \
         order by due limit $2";
+    TOLD = "select part, kind from event_{day} where id = $1";
+    STATE = "select state from part_{day} where id = $1";
     NEXT_DUE = "select min(due) from callback_due";
     DEFER = "insert into callback_due (event, due, tries, url, failure) \
         values ($1, $2, $3, $4, $5) on conflict (event) do update set due = excluded.due, \
@@ -330,5 +332,39 @@ impl Question for Due {
             .collect::<Result<Vec<_>, _>>()?;
         let next: Option<i64> = view.prepare(NEXT_DUE)?.query_row([], |row| row.get(0))?;
         Ok((due, next.map(Instant::from_micros)))
+    }
+}
+
+/// Those of some events that tell of no end while their part has ended since: no longer worth
+/// telling.
+#[derive(Debug, Clone)]
+pub struct Overtaken {
+    /// The events.
+    pub events: Vec<EventId>,
+}
+
+impl Question for Overtaken {
+    type Answer = Vec<EventId>;
+
+    fn answer(self, view: &mut View<'_>) -> rusqlite::Result<Vec<EventId>> {
+        let mut overtaken = Vec::new();
+        for event in self.events {
+            let Some(mut told) = view.prepare_for(TOLD, event.0)? else { continue };
+            let told: Option<(i64, i64)> =
+                told.query_row([event.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+            let Some((part, kind)) = told else { continue };
+            let kind = EventKind::from_stored(kind);
+            if !matches!(kind, Some(EventKind::Sent | EventKind::Buffered)) {
+                continue;
+            }
+            let Some(mut state) = view.prepare_for(STATE, PartId(part).message().0)? else {
+                continue;
+            };
+            let state: Option<i64> = state.query_row([part], |row| row.get(0)).optional()?;
+            if state.and_then(PartState::from_stored).is_some_and(PartState::is_final) {
+                overtaken.push(event);
+            }
+        }
+        Ok(overtaken)
     }
 }
