@@ -230,3 +230,41 @@ async fn already_bound_counts_as_bound() {
     assert_eq!(accepted(&channel.reports(1).await).len(), 1);
     channel.stop().await;
 }
+
+#[tokio::test]
+async fn whatever_goes_wrong_each_part_is_reported_once_and_truthfully() {
+    let behaviour = Behaviour::recording().reacting(|n, _| match n {
+        _ if n % 701 == 0 => Reaction::HangUp,
+        _ if n % 503 == 0 => Reaction::Unbind,
+        _ if n % 401 == 0 => Reaction::BadLength,
+        _ if n % 211 == 0 => Reaction::Status(status::RTHROTTLED),
+        _ if n % 101 == 0 => Reaction::AcceptSilently,
+        _ if n % 97 == 0 => Reaction::Garbage,
+        _ if n % 53 == 0 => Reaction::Status(status::RSYSERR),
+        _ if n % 13 == 0 => Reaction::AcceptAfter(Duration::from_millis(n % 50)),
+        _ if n % 7 == 0 => Reaction::AcceptTwice,
+        _ => Reaction::Accept,
+    });
+    let smsc = Smsc::start(behaviour).unwrap();
+    let response = Duration::from_millis(300);
+    let channel = Channel::start(Config { binds: 2, window: 20, response, ..config(smsc.addr) });
+    channel.desk.give(messages(5_000));
+    channel.reports(5_000).await;
+    let reports = channel.stop().await;
+    assert_each_once(&reports, 5_000);
+    let theirs: std::collections::HashMap<u64, (u64, u32)> =
+        smsc.received().iter().map(|part| (part.destination, (part.id, part.status))).collect();
+    for report in &reports {
+        let n = u64::try_from(report.part.message().0).unwrap();
+        let seen = theirs.get(&number(n));
+        match &report.outcome {
+            Outcome::Accepted { carrier_id } => {
+                assert_eq!(seen.unwrap().0.to_string(), *carrier_id);
+            }
+            Outcome::Unsent => assert_eq!(seen, None),
+            Outcome::Deferred { .. } => assert_ne!(seen.unwrap().1, 0),
+            Outcome::Unknown { .. } => {}
+            Outcome::Refused { .. } => panic!("{n}: nothing was refused for good"),
+        }
+    }
+}
