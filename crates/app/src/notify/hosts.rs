@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pombo_domain::time::Instant;
 
-use super::Call;
+use super::notifier::Call;
 use super::url::host_of;
 
 /// Callbacks to one host at a time.
