@@ -25,7 +25,7 @@ function bubble(sms) {
   const head = element("header");
   head.append(element("b", "", sms.from));
   if (sms.flash) head.append(element("span", "badge", words.flash));
-  const time = element("time", "", new Date(sms.at).toLocaleTimeString());
+  const time = element("time", "", new Date(sms.at).toLocaleTimeString(document.documentElement.lang));
   time.dateTime = sms.at;
   head.append(time);
 

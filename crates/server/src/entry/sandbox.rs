@@ -81,11 +81,12 @@ fn changes(
     sandbox: Sandbox,
     permit: OwnedSemaphorePermit,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
-    let mut version = sandbox.phones.subscribe();
-    version.mark_changed();
-    let begin = Event::default().event("begin").data("{}");
-    let watcher =
-        Watcher { sandbox, version, told: HashMap::new(), waiting: vec![begin], _permit: permit };
+    let version = sandbox.phones.subscribe();
+    let mut watcher =
+        Watcher { sandbox, version, told: HashMap::new(), waiting: Vec::new(), _permit: permit };
+    // What is there already is shown at once; the last one pushed goes first.
+    watcher.look();
+    watcher.waiting.push(Event::default().event("begin").data("{}"));
     stream::unfold(watcher, |mut watcher| async move {
         let event = watcher.next().await?;
         Some((Ok(event), watcher))
