@@ -8,6 +8,7 @@ mod pombo;
 mod process;
 mod queued;
 mod segment;
+mod store;
 mod table;
 
 use std::process::ExitCode;
@@ -23,6 +24,8 @@ enum Workload {
     Segment(micro::Effort),
     /// Write and read SMPP PDUs: nanoseconds each.
     Pdu(micro::Effort),
+    /// A message's whole life in the store: microseconds of its writer.
+    Store(store::Options),
     /// HTTP to SMPP to receipt to callback, beside Kannel.
     Journey(journey::Options),
     /// Memory with a million messages waiting.
@@ -45,6 +48,7 @@ fn run(workload: Workload) -> Result<()> {
     match workload {
         Workload::Segment(effort) => segment::run(effort),
         Workload::Pdu(effort) => pdu::run(effort),
+        Workload::Store(options) => store::run(&options),
         Workload::Journey(options) => journey::run(&options),
         Workload::Queued(options) => queued::run(&options),
         Workload::Crash(options) => crash::run(&options),
