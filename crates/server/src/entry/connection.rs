@@ -88,7 +88,9 @@ async fn serve(
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_WAIT)
         .max_buf_size(BUFFER_BYTES_MAX)
-        .half_close(false)
+        // A client that has said all it had to say still gets its answer, and what it asked for is
+        // done to the end.
+        .half_close(true)
         .pipeline_flush(true);
     let mut connection = std::pin::pin!(server.serve_connection(TokioIo::new(stream), service));
     let result = tokio::select! {

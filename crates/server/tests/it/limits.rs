@@ -79,3 +79,20 @@ fn a_connection_carries_many_requests() {
     let answers = String::from_utf8(answers).unwrap();
     assert_eq!(answers.matches("HTTP/1.1 202 Accepted").count(), 3, "{answers}");
 }
+
+#[test]
+fn a_client_that_has_finished_speaking_still_gets_its_answer() {
+    let house = House::open();
+    let json = r#"{"to":["34666555444"],"from":"TEST","message":"over"}"#;
+    let mut stream = house.connect();
+    let request = format!(
+        "POST /api/rest/sms HTTP/1.1\r\nHost: pombo\r\nAuthorization: {CREDENTIALS}\r\n\
+         Content-Length: {}\r\n\r\n{json}",
+        json.len()
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 202"), "{answer:?}");
+}

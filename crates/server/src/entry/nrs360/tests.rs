@@ -246,3 +246,23 @@ fn a_hundred_thousand_recipients_are_read() {
     let json = format!(r#"{{"to":[{}],"from":"TEST","message":"x"}}"#, to.join(","));
     assert_eq!(read(&json).expect("readable").to.len(), 100_000);
 }
+
+#[test]
+fn a_broken_body_is_refused_and_breaks_nothing() {
+    let sample = with(
+        r#""encoding":"gsm-pt","parts":3,"flash":"yes","scheduleDate":"20270101000000",
+           "notificationUrl":["https://example.com/%i"],"campaignName":"é\u00e9","tags":["a"],
+           "availableTimes":[{"day":1,"from":"09:00","to":"21:00"}],"sub":null"#,
+    );
+    for end in 0..sample.len() {
+        assert!(!super::takes_sms(&sample.as_bytes()[..end], NOW), "cut at {end}");
+    }
+    for place in 0..sample.len() {
+        for octet in [0, b'"', b'[', b'}', b'9', b'\\', 0xC3, 0xFF] {
+            let mut noise = sample.clone().into_bytes();
+            noise[place] = octet;
+            // Some of these are fine; none may panic.
+            let _ = super::takes_sms(&noise, NOW);
+        }
+    }
+}
