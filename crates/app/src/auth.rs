@@ -213,15 +213,12 @@ impl App {
             return Err(self.turn_away(source).await);
         };
         let account = self.find_account(&user).await?;
-        let stored = account.as_ref().map(|account| account.password_hash.clone());
-        if !self.check(password, stored).await? {
+        if !self.check(hash, password, account.clone()).await? {
             return Err(self.turn_away(source).await);
         }
         let Some(account) = account else {
             return Err(self.turn_away(source).await);
         };
-        let password_hash = account.password_hash.clone();
-        gate.remember(hash, Known { account: account.id, password_hash });
         self.admit(account, source).await
     }
 
@@ -245,22 +242,37 @@ impl App {
     }
 
     /// Compares on a thread of its own, a few at a time. An unknown user costs the same.
-    async fn check(&self, password: String, stored: Option<String>) -> Result<bool, Denied> {
+    /// Many connections that begin together with one pair cost one comparison.
+    async fn check(
+        &self,
+        hash: KeyedHash,
+        password: String,
+        account: Option<Arc<Account>>,
+    ) -> Result<bool, Denied> {
         let gate = &self.inner.gate;
         let busy = || Denied::Busy { retry_after: Duration::from_secs(1) };
         let place = Arc::clone(&gate.waiting).try_acquire_owned().map_err(|_| busy())?;
         let turn = Arc::clone(&gate.checks).acquire_owned().await.map_err(|_| busy())?;
+        let stored = account.as_ref().map(|account| &account.password_hash);
+        if gate.recall(&hash).is_some_and(|known| Some(&known.password_hash) == stored) {
+            return Ok(true); // Another connection's turn has shown it meanwhile.
+        }
+        let app = self.clone();
         let checked = tokio::task::spawn_blocking(move || {
+            // Kept until the pair is remembered, so that the next in turn finds it.
             let _kept = (place, turn);
-            match stored.as_deref().map(PasswordHash::new) {
-                Some(Ok(hash)) => {
-                    Argon2::default().verify_password(password.as_bytes(), &hash).is_ok()
-                }
-                _ => {
-                    let _ = hash_password(&password);
-                    false
-                }
+            let Some(account) = account else {
+                let _ = hash_password(&password);
+                return false;
+            };
+            let right = PasswordHash::new(&account.password_hash).is_ok_and(|stored| {
+                Argon2::default().verify_password(password.as_bytes(), &stored).is_ok()
+            });
+            if right {
+                let password_hash = account.password_hash.clone();
+                app.inner.gate.remember(hash, Known { account: account.id, password_hash });
             }
+            right
         });
         checked.await.map_err(|_| busy())
     }

@@ -128,7 +128,8 @@ impl Batch {
 
 /// Whether the part stays queued, so that no intent may name it.
 fn requeues(fate: &Fate) -> bool {
-    matches!(fate, Fate::Again { .. } | Fate::Doubt { policy: UncertainPolicy::Resend, .. })
+    // A part in doubt may be put back by its operator at any time.
+    matches!(fate, Fate::Again { .. } | Fate::Doubt { .. })
 }
 
 fn fate(desk: &RouteDesk, engine: &Engine, report: &Report, flying: &Flying) -> Fate {
