@@ -66,9 +66,13 @@ pub(crate) fn clippy() -> Result<()> {
     must(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
 }
 
-/// Documentation with its warnings as errors.
+/// Documentation with its warnings as errors; private items too, for it is read by those who work here.
 pub(crate) fn doc() -> Result<()> {
-    must(cargo().args(["doc", "--no-deps", "--workspace"]).env("RUSTDOCFLAGS", "-D warnings"))
+    must(
+        cargo()
+            .args(["doc", "--no-deps", "--workspace", "--document-private-items"])
+            .env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private-intra-doc-links"),
+    )
 }
 
 fn tests(filter: &[String]) -> Result<()> {
