@@ -1,6 +1,7 @@
 //! What operators do from the command line, on the open store; works beside a running `serve`.
 
 use pombo_domain::id::{AccountId, PartId};
+use pombo_domain::limits::ROWS_PER_OPERATION_MAX;
 use pombo_domain::message::Category;
 use pombo_domain::money::Money;
 use pombo_store::Store;
@@ -237,8 +238,16 @@ fn decide(
             op::uncertain::Selection::Route(found.ok_or(Problem::NoRoute(name))?.id)
         }
     };
-    let decide = op::uncertain::Decide { selection, resend, now: clock.now() };
-    Ok(store.run_blocking(decide)?)
+    let mut n = 0;
+    loop {
+        let selection = selection.clone();
+        let decide = op::uncertain::Decide { selection, resend, now: clock.now() };
+        let touched = store.run_blocking(decide)?;
+        n += touched;
+        if touched < ROWS_PER_OPERATION_MAX {
+            return Ok(n);
+        }
+    }
 }
 
 /// The newest parts in doubt, also the resolved ones.

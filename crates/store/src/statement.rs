@@ -43,6 +43,7 @@ pub(crate) fn all() -> Vec<Statement> {
         op::request::STATEMENTS,
         op::route::STATEMENTS,
         op::settle::STATEMENTS,
+        op::stage::STATEMENTS,
         op::status::STATEMENTS,
         op::sweep::STATEMENTS,
         op::uncertain::STATEMENTS,

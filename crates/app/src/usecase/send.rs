@@ -353,13 +353,15 @@ async fn store(app: &App, mut accept: op::accept::Accept, now: Instant) -> Resul
             return Ok(Accepted::NotEnoughCredits);
         }
         let n_messages = accept.recipients.len();
-        let first = store.run(op::accept::Begin { n_messages, now }).await?;
+        let first = store.run(op::stage::Begin { n_messages, now }).await?;
         let step = (ROWS_PER_OPERATION_MAX / usize::from(accept.n_parts.max(1))).max(1);
         for start in (0..n_messages).step_by(step) {
             let range = start..(start + step).min(n_messages);
             let recipients = Arc::clone(&accept.recipients);
             let n_parts = accept.n_parts;
-            store.run(op::accept::Stage { first, n_parts, recipients, range }).await?;
+            let callbacks = accept.callbacks.clone();
+            let stage = op::stage::Stage { first, n_parts, recipients, callbacks, range };
+            store.run(stage).await?;
         }
         accept.staged = Some(first);
     }

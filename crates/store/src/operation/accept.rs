@@ -1,7 +1,6 @@
 //! `accept`: a request becomes durable, its credit reserved, its place in the queue taken.
 //!
-//! A request of more than [`ROWS_PER_OPERATION_MAX`] parts is staged first: [`Begin`] sets ids
-//! aside, [`Stage`] writes its parts a thousand rows at a time, and [`Accept`] makes them visible.
+//! A request of more than [`ROWS_PER_OPERATION_MAX`] parts is staged first: [`super::stage`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,7 +29,6 @@ statements! {
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
     NEW_QUEUED = "insert into queue (route, lane, account, due, first, last, tries) \
         values ($1, $2, $3, $4, $5, $6, 0)";
-    NEW_STAGING = "insert into staging (first, last) values ($1, $2)";
     END_STAGING = "delete from staging where first = $1";
     SEEN_KEY = "select body, request, campaign, sending from idempotency \
         where account = $1 and key = $2 and at > $3";
@@ -98,7 +96,24 @@ pub enum CallbackUrls {
     /// One template.
     One(String),
     /// One per recipient.
-    Each(Vec<String>),
+    Each(Arc<[String]>),
+}
+
+impl CallbackUrls {
+    /// Writes the URLs that some of a request's messages have for themselves.
+    pub(super) fn write(
+        &self,
+        work: &mut Work<'_>,
+        first: MessageId,
+        range: std::ops::Range<usize>,
+    ) -> rusqlite::Result<()> {
+        let Self::Each(urls) = self else { return Ok(()) };
+        let mut insert = work.prepare_for(NEW_CALLBACK, first.0)?;
+        for (offset, url) in urls.iter().enumerate().skip(range.start).take(range.len()) {
+            insert.execute(params![first.plus(offset).0, url])?;
+        }
+        Ok(())
+    }
 }
 
 /// A request with everything decided.
@@ -140,7 +155,7 @@ pub struct Accept {
     pub recipients: Arc<[Recipient]>,
     /// The caller's key.
     pub key: Option<Key>,
-    /// The first message's id where [`Begin`] and [`Stage`] have written the parts.
+    /// The first message's id where [`super::stage`] has written the parts.
     pub staged: Option<MessageId>,
 }
 
@@ -192,15 +207,10 @@ impl Operation for Accept {
             None => {
                 let first = MessageId(work.new_messages(self.recipients.len(), self.now)?);
                 write_parts(work, first, self.n_parts, &self.recipients)?;
+                self.callbacks.write(work, first, 0..self.recipients.len())?;
                 first
             }
         };
-        if let CallbackUrls::Each(urls) = &self.callbacks {
-            let mut insert = work.prepare_for(NEW_CALLBACK, first.0)?;
-            for (offset, url) in urls.iter().enumerate() {
-                insert.execute(params![first.plus(offset).0, url])?;
-            }
-        }
         let request = self.request(first, campaign, sending);
         self.write_request(work, &request)?;
         self.queue(work, first)?;
@@ -422,7 +432,7 @@ fn merge_tags(before: &str, tags: &[String]) -> String {
     merged.join("\n")
 }
 
-fn write_parts(
+pub(super) fn write_parts(
     work: &mut Work<'_>,
     first: MessageId,
     n_parts: u8,
@@ -437,50 +447,4 @@ fn write_parts(
         }
     }
     Ok(())
-}
-
-/// Sets ids aside for a large request; its parts stay invisible until [`Accept`].
-#[derive(Debug, Clone, Copy)]
-pub struct Begin {
-    /// Messages.
-    pub n_messages: usize,
-    /// When.
-    pub now: Instant,
-}
-
-impl Operation for Begin {
-    type Answer = MessageId;
-
-    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<MessageId> {
-        let first = MessageId(work.new_messages(self.n_messages, self.now)?);
-        let last = first.plus(self.n_messages.saturating_sub(1)).part(15);
-        work.prepare(NEW_STAGING)?.execute([first.part(0).0, last.0])?;
-        Ok(first)
-    }
-}
-
-/// Writes some parts of a large request; at most [`ROWS_PER_OPERATION_MAX`] rows.
-#[derive(Debug, Clone)]
-pub struct Stage {
-    /// The request's first message.
-    pub first: MessageId,
-    /// Parts of each message.
-    pub n_parts: u8,
-    /// All its recipients.
-    pub recipients: Arc<[Recipient]>,
-    /// Which of them to write now.
-    pub range: std::ops::Range<usize>,
-}
-
-impl Operation for Stage {
-    type Answer = ();
-
-    fn rows(&self) -> usize {
-        self.range.len() * usize::from(self.n_parts)
-    }
-
-    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<()> {
-        let first = self.first.plus(self.range.start);
-        write_parts(work, first, self.n_parts, &self.recipients[self.range.clone()])
-    }
 }

@@ -10,6 +10,7 @@ pub mod recover;
 pub mod request;
 pub mod route;
 pub mod settle;
+pub mod stage;
 pub mod status;
 pub mod sweep;
 pub mod uncertain;

@@ -18,6 +18,7 @@ statements! {
     INTENTS = "select id, route, lane, account, tries, parts from intent order by id";
     END_INTENTS = "delete from intent";
     STAGINGS = "select first, last from staging";
+    DROP_STAGED_CALLBACKS = "delete from callback_{day} where message between $1 and $2";
     DROP_STAGED = "delete from part_{day} where id between $1 and $2";
     END_STAGINGS = "delete from staging";
 }
@@ -101,6 +102,8 @@ fn drop_staged(work: &mut Work<'_>) -> rusqlite::Result<usize> {
         let message: MessageId = PartId(*first).message();
         if work.has_day_of(message.0) {
             work.prepare_for(DROP_STAGED, message.0)?.execute([first, last])?;
+            let last = PartId(*last).message();
+            work.prepare_for(DROP_STAGED_CALLBACKS, message.0)?.execute([message.0, last.0])?;
         }
     }
     work.prepare(END_STAGINGS)?.execute([])?;

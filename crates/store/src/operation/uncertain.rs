@@ -2,6 +2,7 @@
 
 use pombo_domain::channel::{Cause, Receipt};
 use pombo_domain::id::{AccountId, PartId, RouteId};
+use pombo_domain::limits::ROWS_PER_OPERATION_MAX;
 use pombo_domain::message::{EventKind, Lane, PartState};
 use pombo_domain::route::UncertainPolicy;
 use pombo_domain::time::Instant;
@@ -220,7 +221,7 @@ pub struct Decide {
 }
 
 impl Operation for Decide {
-    /// How many parts it touched.
+    /// How many parts it touched; [`ROWS_PER_OPERATION_MAX`]: there may be more, run it again.
     type Answer = usize;
 
     fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<usize> {
@@ -250,6 +251,9 @@ impl Operation for Decide {
             };
             self.decide(work, (id, route, account, lane), &before)?;
             n += 1;
+            if n == ROWS_PER_OPERATION_MAX {
+                break;
+            }
         }
         Ok(n)
     }

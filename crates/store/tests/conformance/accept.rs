@@ -7,9 +7,10 @@ use pombo_domain::id::MessageId;
 use pombo_domain::message::PartState;
 use pombo_domain::money::Money;
 use pombo_domain::route::UncertainPolicy;
-use pombo_store::operation::accept::{Accept, Accepted, Begin, Campaign, Key, Recipient, Stage};
+use pombo_store::operation::accept::{Accept, Accepted, Campaign, Key, Recipient};
 use pombo_store::operation::account;
 use pombo_store::operation::claim::Heads;
+use pombo_store::operation::stage::{Begin, Stage};
 
 use crate::world::{CREDIT, HOUR, PRICE, World, first, on_every_store, parts_of, phone};
 
@@ -20,6 +21,7 @@ fn stage(w: &World, request: &Accept) -> MessageId {
             first,
             n_parts: request.n_parts,
             recipients: Arc::clone(&request.recipients),
+            callbacks: request.callbacks.clone(),
             range: start..(start + 500).min(request.recipients.len()),
         });
     }

@@ -47,7 +47,7 @@ fn only_requests_with_a_url_owe_a_callback() {
     on_every_store(|w| {
         let silent = w.accept(w.request(1));
         let urls = ["https://example.com/a".to_owned(), "https://example.com/b".to_owned()];
-        let callbacks = CallbackUrls::Each(urls.to_vec());
+        let callbacks = CallbackUrls::Each(urls.to_vec().into());
         let each = w.accept(Accept { callbacks, ..w.request(2) });
         w.claim(3);
         w.settle(vec![
