@@ -30,6 +30,8 @@ const UNSAVED_MAX: usize = 500;
 const RETRY_MINUTES: [u64; 5] = [1, 2, 3, 4, 5];
 /// How long a callback for a busy host is filed away.
 const BUSY_WAIT: Duration = Duration::from_secs(10);
+/// Pause between two reads that found few events.
+const READ_EVERY: Duration = Duration::from_millis(4);
 /// How often what is done is written down.
 const FLUSH_EVERY: Duration = Duration::from_millis(100);
 /// How often filed callbacks are looked at.
@@ -120,6 +122,8 @@ impl Notifier {
         let mut due = tokio::time::interval(DUE_EVERY);
         flush.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let pause = tokio::time::sleep(Duration::ZERO);
+        tokio::pin!(pause);
         let mut more = true;
         let mut more_filed = false;
         let mut stopping = false;
@@ -160,9 +164,12 @@ impl Notifier {
                     Ok(()) => { more = true; Ok(()) }
                     Err(_) => return,
                 },
-                () = std::future::ready(()), if has_room && more => {
-                    self.read().await.map(|full| more = full)
-                }
+                () = &mut pause, if has_room && more => self.read().await.map(|full| {
+                    more = full;
+                    // Every commit rings; a few milliseconds' events are read together.
+                    let wait = if full { Duration::ZERO } else { READ_EVERY };
+                    pause.as_mut().reset(tokio::time::Instant::now() + wait);
+                }),
             };
             match done {
                 Ok(()) => {}
