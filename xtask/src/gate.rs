@@ -21,6 +21,7 @@ pub(crate) fn test(args: &[String]) -> Result<()> {
     step("deny", deny)?;
     step("clippy", clippy)?;
     step("doc", doc)?;
+    step("crash", small_crash)?;
     // Last, so that the runner's summary is what a reader sees first.
     step("tests", || tests(&[]))
 }
@@ -100,6 +101,16 @@ pub(crate) fn bench(args: &[String]) -> Result<()> {
         must(cargo().args(["build", "--release", "--quiet", "-p", "pombo"]))?;
     }
     must(cargo().args(["run", "--release", "--quiet", "-p", "pombo-bench", "--"]).args(args))
+}
+
+/// The crash test, small, on the debug build that the tests need anyway.
+fn small_crash() -> Result<()> {
+    must(cargo().args(["build", "--quiet", "-p", "pombo", "-p", "pombo-bench"]))?;
+    must(
+        cargo()
+            .args(["run", "--quiet", "-p", "pombo-bench", "--", "crash", "--messages", "2000"])
+            .args(["--kills", "4", "--seconds", "10", "--traced", "20"]),
+    )
 }
 
 /// The crash test of `bench/`.
