@@ -42,7 +42,6 @@ statements! {
     NEW_CAMPAIGN = "insert into campaign (id, account, channel, name, tags, sending, created) \
         values ($1, $2, 'sms', $3, $4, $5, $6)";
     SET_TAGS = "update campaign set tags = $1 where id = $2";
-    LIMITS = "select per_day, disabled from account where id = $1";
     TODAY = "select messages from account_day where account = $1 and day = $2";
     ADD_TODAY = "insert into account_day (account, day, messages) values ($1, $2, $3) \
         on conflict (account, day) do update set messages = messages + excluded.messages";
@@ -273,16 +272,11 @@ impl Accept {
             }
         }
         let (money, connection) = work.money();
-        let balance = money.balance(connection, self.account)?;
-        if self.cost().is_none_or(|cost| cost > balance) {
+        let standing = money.standing(connection, self.account)?;
+        if self.cost().is_none_or(|cost| cost > standing.balance) {
             return Ok(Some(Accepted::NotEnoughCredits));
         }
-        let limit: Option<i64> = work
-            .prepare(LIMITS)?
-            .query_row([self.account.0], |row| row.get(0))
-            .optional()?
-            .flatten();
-        if let Some(limit) = limit {
+        if let Some(limit) = standing.per_day {
             let wanted = i64::try_from(self.recipients.len()).unwrap_or(i64::MAX);
             let today: i64 = work
                 .prepare(TODAY)?

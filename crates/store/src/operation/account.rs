@@ -150,7 +150,7 @@ impl Operation for Credit {
         };
         credit(work, account.id, self.amount, self.now)?;
         let (money, connection) = work.money();
-        money.balance(connection, account.id).map(Some)
+        money.standing(connection, account.id).map(|standing| Some(standing.balance))
     }
 }
 

@@ -20,7 +20,9 @@ statements! {
     HEAD = "select due, first, last, tries from queue \
         where route = $1 and lane = $2 and account = $3 order by due, first limit 1";
     DUE_ROWS = "select due, first, last, tries from queue where route = $1 and lane = $2 \
-        and account = $3 and due <= $4 order by due, first limit 1000";
+        and account = $3 and due <= $4 order by due, first limit $5";
+    TAKE_TO = "delete from queue where route = $1 and lane = $2 and account = $3 \
+        and (due, first) <= ($4, $5)";
     TAKE = "delete from queue where route = $1 and lane = $2 and account = $3 \
         and due = $4 and first = $5";
     SHRINK = "update queue set first = $1 where route = $2 and lane = $3 and account = $4 \
@@ -107,37 +109,40 @@ impl Operation for Claim {
         let mut claimed = Claimed::default();
         let mut gathered = Gathered::default();
         let mut room = self.room;
-        // Bounded: a row that only expires or waits for its window uses a step as well.
-        for _ in 0..self.room.max(1) {
-            if room == 0 {
-                break;
+        // The rows are gone through in order, so all that is done with goes in one statement.
+        let mut done_to = None;
+        for row in self.due_rows(work)? {
+            if room == 0 || claimed.n_expired >= ROWS_PER_OPERATION_MAX {
+                break; // `next_due` says that there is more.
             }
-            let Some(row) = self.head(work)? else { break };
-            if row.due > self.now.micros() {
-                break;
-            }
+            let key = (row.due, row.first);
             let Some(request) = request::of_message(work, PartId(row.first).message())? else {
-                // Its history is gone: nothing is left to send.
-                self.take(work, &row)?;
+                done_to = Some(key); // Its history is gone: nothing is left to send.
                 continue;
             };
-            if request.expires.is_some_and(|end| end <= self.now) {
-                claimed.n_expired += self.expire(work, &row, &request)?;
-                if claimed.n_expired >= ROWS_PER_OPERATION_MAX {
-                    break; // `next_due` says that there is more.
-                }
-                continue;
-            }
-            if let Some(open) = self.opens_later(&request) {
-                self.take(work, &row)?;
+            let finished = if request.expires.is_some_and(|end| end <= self.now) {
+                let (n_expired, finished) = self.expire(work, &row, &request)?;
+                claimed.n_expired += n_expired;
+                finished
+            } else if let Some(open) = self.opens_later(&request) {
                 self.put(work, &QueueRow { due: open.micros(), ..row })?;
-                continue;
-            }
-            if gathered.tries != row.tries && !gathered.parts.is_empty() {
+                true
+            } else if gathered.tries != row.tries && !gathered.parts.is_empty() {
                 break; // Another number of tries makes another intent: next time.
+            } else {
+                gathered.tries = row.tries;
+                let (n, finished) = self.gather(work, &row, &request, (room, &mut gathered))?;
+                room = room.saturating_sub(n);
+                finished
+            };
+            if !finished {
+                break; // It was shrunk.
             }
-            gathered.tries = row.tries;
-            room = room.saturating_sub(self.gather(work, &row, &request, (room, &mut gathered))?);
+            done_to = Some(key);
+        }
+        if let Some((due, first)) = done_to {
+            let queue = [self.route.0, self.lane as i64, self.account.0, due, first];
+            work.prepare(TAKE_TO)?.execute(queue)?;
         }
         claimed.next_due = self.head(work)?.map(|row| Instant::from_micros(row.due));
         claimed.work = self.intend(work, gathered)?;
@@ -170,6 +175,15 @@ impl Claim {
             .optional()
     }
 
+    /// The rows that are due, in order; as many as the room can want.
+    fn due_rows(&self, work: &Work<'_>) -> rusqlite::Result<Vec<QueueRow>> {
+        let limit = i64::try_from(self.room.min(ROWS_PER_OPERATION_MAX)).unwrap_or(0);
+        let (lane, now) = (self.lane as i64, self.now.micros());
+        work.prepare(DUE_ROWS)?
+            .query_map([self.route.0, lane, self.account.0, now, limit], QueueRow::from_row)?
+            .collect()
+    }
+
     fn take(&self, work: &Work<'_>, row: &QueueRow) -> rusqlite::Result<()> {
         let key = [self.route.0, self.lane as i64, self.account.0, row.due, row.first];
         work.prepare(TAKE)?.execute(key)?;
@@ -192,15 +206,16 @@ impl Claim {
         (open > self.now).then_some(open)
     }
 
-    /// Ends every part of the row that still waits.
+    /// Ends the parts of the row that still wait; answers how many, and whether that was all.
     fn expire(
         &self,
         work: &mut Work<'_>,
         row: &QueueRow,
         request: &Arc<Request>,
-    ) -> rusqlite::Result<usize> {
+    ) -> rusqlite::Result<(usize, bool)> {
         let mut gathered = Gathered::default();
-        self.gather(work, row, request, (ROWS_PER_OPERATION_MAX, &mut gathered))?;
+        let (n, finished) =
+            self.gather(work, row, request, (ROWS_PER_OPERATION_MAX, &mut gathered))?;
         for id in &gathered.parts {
             let Some(before) = part::find(work, PartId(*id))? else {
                 continue;
@@ -217,17 +232,18 @@ impl Claim {
             part::advance(work, &before, PartState::Expired, &step)?;
             work.money().0.release(request.account, before.price);
         }
-        Ok(gathered.parts.len())
+        Ok((n, finished))
     }
 
-    /// Moves at most `room` parts from the row to `gathered`; answers how many.
+    /// Moves at most `room` parts from the row to `gathered`; answers how many, and whether that
+    /// was all. A row of which something is left is shrunk; the caller takes one that is finished.
     fn gather(
         &self,
         work: &mut Work<'_>,
         row: &QueueRow,
         request: &Arc<Request>,
         (room, gathered): (usize, &mut Gathered),
-    ) -> rusqlite::Result<usize> {
+    ) -> rusqlite::Result<(usize, bool)> {
         // Up to a message more than there is room for, so as to end between two messages.
         let limit = room.saturating_add(usize::from(request.n_parts));
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -248,20 +264,10 @@ impl Claim {
             n += 1;
         }
         drop(rows);
-        match rest {
-            Some(next) => {
-                work.prepare(SHRINK)?.execute([
-                    next.0,
-                    self.route.0,
-                    self.lane as i64,
-                    self.account.0,
-                    row.due,
-                    row.first,
-                ])?;
-            }
-            None => self.take(work, row)?,
-        }
-        Ok(n)
+        let Some(next) = rest else { return Ok((n, true)) };
+        let (route, lane, account) = (self.route.0, self.lane as i64, self.account.0);
+        work.prepare(SHRINK)?.execute([next.0, route, lane, account, row.due, row.first])?;
+        Ok((n, false))
     }
 
     fn intend(
@@ -348,18 +354,17 @@ impl Operation for Expire {
             room: ROWS_PER_OPERATION_MAX,
             now: self.now,
         };
-        let key = [self.route.0, self.lane as i64, self.account.0, self.now.micros()];
-        let waiting: Vec<QueueRow> = work
-            .prepare(DUE_ROWS)?
-            .query_map(key, QueueRow::from_row)?
-            .collect::<Result<_, _>>()?;
         let mut n = 0;
-        for row in waiting {
+        for row in claim.due_rows(work)? {
             let Some(request) = request::of_message(work, PartId(row.first).message())? else {
                 continue;
             };
             if request.expires.is_some_and(|end| end <= self.now) {
-                n += claim.expire(work, &row, &request)?;
+                let (n_expired, finished) = claim.expire(work, &row, &request)?;
+                n += n_expired;
+                if finished {
+                    claim.take(work, &row)?;
+                }
             }
             if n >= ROWS_PER_OPERATION_MAX {
                 break;

@@ -26,32 +26,44 @@ pub(crate) struct MoneyBook {
 
 #[derive(Debug, Default)]
 struct Entry {
-    /// The balance when the transaction began, where it had to be known.
-    before: Option<Money>,
+    /// The account when the transaction first looked at it.
+    before: Option<Standing>,
     change: Money,
     released: Money,
 }
 
+/// What an account may do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Standing {
+    /// What it can spend.
+    pub(crate) balance: Money,
+    /// Messages a UTC day; `None`: no limit.
+    pub(crate) per_day: Option<i64>,
+}
+
 impl MoneyBook {
-    /// What the account can spend now, counting this transaction's changes.
-    pub(crate) fn balance(
+    /// What the account may do now, counting this transaction's changes of its balance.
+    pub(crate) fn standing(
         &mut self,
         connection: &Connection,
         account: AccountId,
-    ) -> rusqlite::Result<Money> {
+    ) -> rusqlite::Result<Standing> {
         let entry = self.accounts.entry(account).or_default();
         let before = match entry.before {
             Some(before) => before,
             None => {
-                let micros = connection
-                    .prepare_cached("select balance from account where id = $1")?
-                    .query_row([account.0], |row| row.get(0))
-                    .optional()?
-                    .unwrap_or(0);
-                *entry.before.insert(Money::from_micros(micros))
+                let found = connection
+                    .prepare_cached("select balance, per_day from account where id = $1")?
+                    .query_row([account.0], |row| {
+                        let balance = Money::from_micros(row.get(0)?);
+                        Ok(Standing { balance, per_day: row.get(1)? })
+                    })
+                    .optional()?;
+                let unknown = Standing { balance: Money::ZERO, per_day: None };
+                *entry.before.insert(found.unwrap_or(unknown))
             }
         };
-        Ok(before + entry.change)
+        Ok(Standing { balance: before.balance + entry.change, ..before })
     }
 
     /// Changes the balance; the caller writes the ledger row that says why.
