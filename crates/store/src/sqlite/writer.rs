@@ -226,13 +226,10 @@ impl Loop {
 
     /// Keeps the write-ahead log short.
     fn tend_log(&mut self) {
-        let pages = self.shelf.log_pages();
-        self.checkpointer.log_has(pages);
-        if pages > checkpoint::TOO_MANY_PAGES {
-            // The other thread has copied nearly all; this copies the rest, and the log starts over.
-            if let Err(error) = checkpoint::run(&self.connection) {
-                tracing::warn!(%error, "a checkpoint failed; the log grows until one succeeds");
-            }
+        if self.checkpointer.log_has(self.shelf.log_pages())
+            && let Err(error) = checkpoint::run(&self.connection)
+        {
+            tracing::warn!(%error, "a checkpoint failed; the log grows until one succeeds");
         }
     }
 }
