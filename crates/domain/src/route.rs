@@ -18,6 +18,33 @@ pub enum UncertainPolicy {
     Hold,
 }
 
+/// A route's policy for parts in doubt, by the law's kind of message: a code sent twice annoys, an
+/// alarm not sent at all may do worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UncertainPolicies {
+    /// For transactional messages.
+    pub transactional: UncertainPolicy,
+    /// For marketing.
+    pub marketing: UncertainPolicy,
+}
+
+impl UncertainPolicies {
+    /// The policy for a message of this kind.
+    #[must_use]
+    pub const fn of(self, category: Category) -> UncertainPolicy {
+        match category {
+            Category::Transactional => self.transactional,
+            Category::Marketing => self.marketing,
+        }
+    }
+}
+
+impl From<UncertainPolicy> for UncertainPolicies {
+    fn from(policy: UncertainPolicy) -> Self {
+        Self { transactional: policy, marketing: policy }
+    }
+}
+
 /// How a route's receipts spell the id that its submit answer gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReceiptId {
@@ -59,7 +86,7 @@ pub struct Route {
     /// Parallel links.
     pub links: usize,
     /// For parts in doubt.
-    pub uncertain: UncertainPolicy,
+    pub uncertain: UncertainPolicies,
     /// For matching receipts.
     pub receipt_id: ReceiptId,
     /// Longest validity the carrier allows.
@@ -137,7 +164,7 @@ mod tests {
             rate: None,
             window: 10,
             links: 1,
-            uncertain: UncertainPolicy::Resend,
+            uncertain: UncertainPolicy::Resend.into(),
             receipt_id: ReceiptId::Auto,
             validity_max: Duration::from_secs(172_800),
         }

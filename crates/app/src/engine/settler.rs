@@ -134,8 +134,8 @@ fn requeues(fate: &Fate) -> bool {
 
 fn fate(desk: &RouteDesk, engine: &Engine, report: &Report, flying: &Flying) -> Fate {
     let route = desk.route();
-    let next =
-        retry::next(&report.outcome, flying.tries, flying.expires, route.uncertain, report.at);
+    let policy = route.uncertain.of(flying.category);
+    let next = retry::next(&report.outcome, flying.tries, flying.expires, policy, report.at);
     let tries_before = flying.tries.saturating_sub(1);
     // Where a temporary error of this route need not be waited for, because another is at hand.
     let at_once = match (next, &report.outcome) {

@@ -3,14 +3,14 @@
 use pombo_app::operate;
 use pombo_app::usecase::send::SendSms;
 use pombo_domain::channel::Arrival;
-use pombo_domain::message::EventKind;
-use pombo_domain::route::UncertainPolicy;
+use pombo_domain::message::{Category, EventKind};
+use pombo_domain::route::{UncertainPolicies, UncertainPolicy};
 
 use crate::carrier::{Carrier, Says, delivered};
 use crate::house::{House, a_while, long_text, ops, route, sms, until};
 
 fn with(policy: UncertainPolicy) -> pombo_domain::route::Route {
-    pombo_domain::route::Route { uncertain: policy, ..route("a") }
+    pombo_domain::route::Route { uncertain: policy.into(), ..route("a") }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,4 +59,26 @@ async fn a_part_that_waits_is_told_by_a_receipt_that_fits_only_it() {
     assert_eq!(events, [EventKind::Uncertain, EventKind::Delivered]);
     assert_eq!(house.events(&caller, ids[1]).await, [EventKind::Uncertain]);
     assert_eq!(carrier.n_taken(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_category_may_have_a_policy_of_its_own() {
+    let uncertain = UncertainPolicies {
+        transactional: UncertainPolicy::Hold,
+        marketing: UncertainPolicy::Resend,
+    };
+    let by_kind = pombo_domain::route::Route { uncertain, ..route("a") };
+    let house = House::new(vec![by_kind]).await;
+    let caller = house.account("one").await;
+    let carrier = Carrier::start(house.desk("a"), |attempt, _| match attempt.try_number {
+        1 => Says::Unknown,
+        _ => Says::Accept,
+    });
+    let of_kind = |category| SendSms { category: Some(category), ..sms(1) };
+    let code = house.send(&caller, of_kind(Category::Transactional)).await[0];
+    let offer = house.send(&caller, of_kind(Category::Marketing)).await[0];
+    until("the offer is sent again", || carrier.n_taken() == 3).await;
+    a_while().await;
+    assert_eq!(house.events(&caller, code).await, [EventKind::Uncertain]);
+    assert_eq!(house.events(&caller, offer).await, [EventKind::Uncertain, EventKind::Sent]);
 }

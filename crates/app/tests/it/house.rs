@@ -82,7 +82,7 @@ pub(crate) fn route(name: &str) -> Route {
         rate: None,
         window: 10,
         links: 1,
-        uncertain: UncertainPolicy::Resend,
+        uncertain: UncertainPolicy::Resend.into(),
         receipt_id: ReceiptId::Auto,
         validity_max: Duration::from_secs(172_800),
     }

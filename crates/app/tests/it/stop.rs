@@ -45,7 +45,7 @@ fn cut_off(policy: UncertainPolicy) -> Arc<Folder> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut cut = route("a");
-        cut.uncertain = policy;
+        cut.uncertain = policy.into();
         let house = House::on(Arc::clone(&folder), Clock::system(), vec![cut]).await;
         let caller = house.account("one").await;
         let ids = house.send(&caller, sms(20)).await;
@@ -62,7 +62,7 @@ fn cut_off(policy: UncertainPolicy) -> Arc<Folder> {
 async fn after_the_cut(policy: UncertainPolicy) -> (House, Carrier, Vec<operate::UncertainRow>) {
     let folder = tokio::task::spawn_blocking(move || cut_off(policy)).await.unwrap();
     let mut again = route("a");
-    again.uncertain = policy;
+    again.uncertain = policy.into();
     let house = House::on(folder, Clock::system(), vec![again]).await;
     let doubtful = ops(|| operate::uncertain_list(&house.store, 100)).unwrap();
     let carrier = Carrier::start(house.desk("a"), |_, _| Says::Accept);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pombo_domain::message::Category;
 use pombo_domain::money::Money;
-use pombo_domain::route::{ReceiptId, UncertainPolicy};
+use pombo_domain::route::{ReceiptId, UncertainPolicies, UncertainPolicy};
 
 use super::link::{Smpp, link};
 use super::raw::{Mistakes, Node, Origin, Section};
@@ -42,7 +42,7 @@ pub struct RouteConfig {
     /// Parallel links.
     pub binds: usize,
     /// What to do with parts in doubt.
-    pub uncertain: UncertainPolicy,
+    pub uncertain: UncertainPolicies,
     /// How receipts spell ids.
     pub receipt_id: ReceiptId,
     /// Longest validity the carrier allows.
@@ -66,7 +66,7 @@ impl RouteConfig {
             rate: None,
             window: 100,
             binds: 1,
-            uncertain: UncertainPolicy::Resend,
+            uncertain: UncertainPolicy::Resend.into(),
             receipt_id: ReceiptId::Auto,
             validity_max: VALIDITY_MAX,
         }
@@ -144,11 +144,6 @@ fn route(mut s: Section<'_>, origin: &Origin, mistakes: &Mistakes) -> Option<Rou
 
 /// Everything that is not about the link.
 fn rest(mut s: Section<'_>, name: String, transport: Transport) -> RouteConfig {
-    let policies = [
-        ("resend", UncertainPolicy::Resend),
-        ("wait", UncertainPolicy::Wait),
-        ("hold", UncertainPolicy::Hold),
-    ];
     let spellings = [
         ("auto", ReceiptId::Auto),
         ("same", ReceiptId::Same),
@@ -170,7 +165,7 @@ fn rest(mut s: Section<'_>, name: String, transport: Transport) -> RouteConfig {
         rate: s.get("rate", rate).flatten(),
         window: s.get("window", |n| whole(n, 1, 10_000)).unwrap_or(100),
         binds: s.get("binds", |n| whole(n, 1, 64)).unwrap_or(1),
-        uncertain: s.get("uncertain", |n| one_of(n, &policies)).unwrap_or(UncertainPolicy::Resend),
+        uncertain: uncertain(&mut s),
         receipt_id: s.get("receipt_id", |n| one_of(n, &spellings)).unwrap_or(ReceiptId::Auto),
         validity_max: s
             .get("validity_max_s", |n| seconds(n, 60, 63 * 86_400))
@@ -216,4 +211,18 @@ fn whole<T: TryFrom<i64>>(node: &Node, least: i64, most: i64) -> Result<T, Strin
 
 pub(super) fn seconds(node: &Node, least: i64, most: i64) -> Result<Duration, String> {
     whole::<u64>(node, least, most).map(Duration::from_secs)
+}
+
+/// The policy for parts in doubt, and what one category has instead.
+fn uncertain(s: &mut Section<'_>) -> UncertainPolicies {
+    let words = [
+        ("resend", UncertainPolicy::Resend),
+        ("wait", UncertainPolicy::Wait),
+        ("hold", UncertainPolicy::Hold),
+    ];
+    let usual = s.get("uncertain", |n| one_of(n, &words)).unwrap_or(UncertainPolicy::Resend);
+    UncertainPolicies {
+        transactional: s.get("uncertain_transactional", |n| one_of(n, &words)).unwrap_or(usual),
+        marketing: s.get("uncertain_marketing", |n| one_of(n, &words)).unwrap_or(usual),
+    }
 }

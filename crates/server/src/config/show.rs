@@ -46,13 +46,21 @@ fn route(f: &mut fmt::Formatter<'_>, route: &RouteConfig) -> fmt::Result {
         ReceiptId::HexToDec => "hex_to_dec",
         ReceiptId::DecToHex => "dec_to_hex",
     };
-    let uncertain = match route.uncertain {
+    let word = |policy| match policy {
         UncertainPolicy::Resend => "resend",
         UncertainPolicy::Wait => "wait",
         UncertainPolicy::Hold => "hold",
     };
+    let transactional = word(route.uncertain.transactional);
+    let marketing = word(route.uncertain.marketing);
     let categories: Vec<&str> = route.categories.iter().copied().map(category).collect();
-    writeln!(f, "receipt_id = \"{receipt_id}\"\nuncertain = \"{uncertain}\"")?;
+    writeln!(f, "receipt_id = \"{receipt_id}\"")?;
+    if transactional == marketing {
+        writeln!(f, "uncertain = \"{marketing}\"")?;
+    } else {
+        writeln!(f, "uncertain_transactional = \"{transactional}\"")?;
+        writeln!(f, "uncertain_marketing = \"{marketing}\"")?;
+    }
     writeln!(f, "countries = {}", list(&route.countries))?;
     writeln!(f, "senders = {}", list(&route.senders))?;
     writeln!(f, "accounts = {}", list(&route.accounts))?;

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use pombo_domain::channel::Cause;
 use pombo_domain::id::{AccountId, MessageId, PartId, RouteId};
-use pombo_domain::message::Lane;
-use pombo_domain::route::UncertainPolicy;
+use pombo_domain::message::{Category, Lane};
+use pombo_domain::route::{UncertainPolicies, UncertainPolicy};
 use pombo_domain::time::Instant;
 
-use super::Operation;
 use super::claim::unpack;
 use super::uncertain::{self, Doubt};
+use super::{Operation, request};
 use crate::sqlite::Work;
 use crate::statement::statements;
 
@@ -27,7 +27,7 @@ statements! {
 #[derive(Debug, Clone)]
 pub struct Recover {
     /// Each route's policy for parts in doubt; a route that is no longer configured holds them.
-    pub policies: HashMap<RouteId, UncertainPolicy>,
+    pub policies: HashMap<RouteId, UncertainPolicies>,
     /// The time.
     pub now: Instant,
 }
@@ -71,15 +71,18 @@ impl Operation for Recover {
         let text = "stopped between submitting and storing the answer".to_owned();
         let cause = Cause { code: String::new(), text };
         for intent in intents {
-            let policy = *self.policies.get(&intent.route).unwrap_or(&UncertainPolicy::Hold);
+            let held = UncertainPolicies::from(UncertainPolicy::Hold);
+            let policies = *self.policies.get(&intent.route).unwrap_or(&held);
             for part in intent.parts {
+                let request = request::of_message(work, part.message())?;
+                let category = request.map_or(Category::Transactional, |r| r.category);
                 let doubt = Doubt {
                     part,
                     route: intent.route,
                     account: intent.account,
                     lane: intent.lane,
                     tries: intent.tries,
-                    policy,
+                    policy: policies.of(category),
                     at: self.now,
                 };
                 if uncertain::doubt(work, &doubt, &cause)?.is_some() {

@@ -1,7 +1,8 @@
 //! After a crash: every part that was away is in doubt, and nothing else is.
 
-use pombo_domain::message::PartState;
-use pombo_domain::route::UncertainPolicy;
+use pombo_domain::message::{Category, PartState};
+use pombo_domain::route::{UncertainPolicies, UncertainPolicy};
+use pombo_store::operation::accept::Accept;
 use pombo_store::operation::route::{Load, RouteLoad};
 use pombo_store::operation::settle::{Fate, Item};
 use pombo_store::operation::uncertain::CountOpen;
@@ -39,6 +40,24 @@ fn a_route_that_is_no_longer_configured_holds_its_parts() {
         let policies = std::collections::HashMap::new();
         w.run(pombo_store::operation::recover::Recover { policies, now: w.now() });
         assert_eq!((w.state(message), w.ask(CountOpen)), (PartState::Uncertain, 1));
+    });
+}
+
+#[test]
+fn after_a_crash_each_category_has_its_own_policy() {
+    on_every_store(|w| {
+        let code = w.accept(w.request(1));
+        let offer = Accept { category: Category::Marketing, ..w.request(1) };
+        let offer = w.accept(offer);
+        assert_eq!(parts_of(&w.claim(10)).len(), 2);
+        let w = w.reopened();
+        let policies = UncertainPolicies {
+            transactional: UncertainPolicy::Hold,
+            marketing: UncertainPolicy::Resend,
+        };
+        let policies = [(w.route, policies)].into();
+        w.run(pombo_store::operation::recover::Recover { policies, now: w.now() });
+        assert_eq!((w.state(code), w.state(offer)), (PartState::Uncertain, PartState::Queued));
     });
 }
 

@@ -278,7 +278,7 @@ impl World {
     }
 
     pub(crate) fn recover(&self, policy: UncertainPolicy) -> recover::Recovered {
-        let policies = [(self.route, policy), (self.other_route, policy)].into();
+        let policies = [(self.route, policy.into()), (self.other_route, policy.into())].into();
         self.run(recover::Recover { policies, now: self.now() })
     }
 
