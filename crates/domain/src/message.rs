@@ -155,6 +155,12 @@ impl Lane {
     /// Both lanes, in the order they are served.
     pub const ALL: [Self; 2] = [Self::Transactional, Self::Bulk];
 
+    /// Reads the stored number; whatever is not transactional waits with the rest.
+    #[must_use]
+    pub const fn from_stored(number: i64) -> Self {
+        if number == 0 { Self::Transactional } else { Self::Bulk }
+    }
+
     /// The lane of a request: by its category if given, else a campaign name or more than
     /// [`crate::limits::TRANSACTIONAL_RECIPIENTS_MAX`] recipients mean bulk (DESIGN, section 3).
     #[must_use]

@@ -361,10 +361,9 @@ impl Desk for RouteDesk {
             return;
         }
         links[link] = state.clone();
-        let n_up = links.iter().filter(|link| **link == LinkState::Up).count();
         drop(links);
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float by nature")]
-        metrics::gauge!("pombo_route_up", "route" => self.name()).set(n_up as f64);
+        metrics::gauge!("pombo_route_up", "route" => self.name()).set(self.links_up() as f64);
         let name = &self.route().name;
         let words = match &state {
             LinkState::Up => {

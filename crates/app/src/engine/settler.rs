@@ -73,7 +73,6 @@ pub(super) async fn run(
 struct Batch {
     items: Vec<Item>,
     waiting: Vec<oneshot::Sender<Result<(), NotStored>>>,
-    landed: usize,
     n_incoming: usize,
 }
 
@@ -100,7 +99,6 @@ impl Batch {
                     let Some(flying) = flight.land(report.part, report.try_number) else {
                         continue;
                     };
-                    self.landed += 1;
                     let fate = fate(desk, engine, &report, &flying);
                     if requeues(&fate) {
                         flight.unname(report.part, flying.intent);

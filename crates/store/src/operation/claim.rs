@@ -419,7 +419,7 @@ impl Question for Heads {
             .optional()?
         {
             after = (lane, account);
-            let lane = if lane == 0 { Lane::Transactional } else { Lane::Bulk };
+            let lane = Lane::from_stored(lane);
             let due = Instant::from_micros(due);
             heads.push(Head { lane, account: AccountId(account), due });
         }

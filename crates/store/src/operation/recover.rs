@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use pombo_domain::channel::Cause;
-use pombo_domain::id::{AccountId, MessageId, PartId, RouteId};
+use pombo_domain::id::{AccountId, PartId, RouteId};
 use pombo_domain::message::{Category, Lane};
 use pombo_domain::route::{UncertainPolicies, UncertainPolicy};
 use pombo_domain::time::Instant;
 
 use super::claim::unpack;
 use super::uncertain::{self, Doubt};
-use super::{Operation, request};
+use super::{Operation, request, stage};
 use crate::sqlite::Work;
 use crate::statement::statements;
 
@@ -18,8 +18,6 @@ statements! {
     INTENTS = "select id, route, lane, account, tries, parts from intent order by id";
     END_INTENTS = "delete from intent";
     STAGINGS = "select first, last from staging";
-    DROP_STAGED_CALLBACKS = "delete from callback_{day} where message between $1 and $2";
-    DROP_STAGED = "delete from part_{day} where id between $1 and $2";
     END_STAGINGS = "delete from staging";
 }
 
@@ -58,10 +56,9 @@ impl Operation for Recover {
         let intents: Vec<Intent> = work
             .prepare(INTENTS)?
             .query_map([], |row| {
-                let lane: i64 = row.get(2)?;
                 Ok(Intent {
                     route: RouteId(row.get(1)?),
-                    lane: if lane == 0 { Lane::Transactional } else { Lane::Bulk },
+                    lane: Lane::from_stored(row.get(2)?),
                     account: AccountId(row.get(3)?),
                     tries: row.get(4)?,
                     parts: unpack(row.get_ref(5)?.as_blob()?),
@@ -97,17 +94,12 @@ impl Operation for Recover {
 }
 
 fn drop_staged(work: &mut Work<'_>) -> rusqlite::Result<usize> {
-    let staged: Vec<(i64, i64)> = work
+    let staged: Vec<(PartId, PartId)> = work
         .prepare(STAGINGS)?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .query_map([], |row| Ok((PartId(row.get(0)?), PartId(row.get(1)?))))?
         .collect::<Result<_, _>>()?;
-    for (first, last) in &staged {
-        let message: MessageId = PartId(*first).message();
-        if work.has_day_of(message.0) {
-            work.prepare_for(DROP_STAGED, message.0)?.execute([first, last])?;
-            let last = PartId(*last).message();
-            work.prepare_for(DROP_STAGED_CALLBACKS, message.0)?.execute([message.0, last.0])?;
-        }
+    for range in &staged {
+        stage::discard(work, *range, i64::MAX)?;
     }
     work.prepare(END_STAGINGS)?.execute([])?;
     Ok(staged.len())

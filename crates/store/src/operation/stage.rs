@@ -6,7 +6,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use pombo_domain::id::MessageId;
+use pombo_domain::id::{MessageId, PartId};
 use pombo_domain::time::Instant;
 
 use super::Operation;
@@ -16,6 +16,11 @@ use crate::statement::statements;
 
 statements! {
     NEW_STAGING = "insert into staging (first, last) values ($1, $2)";
+    DROP_PARTS = "delete from part_{day} where id in \
+        (select id from part_{day} where id between $1 and $2 order by id limit $3)";
+    DROP_CALLBACKS = "delete from callback_{day} where message in \
+        (select message from callback_{day} where message between $1 and $2 \
+        order by message limit $3)";
 }
 
 /// Sets ids aside for a large request; its parts stay invisible until [`super::accept::Accept`].
@@ -66,4 +71,20 @@ impl Operation for Stage {
         write_parts(work, first, self.n_parts, &self.recipients[self.range.clone()])?;
         self.callbacks.write(work, self.first, self.range.clone())
     }
+}
+
+/// Drops what a request that will never be accepted has written: at most `limit` rows of each
+/// kind. Answers how many went; 0: nothing is left of it.
+pub(crate) fn discard(
+    work: &mut Work<'_>,
+    (first, last): (PartId, PartId),
+    limit: i64,
+) -> rusqlite::Result<usize> {
+    let (from, to) = (first.message(), last.message());
+    if !work.has_day_of(from.0) {
+        return Ok(0);
+    }
+    let parts = work.prepare_for(DROP_PARTS, from.0)?.execute([first.0, last.0, limit])?;
+    let callbacks = work.prepare_for(DROP_CALLBACKS, from.0)?.execute([from.0, to.0, limit])?;
+    Ok(parts + callbacks)
 }

@@ -10,7 +10,7 @@ use super::Operation;
 use super::accept::KEY_KEPT;
 use super::part::{self, Step};
 use super::receipt::UNMATCHED_MAX;
-use super::uncertain;
+use super::{stage, uncertain};
 use crate::sqlite::{Work, day_of, first_at};
 use crate::statement::statements;
 
@@ -29,8 +29,6 @@ statements! {
         where id <= (select max(id) from unmatched) - $1 limit $2) returning route, hash";
     STILL_KEPT = "select count(1) from unmatched where route = $1 and hash = $2";
     OLD_STAGING = "select first, last from staging where first < $1 order by first limit 1";
-    DROP_STAGED = "delete from part_{day} where id in \
-        (select id from part_{day} where id between $1 and $2 order by id limit $3)";
     END_STAGING = "delete from staging where first = $1";
     OLD_DAYS = "delete from account_day where day < $1";
 }
@@ -103,17 +101,11 @@ impl Sweep {
         let mut statement = work.prepare(OLD_STAGING)?;
         let mut rows = statement.query([before.0])?;
         let Some(row) = rows.next()? else { return Ok(false) };
-        let (first, last): (i64, i64) = (row.get(0)?, row.get(1)?);
+        let (first, last) = (PartId(row.get(0)?), PartId(row.get(1)?));
         drop(rows);
-        let message = PartId(first).message();
-        if work.has_day_of(message.0) {
-            let dropped =
-                work.prepare_for(DROP_STAGED, message.0)?.execute([first, last, self.limit])?;
-            if dropped > 0 {
-                return Ok(true);
-            }
+        if stage::discard(work, (first, last), self.limit)? == 0 {
+            work.prepare(END_STAGING)?.execute([first.0])?;
         }
-        work.prepare(END_STAGING)?.execute([first])?;
         Ok(true)
     }
 
