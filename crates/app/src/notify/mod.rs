@@ -2,11 +2,12 @@
 //!
 //! The cursor moves past an event only when its callback was delivered or filed for another try, so
 //! a crash repeats a callback rather than lose it. What is in memory is bounded: a host that takes
-//! too long fills its own places, and what comes for it beyond them is filed in the store. The
-//! callbacks of one part go one after the other.
+//! too long fills its own places, and what comes for it beyond them waits in the store, in a queue of
+//! its own. The callbacks of one part go one after the other.
 
 mod hosts;
 mod notifier;
+mod progress;
 mod url;
 
 use std::sync::Arc;

@@ -1,41 +1,47 @@
 //! The notifier's work: read, call, and write down what became of it.
+//!
+//! Nothing here waits for the store while callbacks are on their way: reading, looking and saving
+//! are futures among theirs, one of each kind at a time.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use pombo_domain::channel::BoxFuture;
 use pombo_domain::id::{EventId, PartId};
-use pombo_domain::time::Instant;
-use pombo_store::Store;
 use pombo_store::operation as op;
-use pombo_store::operation::callback::Deferred;
+use pombo_store::operation::callback::{Deferred, DueCallbacks, Owed};
+use pombo_store::{Error, Store};
 use tokio::sync::oneshot;
 
 use super::Post;
-use super::hosts::{Hosts, Place};
-use super::url::{PASSING, expand, report_number};
+use super::hosts::{Hosts, PER_STRANGER, Place};
+use super::progress::{Progress, Saving};
+use super::url::{PASSING, expand, host_of, report_number};
 use crate::clock::Clock;
 
-/// Callbacks on their way at a time, over all hosts.
-const IN_FLIGHT_MAX: usize = 4_000;
-/// Callbacks in line before quick hosts above which nothing more is read: it is a short wait.
-const WAITING_MAX: usize = 1_000;
-/// Events read at a time, and filed callbacks.
+/// Callbacks in memory above which nothing more is read.
+const IN_MEMORY_MAX: usize = 10_000;
+/// Callbacks in line before fast hosts above which nothing more is read: it is a short wait.
+const WAITING_MAX: usize = 2_000;
+/// But where the events read are older than this, the fast hosts' callbacks are put off too.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Events read at a time.
 const EVENTS_AT_ONCE: usize = 500;
-/// Results in memory above which they are written down before anything else is read.
-const UNSAVED_MAX: usize = 500;
+/// Filed callbacks looked up at a time.
+const FILED_AT_ONCE: usize = 500;
+/// Results in memory above which nothing more is read before they are written down.
+const UNSAVED_MAX: usize = 2_000;
 /// Waits before the second to the sixth try (360NRS: five retries, each this long after the one before).
 const RETRY_MINUTES: [u64; 5] = [1, 2, 3, 4, 5];
-/// How long a callback for a busy host is filed away.
-const BUSY_WAIT: Duration = Duration::from_secs(10);
-/// Pause between two reads that found few events.
+/// Pause between two reads, and between two looks where there are many filed callbacks.
 const READ_EVERY: Duration = Duration::from_millis(4);
 /// How often what is done is written down.
-const FLUSH_EVERY: Duration = Duration::from_millis(100);
-/// How often filed callbacks are looked at.
-const DUE_EVERY: Duration = Duration::from_secs(1);
+const SAVE_EVERY: Duration = Duration::from_millis(100);
+/// How often filed callbacks are looked at otherwise.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Pause after the store failed.
 const STORE_PAUSE: Duration = Duration::from_millis(500);
 
@@ -46,20 +52,34 @@ pub(super) struct Notifier {
     post: Arc<dyn Post>,
     submitted: bool,
     events: tokio::sync::watch::Receiver<i64>,
-    /// The last event read.
-    read_to: EventId,
-    /// The cursor as stored.
-    told_to: EventId,
-    /// Events read whose callback is not over yet.
-    outstanding: BTreeSet<EventId>,
+    progress: Progress,
     /// Parts with a callback on its way, and what waits behind it.
     lines: HashMap<PartId, VecDeque<Call>>,
     n_in_line: usize,
-    /// Filed callbacks that are being tried now.
-    retrying: HashSet<EventId>,
-    on_the_way: FuturesUnordered<BoxFuture<'static, Told>>,
+    /// Filed callbacks that are being tried now, and the host of each.
+    retrying: HashMap<EventId, String>,
     hosts: Hosts,
-    unsaved: op::callback::Settle,
+    work: FuturesUnordered<BoxFuture<'static, Done>>,
+    n_on_the_way: usize,
+    /// There may be events that were not read.
+    has_news: bool,
+    is_reading: bool,
+    /// The events read happened long ago.
+    is_late: bool,
+    is_stopping: bool,
+    look: Look,
+}
+
+/// How far the filed callbacks were looked through.
+#[derive(Debug, Default)]
+struct Look {
+    is_looking: bool,
+    /// The host after which the next look begins.
+    after: String,
+    /// Whether a look before this one left some.
+    more: bool,
+    /// Ticks since the last look.
+    n_ticks: u32,
 }
 
 /// One callback.
@@ -89,8 +109,17 @@ impl Call {
 /// How a call ended.
 struct Told {
     call: Call,
-    started: Instant,
+    took: Duration,
     result: Result<u16, String>,
+}
+
+/// What has been waited for.
+enum Done {
+    Told(Told),
+    Read(Result<Owed, Error>),
+    Looked(Result<DueCallbacks, Error>),
+    /// What was written down, or not.
+    Saved(Saving, Result<(), Error>),
 }
 
 impl Notifier {
@@ -101,15 +130,18 @@ impl Notifier {
             clock,
             post,
             submitted,
-            read_to: EventId(0),
-            told_to: EventId(0),
-            outstanding: BTreeSet::new(),
+            progress: Progress::at(EventId(0)),
             lines: HashMap::new(),
             n_in_line: 0,
-            retrying: HashSet::new(),
-            on_the_way: FuturesUnordered::new(),
+            retrying: HashMap::new(),
             hosts: Hosts::default(),
-            unsaved: op::callback::Settle::default(),
+            work: FuturesUnordered::new(),
+            n_on_the_way: 0,
+            has_news: true,
+            is_reading: false,
+            is_late: false,
+            is_stopping: false,
+            look: Look::default(),
         }
     }
 
@@ -118,65 +150,45 @@ impl Notifier {
         if !self.read_cursor().await {
             return;
         }
-        let mut flush = tokio::time::interval(FLUSH_EVERY);
-        let mut due = tokio::time::interval(DUE_EVERY);
-        flush.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut tick = tokio::time::interval(SAVE_EVERY);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let pause = tokio::time::sleep(Duration::ZERO);
         tokio::pin!(pause);
-        let mut more = true;
-        let mut more_filed = false;
-        let mut stopping = false;
         loop {
-            if stopping && self.on_the_way.is_empty() {
-                let _ = self.flush().await; // What is not written down is told once more.
-                return;
-            }
-            let is_full = self.n_unsaved() >= UNSAVED_MAX;
-            let has_room = !stopping
-                && !is_full
-                && self.n_in_memory() < IN_FLIGHT_MAX
-                && self.hosts.n_waiting() < WAITING_MAX;
-            let done = tokio::select! {
+            let has_room = self.has_room();
+            let may_read = has_room && !self.is_reading;
+            let may_look = has_room && self.may_look();
+            tokio::select! {
                 biased;
-                _ = &mut stop, if !stopping => {
-                    stopping = true;
-                    Ok(())
+                _ = &mut stop, if !self.is_stopping => self.is_stopping = true,
+                Some(done) = self.work.next(), if !self.work.is_empty() => {
+                    if self.take(done).is_err() {
+                        return;
+                    }
                 }
-                Some(told) = self.on_the_way.next(), if !self.on_the_way.is_empty() => {
-                    self.settle(told);
-                    Ok(())
-                }
-                () = std::future::ready(()), if is_full => self.flush().await,
-                _ = flush.tick() => {
-                    self.put_off_tired();
-                    self.flush().await
-                }
-                _ = due.tick(), if has_room => {
-                    // Another process rings no bell here.
-                    more = true;
-                    self.try_filed().await.map(|full| more_filed = full)
-                }
-                () = std::future::ready(()), if has_room && more_filed => {
-                    self.try_filed().await.map(|full| more_filed = full)
-                }
-                changed = self.events.changed(), if has_room && !more => match changed {
-                    Ok(()) => { more = true; Ok(()) }
+                _ = tick.tick() => self.tick(),
+                changed = self.events.changed(), if may_read && !self.has_news => match changed {
+                    Ok(()) => self.has_news = true,
                     Err(_) => return,
                 },
-                () = &mut pause, if has_room && more => self.read().await.map(|full| {
-                    more = full;
+                () = &mut pause, if may_read && self.has_news || may_look && self.look.more => {
+                    if may_read && self.has_news {
+                        self.read();
+                    }
+                    if may_look && self.look.more {
+                        self.look();
+                    }
                     // Every commit rings; a few milliseconds' events are read together.
-                    let wait = if full { Duration::ZERO } else { READ_EVERY };
-                    pause.as_mut().reset(tokio::time::Instant::now() + wait);
-                }),
-            };
-            match done {
-                Ok(()) => {}
-                Err(pombo_store::Error::Closed) => return,
-                Err(error) => {
-                    tracing::warn!(%error, "callbacks wait for the store");
-                    tokio::time::sleep(STORE_PAUSE).await;
+                    pause.as_mut().reset(tokio::time::Instant::now() + READ_EVERY);
+                }
+            }
+            if self.progress.n_unsaved() >= UNSAVED_MAX {
+                self.save();
+            }
+            if self.is_stopping && self.n_on_the_way == 0 {
+                self.save(); // What is not written down is told once more.
+                if self.work.is_empty() {
+                    return;
                 }
             }
         }
@@ -187,10 +199,10 @@ impl Notifier {
         loop {
             match self.store.ask(op::callback::Cursor).await {
                 Ok(cursor) => {
-                    (self.read_to, self.told_to) = (cursor, cursor);
+                    self.progress = Progress::at(cursor);
                     return true;
                 }
-                Err(pombo_store::Error::Closed) => return false,
+                Err(Error::Closed) => return false,
                 Err(error) => {
                     tracing::warn!(%error, "the callback cursor cannot be read yet");
                     tokio::time::sleep(STORE_PAUSE).await;
@@ -199,25 +211,86 @@ impl Notifier {
         }
     }
 
-    fn n_unsaved(&self) -> usize {
-        self.unsaved.deferred.len() + self.unsaved.done.len()
+    /// Whether more may be taken into memory.
+    fn has_room(&self) -> bool {
+        let n_in_memory = self.n_on_the_way + self.n_in_line + self.hosts.n_waiting();
+        !self.is_stopping
+            && n_in_memory < IN_MEMORY_MAX
+            && (self.hosts.n_waiting() < WAITING_MAX || self.is_late)
+            && self.progress.n_unsaved() < UNSAVED_MAX
     }
 
-    fn n_in_memory(&self) -> usize {
-        self.on_the_way.len() + self.n_in_line + self.hosts.n_waiting()
+    fn take(&mut self, done: Done) -> Result<(), Closed> {
+        match done {
+            Done::Told(told) => {
+                self.n_on_the_way -= 1;
+                self.settle(told);
+            }
+            Done::Read(owed) => {
+                self.is_reading = false;
+                match owed {
+                    Ok(owed) => self.call_owed(owed),
+                    Err(error) => {
+                        failed("events cannot be read", &error)?;
+                        self.has_news = true;
+                    }
+                }
+            }
+            Done::Looked(due) => {
+                self.look.is_looking = false;
+                match due {
+                    Ok(due) => self.call_due(due),
+                    Err(error) => failed("filed callbacks cannot be read", &error)?,
+                }
+            }
+            Done::Saved(saving, Ok(())) => self.saved(&saving),
+            Done::Saved(saving, Err(error)) => {
+                self.progress.not_saved(saving);
+                failed("callbacks cannot be written down", &error)?;
+            }
+        }
+        Ok(())
     }
 
-    /// Reads the next events; says whether there may be more.
-    async fn read(&mut self) -> Result<bool, pombo_store::Error> {
+    /// Ten times a second.
+    fn tick(&mut self) {
+        self.put_off_tired();
+        self.save();
+        self.look.n_ticks += 1;
+        let is_time = SAVE_EVERY * self.look.n_ticks >= LOOK_EVERY;
+        if is_time {
+            self.has_news = true; // Another process rings no bell here.
+        }
+        if is_time && self.may_look() && self.has_room() {
+            self.look();
+        }
+    }
+
+    /// A look that saw what is just being written down would have it called once more.
+    fn may_look(&self) -> bool {
+        !self.look.is_looking && !self.progress.is_saving()
+    }
+
+    /// Reads the next events.
+    fn read(&mut self) {
+        (self.is_reading, self.has_news) = (true, false);
         let question = op::callback::After {
-            cursor: self.read_to,
+            cursor: self.progress.read_to(),
             limit: EVENTS_AT_ONCE,
             submitted: self.submitted,
         };
-        let owed = self.store.ask(question).await?;
+        let store = self.store.clone();
+        self.work
+            .push(Box::pin(async move { Done::Read(or_pause(store.ask(question).await).await) }));
+    }
+
+    fn call_owed(&mut self, owed: Owed) {
+        let now = self.clock.now();
+        let last = owed.callbacks.last().map_or(now, |callback| callback.at);
+        self.is_late = now.since(last) > PATIENCE;
         for callback in owed.callbacks {
             let event = callback.event;
-            self.outstanding.insert(event);
+            self.progress.begin(event);
             let is_passing = report_number(callback.kind) == PASSING;
             let part = Some(callback.part);
             let call = Call::first(event, expand(&callback), part, is_passing);
@@ -232,53 +305,69 @@ impl Notifier {
                 }
             }
         }
-        self.read_to = EventId(owed.cursor);
-        Ok(owed.n_seen == EVENTS_AT_ONCE)
+        self.progress.read(EventId(owed.cursor));
+        self.has_news |= owed.n_seen == EVENTS_AT_ONCE;
     }
 
-    /// Filed callbacks whose time has come; says whether there may be more that can go now.
-    async fn try_filed(&mut self) -> Result<bool, pombo_store::Error> {
+    /// Looks for filed callbacks whose time has come.
+    fn look(&mut self) {
+        let mut rooms = self.hosts.rooms(self.clock.now());
         // Those that are being tried are still filed, and come first.
-        let limit = EVENTS_AT_ONCE + self.retrying.len();
-        let question = op::callback::Due { now: self.clock.now(), limit };
-        let (mut due, _) = self.store.ask(question).await?;
-        let filed_before = self.unsaved.deferred.len();
-        let is_full_page = due.len() == limit;
-        due.retain(|filed| !self.retrying.contains(&filed.event));
-        let events = due.iter().map(|filed| filed.event).collect();
-        let overtaken = self.store.ask(op::callback::Overtaken { events }).await?;
-        for filed in due {
-            self.retrying.insert(filed.event);
-            if overtaken.contains(&filed.event) {
-                self.unsaved.done.push(filed.event);
-            } else {
-                self.call(Call {
-                    event: filed.event,
-                    url: filed.url,
-                    filed: Some(filed.tries),
-                    part: None,
-                    is_passing: false,
-                });
+        for host in self.retrying.values() {
+            if let Some(room) = rooms.get_mut(host).filter(|room| **room > 0) {
+                *room += 1;
             }
         }
-        // Where one had to be filed again, more would be too.
-        Ok(is_full_page && self.unsaved.deferred.len() == filed_before)
+        let question = op::callback::Due {
+            now: self.clock.now(),
+            after: std::mem::take(&mut self.look.after),
+            limit: FILED_AT_ONCE,
+            rooms,
+            room: PER_STRANGER,
+        };
+        self.look = Look { is_looking: true, ..Look::default() };
+        let store = self.store.clone();
+        self.work
+            .push(Box::pin(async move { Done::Looked(or_pause(store.ask(question).await).await) }));
+    }
+
+    fn call_due(&mut self, due: DueCallbacks) {
+        // From the start again, where there was nothing after the last host.
+        self.look.more |= due.more || !due.last_host.is_empty();
+        self.look.after = due.last_host;
+        for event in due.overtaken {
+            if let Entry::Vacant(place) = self.retrying.entry(event) {
+                place.insert(String::new());
+                self.progress.filed_is_over(event);
+            }
+        }
+        for filed in due.callbacks {
+            if self.retrying.contains_key(&filed.event) {
+                continue;
+            }
+            self.retrying.insert(filed.event, filed.host);
+            self.call(Call {
+                event: filed.event,
+                url: filed.url,
+                filed: Some(filed.tries),
+                part: None,
+                is_passing: false,
+            });
+        }
     }
 
     /// Sends a callback off, or files it, and then those that wait behind it.
     fn call(&mut self, call: Call) {
         let mut next = Some(call);
         while let Some(call) = next {
-            let started = self.clock.now();
-            match self.hosts.place_for(&call.url, started) {
-                Place::Free => {
-                    let request = self.post.get(call.url.clone());
-                    let told = async move { Told { call, started, result: request.await } };
-                    self.on_the_way.push(Box::pin(told));
-                    return;
-                }
+            if self.is_stopping {
+                return; // It is told after the next start.
+            }
+            let patience = call.filed.is_none() && !self.is_late;
+            match self.hosts.place_for(&call.url, self.clock.now(), patience) {
+                Place::Free => return self.send(call),
                 Place::Soon => return self.hosts.wait(call),
-                Place::Full => self.file(&call, BUSY_WAIT, "its host is busy"),
+                Place::Full => self.put_off(&call, "its host is busy"),
                 // As good as a try: it would fail, and slowly.
                 Place::Down => self.failed(&call, "its host does not answer"),
             }
@@ -286,13 +375,33 @@ impl Notifier {
         }
     }
 
-    /// Files what waits in line before hosts that are quick no more.
+    fn send(&mut self, call: Call) {
+        let (request, clock) = (self.post.get(call.url.clone()), self.clock.clone());
+        self.n_on_the_way += 1;
+        self.work.push(Box::pin(async move {
+            let started = clock.now();
+            let result = request.await;
+            Done::Told(Told { call, took: clock.now().since(started), result })
+        }));
+    }
+
+    /// Puts off what waits in line before hosts that are quick no more.
     fn put_off_tired(&mut self) {
         for call in self.hosts.tired(self.clock.now()) {
-            self.file(&call, BUSY_WAIT, "its host became slow");
+            self.put_off(&call, "its host became slow");
             if let Some(next) = self.next_in_line(&call) {
                 self.call(next);
             }
+        }
+    }
+
+    /// A callback for which there is no place now waits in the store; it counts as no try.
+    fn put_off(&mut self, call: &Call, why: &str) {
+        if call.filed.is_some() {
+            self.retrying.remove(&call.event); // It is there already.
+        } else {
+            counted("put_off");
+            self.file(call, Duration::ZERO, why);
         }
     }
 
@@ -308,10 +417,9 @@ impl Notifier {
     }
 
     fn settle(&mut self, told: Told) {
-        let Told { call, started, result } = told;
-        let now = self.clock.now();
-        self.hosts.leave(&call.url, result.is_ok(), now.since(started), now);
-        if let Some(next) = self.hosts.next_waiting(&call.url) {
+        let Told { call, took, result } = told;
+        self.hosts.leave(&call.url, result.is_ok(), took, self.clock.now());
+        while let Some(next) = self.hosts.next_waiting(&call.url) {
             self.call(next);
         }
         let failure = match result {
@@ -334,6 +442,7 @@ impl Notifier {
     /// A try failed: the next one is filed, or there is none.
     fn failed(&mut self, call: &Call, failure: &str) {
         let tries = call.filed.unwrap_or(0);
+        tracing::debug!(event = call.event.0, tries, %failure, "a callback failed");
         let is_overtaken = call.is_passing
             && call.part.is_some_and(|part| self.lines.get(&part).is_some_and(|l| !l.is_empty()));
         match RETRY_MINUTES.get(usize::from(tries)) {
@@ -356,11 +465,12 @@ impl Notifier {
 
     /// Files a callback for another try; the number of tries is the call's.
     fn file(&mut self, call: &Call, wait: Duration, failure: &str) {
-        self.unsaved.deferred.push(Deferred {
+        self.progress.file(Deferred {
             event: call.event,
             due: self.clock.now().plus(wait),
             tries: call.filed.unwrap_or(0),
             url: call.url.clone(),
+            host: host_of(&call.url).to_owned(),
             failure: failure.to_owned(),
         });
     }
@@ -368,45 +478,53 @@ impl Notifier {
     /// Nothing more is to be done for this callback.
     fn over(&mut self, call: &Call) {
         if call.filed.is_some() {
-            self.unsaved.done.push(call.event);
+            self.progress.filed_is_over(call.event);
         } else {
-            self.outstanding.remove(&call.event);
+            self.progress.over(call.event);
         }
     }
 
     /// Writes down what is over, what is filed, and how far the cursor may move.
-    async fn flush(&mut self) -> Result<(), pombo_store::Error> {
-        let mut settle = std::mem::take(&mut self.unsaved);
-        // What is filed in this very commit is no reason to hold the cursor back.
-        for filed in &settle.deferred {
-            self.outstanding.remove(&filed.event);
+    fn save(&mut self) {
+        if self.look.is_looking {
+            return;
         }
-        let safe_to = match self.outstanding.first() {
-            Some(first) => EventId(first.0 - 1),
-            None => self.read_to,
-        };
-        if safe_to > self.told_to {
-            settle.cursor = Some(safe_to);
-        }
-        if settle.cursor.is_none() && settle.deferred.is_empty() && settle.done.is_empty() {
-            return Ok(());
-        }
-        match self.store.run(settle.clone()).await {
-            Ok(()) => {
-                self.told_to = self.told_to.max(safe_to);
-                for event in settle.deferred.iter().map(|filed| filed.event).chain(settle.done) {
-                    self.retrying.remove(&event);
-                }
-                Ok(())
-            }
-            Err(error) => {
-                self.outstanding.extend(settle.deferred.iter().map(|filed| filed.event));
-                self.unsaved.deferred.extend(settle.deferred);
-                self.unsaved.done.extend(settle.done);
-                Err(error)
-            }
+        let Some(saving) = self.progress.save() else { return };
+        let store = self.store.clone();
+        self.work.push(Box::pin(async move {
+            let saved = or_pause(store.run(saving.settle.clone()).await).await;
+            Done::Saved(saving, saved)
+        }));
+    }
+
+    fn saved(&mut self, saving: &Saving) {
+        self.progress.saved(saving);
+        let settle = &saving.settle;
+        // What was put off may go as soon as there is a place.
+        self.look.more |= !settle.deferred.is_empty();
+        for event in settle.deferred.iter().map(|filed| &filed.event).chain(&settle.done) {
+            self.retrying.remove(event);
         }
     }
+}
+
+/// The store is closed: nothing is left to do.
+struct Closed;
+
+fn failed(what: &str, error: &Error) -> Result<(), Closed> {
+    if matches!(error, Error::Closed) {
+        return Err(Closed);
+    }
+    tracing::warn!(%error, "{what} yet; trying again");
+    Ok(())
+}
+
+/// Lets some time pass after a failure of the store.
+async fn or_pause<T>(answer: Result<T, Error>) -> Result<T, Error> {
+    if answer.as_ref().is_err_and(|error| !matches!(error, Error::Closed)) {
+        tokio::time::sleep(STORE_PAUSE).await;
+    }
+    answer
 }
 
 fn counted(result: &'static str) {

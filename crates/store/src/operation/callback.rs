@@ -21,13 +21,13 @@ statements! {
     CURSOR = "select event from event_cursor where reader = 'callback'";
     SET_CURSOR = "insert into event_cursor (reader, event) values ('callback', $1) \
         on conflict (reader) do update set event = excluded.event";
-    DUE = "select event, due, tries, url from callback_due where due <= $1 \
-        order by due limit $2";
+    NEXT_HOST = "select host, due from callback_due where host > $1 order by host, due limit 1";
+    DUE = "select event, due, tries, url from callback_due where host = $1 and due <= $2 \
+        order by due, event limit $3";
     TOLD = "select part, kind from event_{day} where id = $1";
     STATE = "select state from part_{day} where id = $1";
-    NEXT_DUE = "select min(due) from callback_due";
-    DEFER = "insert into callback_due (event, due, tries, url, failure) \
-        values ($1, $2, $3, $4, $5) on conflict (event) do update set due = excluded.due, \
+    DEFER = "insert into callback_due (event, due, tries, url, failure, host) \
+        values ($1, $2, $3, $4, $5, $6) on conflict (event) do update set due = excluded.due, \
         tries = excluded.tries, failure = excluded.failure";
     DONE = "delete from callback_due where event = $1";
 }
@@ -273,6 +273,8 @@ pub struct Deferred {
     pub tries: u8,
     /// The whole URL.
     pub url: String,
+    /// The scheme, host and port of the URL: whose queue it stands in.
+    pub host: String,
     /// Why the last try failed; empty where none was made yet.
     pub failure: String,
 }
@@ -291,7 +293,8 @@ impl Operation for Settle {
                 callback.due.micros(),
                 callback.tries,
                 callback.url,
-                callback.failure
+                callback.failure,
+                callback.host
             ])?;
         }
         for event in &self.done {
@@ -304,67 +307,110 @@ impl Operation for Settle {
     }
 }
 
-/// Deferred callbacks that are due, and when the next one is.
-#[derive(Debug, Clone, Copy)]
+/// Deferred callbacks that are due, a few of each host, host after host.
+#[derive(Debug, Clone)]
 pub struct Due {
     /// The time.
     pub now: Instant,
-    /// At most so many.
+    /// Looks at the hosts after this one; empty: from the first.
+    pub after: String,
+    /// In all, roughly so many.
     pub limit: usize,
+    /// Of these hosts, at most so many each.
+    pub rooms: HashMap<String, usize>,
+    /// And of any other.
+    pub room: usize,
 }
 
-impl Question for Due {
-    type Answer = (Vec<Deferred>, Option<Instant>);
+/// The answer to [`Due`].
+#[derive(Debug, Default)]
+pub struct DueCallbacks {
+    /// Each host's in the order in which they are due.
+    pub callbacks: Vec<Deferred>,
+    /// Those that tell of no end while their part has ended since: no longer worth telling.
+    pub overtaken: Vec<EventId>,
+    /// The last host looked at; empty: there was none after it.
+    pub last_host: String,
+    /// Whether a host may have more that are due.
+    pub more: bool,
+}
 
-    fn answer(self, view: &mut View<'_>) -> rusqlite::Result<Self::Answer> {
-        let limit = i64::try_from(self.limit).unwrap_or(i64::MAX);
+/// Hosts that one look may visit, so that it stays short whatever their number.
+const HOSTS_PER_LOOK: usize = 1_000;
+
+impl Question for Due {
+    type Answer = DueCallbacks;
+
+    fn answer(self, view: &mut View<'_>) -> rusqlite::Result<DueCallbacks> {
+        let mut found = DueCallbacks { last_host: self.after.clone(), ..DueCallbacks::default() };
+        let mut next_host = view.prepare(NEXT_HOST)?;
+        for _ in 0..HOSTS_PER_LOOK {
+            if found.callbacks.len() >= self.limit {
+                found.more = true;
+                return Ok(found);
+            }
+            let next: Option<(String, i64)> = next_host
+                .query_row([&found.last_host], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            let Some((host, due)) = next else {
+                found.last_host.clear();
+                return Ok(found);
+            };
+            let room = self.rooms.get(&host).copied().unwrap_or(self.room);
+            if due <= self.now.micros() && room > 0 {
+                self.of_host(view, (&host, room), &mut found)?;
+            }
+            found.last_host = host;
+        }
+        Ok(found)
+    }
+}
+
+impl Due {
+    fn of_host(
+        &self,
+        view: &mut View<'_>,
+        (host, room): (&str, usize),
+        found: &mut DueCallbacks,
+    ) -> rusqlite::Result<()> {
+        let limit = i64::try_from(room).unwrap_or(i64::MAX);
         let due = view
             .prepare(DUE)?
-            .query_map([self.now.micros(), limit], |row| {
+            .query_map(params![host, self.now.micros(), limit], |row| {
                 Ok(Deferred {
                     event: EventId(row.get(0)?),
                     due: Instant::from_micros(row.get(1)?),
                     tries: row.get(2)?,
                     url: row.get(3)?,
+                    host: host.to_owned(),
                     failure: String::new(),
                 })
             })?
             .collect::<Result<Vec<_>, _>>()?;
-        let next: Option<i64> = view.prepare(NEXT_DUE)?.query_row([], |row| row.get(0))?;
-        Ok((due, next.map(Instant::from_micros)))
-    }
-}
-
-/// Those of some events that tell of no end while their part has ended since: no longer worth
-/// telling.
-#[derive(Debug, Clone)]
-pub struct Overtaken {
-    /// The events.
-    pub events: Vec<EventId>,
-}
-
-impl Question for Overtaken {
-    type Answer = Vec<EventId>;
-
-    fn answer(self, view: &mut View<'_>) -> rusqlite::Result<Vec<EventId>> {
-        let mut overtaken = Vec::new();
-        for event in self.events {
-            let Some(mut told) = view.prepare_for(TOLD, event.0)? else { continue };
-            let told: Option<(i64, i64)> =
-                told.query_row([event.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-            let Some((part, kind)) = told else { continue };
-            let kind = EventKind::from_stored(kind);
-            if !matches!(kind, Some(EventKind::Sent | EventKind::Buffered)) {
-                continue;
-            }
-            let Some(mut state) = view.prepare_for(STATE, PartId(part).message().0)? else {
-                continue;
-            };
-            let state: Option<i64> = state.query_row([part], |row| row.get(0)).optional()?;
-            if state.and_then(PartState::from_stored).is_some_and(PartState::is_final) {
-                overtaken.push(event);
+        found.more |= due.len() == room;
+        for callback in due {
+            if is_overtaken(view, callback.event)? {
+                found.overtaken.push(callback.event);
+            } else {
+                found.callbacks.push(callback);
             }
         }
-        Ok(overtaken)
+        Ok(())
     }
+}
+
+/// Whether an event tells of no end while its part has ended since.
+fn is_overtaken(view: &mut View<'_>, event: EventId) -> rusqlite::Result<bool> {
+    let Some(mut told) = view.prepare_for(TOLD, event.0)? else { return Ok(false) };
+    let told: Option<(i64, i64)> =
+        told.query_row([event.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let Some((part, kind)) = told else { return Ok(false) };
+    if !matches!(EventKind::from_stored(kind), Some(EventKind::Sent | EventKind::Buffered)) {
+        return Ok(false);
+    }
+    let Some(mut state) = view.prepare_for(STATE, PartId(part).message().0)? else {
+        return Ok(false);
+    };
+    let state: Option<i64> = state.query_row([part], |row| row.get(0)).optional()?;
+    Ok(state.and_then(PartState::from_stored).is_some_and(PartState::is_final))
 }

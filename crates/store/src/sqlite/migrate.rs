@@ -7,7 +7,10 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::OpenError;
 
 /// The steps, in order; step `i` makes version `i + 1`.
-const STEPS: &[&str] = &[include_str!("../../migrations/sqlite/0001_foundation.sql")];
+const STEPS: &[&str] = &[
+    include_str!("../../migrations/sqlite/0001_foundation.sql"),
+    include_str!("../../migrations/sqlite/0002_callback_host.sql"),
+];
 
 pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     let damaged = |why: rusqlite::Error| OpenError::Damaged {

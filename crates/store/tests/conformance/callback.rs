@@ -1,11 +1,13 @@
 //! Callbacks: every event that owes one is told once, in order, also after a stop.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use pombo_domain::id::EventId;
 use pombo_domain::message::{EventKind, PartState};
+use pombo_domain::time::Instant;
 use pombo_store::operation::accept::{Accept, CallbackUrls, Campaign};
-use pombo_store::operation::callback::{After, Cursor, Deferred, Due, Owed, Settle};
+use pombo_store::operation::callback::{After, Cursor, Deferred, Due, DueCallbacks, Owed, Settle};
 
 use crate::world::{PRICE, World, on_every_store, phone};
 
@@ -91,31 +93,66 @@ fn the_log_is_read_in_pieces_and_the_place_survives() {
     });
 }
 
+fn deferred(event: i64, host: &str, due: Instant, tries: u8) -> Deferred {
+    Deferred {
+        event: EventId(event),
+        due,
+        tries,
+        url: format!("https://{host}/{event}"),
+        host: format!("https://{host}"),
+        failure: "500".to_owned(),
+    }
+}
+
+fn due(w: &World, now: Instant) -> DueCallbacks {
+    w.ask(Due { now, after: String::new(), limit: 10, rooms: HashMap::new(), room: 10 })
+}
+
+fn events(due: &DueCallbacks) -> Vec<i64> {
+    due.callbacks.iter().map(|callback| callback.event.0).collect()
+}
+
 #[test]
 fn what_failed_is_due_again_until_it_is_done() {
     on_every_store(|w| {
         let soon = w.now().plus(Duration::from_secs(60));
         let later = w.now().plus(Duration::from_secs(600));
-        let deferred = |event, due, tries| Deferred {
-            event: EventId(event),
-            due,
-            tries,
-            url: format!("https://example.com/{event}"),
-            failure: "500".to_owned(),
-        };
-        let both = vec![deferred(1, later, 1), deferred(2, soon, 1)];
+        let file = |event, due, tries| deferred(event, "example.com", due, tries);
+        let both = vec![file(1, later, 1), file(2, soon, 1)];
         w.run(Settle { cursor: Some(EventId(2)), deferred: both, done: vec![] });
-        let due = |now| w.ask(Due { now, limit: 10 });
-        assert_eq!((due(w.now()).0.len(), due(w.now()).1), (0, Some(soon)));
-        let (now, _) = due(soon);
+        assert_eq!(events(&due(&w, w.now())), []);
+        let now = due(&w, soon).callbacks;
         assert_eq!((now.len(), now[0].event, now[0].tries), (1, EventId(2), 1));
         assert_eq!(now[0].url, "https://example.com/2");
-        w.run(Settle { deferred: vec![deferred(2, later, 2)], ..Settle::default() });
+        w.run(Settle { deferred: vec![file(2, later, 2)], ..Settle::default() });
         let w = w.reopened();
-        let (now, next) = w.ask(Due { now: later, limit: 10 });
-        assert_eq!((now.len(), next), (2, Some(later)));
+        assert_eq!(events(&due(&w, later)), [1, 2]);
         w.run(Settle { done: vec![EventId(1), EventId(2)], ..Settle::default() });
-        assert_eq!(w.ask(Due { now: later, limit: 10 }).1, None);
+        assert_eq!(events(&due(&w, later)), []);
         assert_eq!(w.ask(Cursor), EventId(2));
+    });
+}
+
+#[test]
+fn a_hosts_long_queue_hides_no_other_hosts() {
+    on_every_store(|w| {
+        let mut filed: Vec<_> =
+            (1..=50).map(|event| deferred(event, "a.example", w.now(), 1)).collect();
+        let later = w.now().plus(Duration::from_secs(1));
+        filed.extend([deferred(51, "b.example", later, 1), deferred(52, "c.example", later, 1)]);
+        w.run(Settle { deferred: filed, ..Settle::default() });
+        let ask = |after: &str, rooms: &[(&str, usize)], limit| {
+            let rooms = rooms.iter().map(|(host, room)| ((*host).to_owned(), *room)).collect();
+            w.ask(Due { now: later, after: after.to_owned(), limit, rooms, room: 2 })
+        };
+        let found = ask("", &[], 100);
+        assert_eq!((events(&found), found.more), (vec![1, 2, 51, 52], true));
+        assert_eq!(found.last_host, "", "there was none after the last");
+        let found = ask("", &[("https://a.example", 0)], 100);
+        assert_eq!((events(&found), found.more), (vec![51, 52], false));
+        let found = ask("", &[("https://a.example", 5)], 5);
+        assert_eq!((events(&found), found.more), (vec![1, 2, 3, 4, 5], true));
+        let found = ask(&found.last_host, &[], 5);
+        assert_eq!(events(&found), [51, 52]);
     });
 }
