@@ -4,6 +4,7 @@
 //! carries some of each. Only the writer thread's own CPU time counts: it is what sets the limit.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -93,11 +94,12 @@ struct Bench {
 fn life(n_messages: usize, group: usize, per_request: usize) -> Result<Figures> {
     let folder = TempFolder::new("store")?;
     let url = format!("sqlite:{}", folder.join("bench.db").display());
+    let before = threads()?;
     let store = Store::open(&url, &StoreOptions::default())?;
     let mut writer = None;
     // A thread takes its name only when it first runs.
     wait_until("the writer runs", Duration::from_secs(10), || {
-        writer = Thread::named("store-write")?;
+        writer = Thread::named("store-write", &before)?;
         Ok(writer.is_some())
     })?;
     let writer = writer.context("the writer runs")?;
@@ -264,26 +266,24 @@ fn now() -> Instant {
     Instant::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
 
+/// The folders of this process's threads.
+fn threads() -> Result<Vec<PathBuf>> {
+    std::fs::read_dir("/proc/self/task")?.map(|entry| Ok(entry?.path())).collect()
+}
+
 /// A thread of this process, known by its name.
 struct Thread {
-    schedstat: std::path::PathBuf,
+    schedstat: PathBuf,
 }
 
 impl Thread {
-    /// The last one of this name: an earlier run's may not be gone yet.
-    fn named(name: &str) -> Result<Option<Self>> {
-        let mut found = None;
-        for entry in std::fs::read_dir("/proc/self/task")? {
-            let folder = entry?.path();
+    /// The one of this name that was not there `before`: an earlier run's may not be gone yet.
+    fn named(name: &str, before: &[PathBuf]) -> Result<Option<Self>> {
+        Ok(threads()?.into_iter().filter(|folder| !before.contains(folder)).find_map(|folder| {
             // A thread may end between the listing and the look.
             let comm = std::fs::read_to_string(folder.join("comm")).unwrap_or_default();
-            let number = folder.file_name().and_then(|n| n.to_str()?.parse::<u32>().ok());
-            if comm.trim() == name {
-                found = found.max(number);
-            }
-        }
-        Ok(found
-            .map(|number| Self { schedstat: format!("/proc/self/task/{number}/schedstat").into() }))
+            (comm.trim() == name).then(|| Self { schedstat: folder.join("schedstat") })
+        }))
     }
 
     /// Its time on a CPU; the file's first number, in nanoseconds.
