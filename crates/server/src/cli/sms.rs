@@ -1,5 +1,6 @@
 //! `pombo sms segments`: what a text takes as an SMS, without sending it.
 
+use std::borrow::Cow;
 use std::io::Read;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -16,7 +17,8 @@ use crate::entry::nrs360::error::{Code, not_encodable};
 pub(super) enum Command {
     /// Count the parts of the text on standard input; prints JSON.
     ///
-    /// The text is taken byte for byte: a line end counts, braces are plain characters.
+    /// The text is taken byte for byte: a line end counts, braces are plain characters, and letters
+    /// with combining marks stay as they are (a send brings them to NFC first).
     Segments(Segments),
 }
 
@@ -99,8 +101,8 @@ fn answer(asked: &Segments, text: &str) -> Answer {
         Tables::Single => TableChoice::Only(ShiftTables::Single),
         Tables::Both => TableChoice::Only(ShiftTables::Both),
     };
-    let text = normalise(text);
-    let text = if asked.trans { transliterate(&text).into() } else { text };
+    // As given: what a send does first, NFC, is only part of `trans` here.
+    let text = if asked.trans { transliterate(&normalise(text)).into() } else { Cow::from(text) };
     let nothing = |code: Code, description: String| Answer {
         parts: 0,
         units: 0,
