@@ -7,6 +7,7 @@ pub mod engine;
 pub mod error;
 pub mod notify;
 pub mod operate;
+mod stranded;
 pub mod usecase;
 mod watch;
 

@@ -8,13 +8,14 @@ use pombo_store::operation as op;
 
 use crate::App;
 use crate::error::Fault;
+use crate::stranded::Stranded;
 
 /// How often the store is asked whether anything changed.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Looks between two counts for the gauges.
 const GAUGES_EVERY: u32 = 10;
-/// Looks between two looks at what expired on routes that cannot send.
-const EXPIRE_EVERY: u32 = 4;
+/// Looks between two looks at what waits for routes that cannot send.
+const STRANDED_EVERY: u32 = 4;
 /// Looks between two sweeps.
 const SWEEP_EVERY: u32 = 120;
 /// Pieces that one look sweeps at most, so that a long sweep keeps no setting from being seen.
@@ -28,6 +29,7 @@ pub(crate) fn start(app: &App) {
     tokio::spawn(async move {
         let mut version = None;
         let mut sweeping = false;
+        let mut stranded = Stranded::default();
         for turn in (0_u32..=u32::MAX).cycle() {
             tokio::time::sleep(LOOK_EVERY).await;
             let Some(inner) = watched.upgrade() else { return };
@@ -51,10 +53,10 @@ pub(crate) fn start(app: &App) {
             {
                 tracing::warn!(%error, "gauges cannot be counted");
             }
-            if turn % EXPIRE_EVERY == 0
-                && let Err(error) = expire(&app).await
+            if turn % STRANDED_EVERY == 0
+                && let Err(error) = stranded.look(&app).await
             {
-                tracing::warn!(%error, "expired messages cannot be ended yet");
+                tracing::warn!(%error, "what waits for routes that cannot send is not looked after");
             }
             if sweeping || turn % SWEEP_EVERY == 0 {
                 sweeping = sweep(&app).await.unwrap_or_else(|error| {
@@ -77,19 +79,6 @@ async fn refresh(app: &App) -> Result<(), Fault> {
     }
     for desk in app.inner.engine.desks() {
         desk.reload_heads(store.ask(op::claim::Heads { route: desk.id() }).await?);
-    }
-    Ok(())
-}
-
-/// A route that sends claims nothing late; one that cannot send must still let things expire.
-async fn expire(app: &App) -> Result<(), pombo_store::Error> {
-    let store = &app.inner.store;
-    let now = app.inner.clock.now();
-    for desk in app.inner.engine.desks().filter(|desk| !desk.is_usable()) {
-        for head in store.ask(op::claim::Heads { route: desk.id() }).await? {
-            let (lane, account) = (head.lane, head.account);
-            store.run(op::claim::Expire { route: desk.id(), lane, account, now }).await?;
-        }
     }
     Ok(())
 }

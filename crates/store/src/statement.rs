@@ -37,6 +37,7 @@ pub(crate) fn all() -> Vec<Statement> {
         op::account::STATEMENTS,
         op::callback::STATEMENTS,
         op::claim::STATEMENTS,
+        op::divert::STATEMENTS,
         op::part::STATEMENTS,
         op::receipt::STATEMENTS,
         op::recover::STATEMENTS,

@@ -47,6 +47,8 @@ pub(crate) struct RouteDesk {
     pub(super) bell: Notify,
     bucket: Mutex<Option<Bucket>>,
     links: Mutex<Vec<LinkState>>,
+    /// Since when no link is up, where none is.
+    down_since: Mutex<Option<Instant>>,
     paused: AtomicBool,
     stopping: AtomicBool,
     reports: mpsc::UnboundedSender<Incoming>,
@@ -91,6 +93,7 @@ impl RouteDesk {
             bell: Notify::new(),
             bucket: Mutex::new(bucket),
             links: Mutex::new(vec![LinkState::Connecting; route.links.max(1)]),
+            down_since: Mutex::new(Some(clock.now())),
             paused: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             route: Mutex::new(Arc::new(route)),
@@ -157,6 +160,14 @@ impl RouteDesk {
     /// Whether it can take messages now: up, not paused, not stopping.
     pub(crate) fn is_usable(&self) -> bool {
         !self.is_halted() && self.links_up() > 0
+    }
+
+    /// Whether it has had no link for so long that others should carry what waits for it. What
+    /// waits for a paused route waits on purpose.
+    pub(crate) fn is_stranded(&self, patience: Duration) -> bool {
+        let is_down =
+            lock(&self.down_since).is_some_and(|at| self.clock.now().since(at) >= patience);
+        is_down && !self.is_halted()
     }
 
     pub(super) fn is_halted(&self) -> bool {
@@ -361,7 +372,11 @@ impl Desk for RouteDesk {
             return;
         }
         links[link] = state.clone();
+        let is_up = links.contains(&LinkState::Up);
         drop(links);
+        let mut down_since = lock(&self.down_since);
+        *down_since = if is_up { None } else { down_since.or(Some(self.clock.now())) };
+        drop(down_since);
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float by nature")]
         metrics::gauge!("pombo_route_up", "route" => self.name()).set(self.links_up() as f64);
         let name = &self.route().name;

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use pombo_app::clock::Clock;
+use pombo_app::operate;
 use pombo_app::usecase::send::SendSms;
 use pombo_domain::channel::{Outcome, Report};
 use pombo_domain::message::EventKind;
 
 use crate::carrier::{Carrier, Says};
-use crate::house::{House, NOON, a_while, long_text, route, sms, until};
+use crate::house::{Folder, House, NOON, a_while, long_text, ops, route, sms, until};
 
 const fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -176,4 +178,51 @@ async fn an_outcome_told_twice_counts_once() {
     told(2, &accepted);
     house.until_event(&caller, id, EventKind::Sent).await;
     assert_eq!(house.events(&caller, id).await, [EventKind::Deferred, EventKind::Sent]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_route_that_stays_down_goes_by_another() {
+    let mut second = route("b");
+    second.priority = 20;
+    let house = House::held(vec![route("a"), second]).await;
+    let caller = house.account("one").await;
+    let a = Carrier::start(house.desk("a"), |_, _| Says::Hold);
+    a.down();
+    let ids = house.send(&caller, SendSms { text: long_text(), ..sms(5) }).await;
+    let b = Carrier::start(house.desk("b"), |_, _| Says::Accept);
+    tokio::time::sleep(s(3)).await;
+    assert_eq!(b.n_taken(), 0, "a carrier that restarts gets its own");
+    house.move_to(NOON.plus(s(60)));
+    until("b has taken all", || b.n_taken() == 15).await;
+    house.until_event(&caller, ids[4], EventKind::Sent).await;
+    assert_eq!((a.n_taken(), house.row("a").queued), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_paused_route_waits() {
+    let mut second = route("b");
+    second.priority = 20;
+    let house = House::held(vec![route("a"), second]).await;
+    let caller = house.account("one").await;
+    ops(|| operate::routes_pause(&house.store, "a", true)).unwrap();
+    until("it is paused", || house.row("a").paused).await;
+    // Neither can send when it is accepted, so that it waits for the first.
+    house.send(&caller, sms(2)).await;
+    let b = Carrier::start(house.desk("b"), |_, _| Says::Accept);
+    house.move_to(NOON.plus(s(3_600)));
+    tokio::time::sleep(s(3)).await;
+    assert_eq!((house.row("a").queued, b.n_taken()), (2, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_route_that_is_not_configured_any_more_goes_by_another() {
+    let folder = Arc::new(Folder::new());
+    let house = House::on(Arc::clone(&folder), Clock::held(NOON), vec![route("gone")]).await;
+    let caller = house.account("one").await;
+    house.send(&caller, sms(3)).await;
+    house.app.stop(s(5)).await;
+    drop((house, caller));
+    let house = House::on(folder, Clock::held(NOON), vec![route("b")]).await;
+    let b = Carrier::start(house.desk("b"), |_, _| Says::Accept);
+    until("b has taken all", || b.n_taken() == 3).await;
 }

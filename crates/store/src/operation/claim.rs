@@ -84,15 +84,16 @@ pub struct ClaimedMessage {
     pub tries: u8,
 }
 
-struct QueueRow {
-    due: i64,
-    first: i64,
-    last: i64,
-    tries: u8,
+/// Parts that wait together: from the first to the last, as far as they are of its route.
+pub(super) struct QueueRow {
+    pub(super) due: i64,
+    pub(super) first: i64,
+    pub(super) last: i64,
+    pub(super) tries: u8,
 }
 
 impl QueueRow {
-    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+    pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self { due: row.get(0)?, first: row.get(1)?, last: row.get(2)?, tries: row.get(3)? })
     }
 }
@@ -184,12 +185,6 @@ impl Claim {
             .collect()
     }
 
-    fn take(&self, work: &Work<'_>, row: &QueueRow) -> rusqlite::Result<()> {
-        let key = [self.route.0, self.lane as i64, self.account.0, row.due, row.first];
-        work.prepare(TAKE)?.execute(key)?;
-        Ok(())
-    }
-
     fn put(&self, work: &Work<'_>, row: &QueueRow) -> rusqlite::Result<()> {
         let queue = (self.route, self.lane, self.account);
         enqueue(work, queue, (PartId(row.first), PartId(row.last)), (row.due, row.tries))
@@ -246,24 +241,18 @@ impl Claim {
     ) -> rusqlite::Result<(usize, bool)> {
         // Up to a message more than there is room for, so as to end between two messages.
         let limit = room.saturating_add(usize::from(request.n_parts));
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let ready = if row.first == row.last { READY } else { READY_OF_RANGE };
-        let mut ready = work.prepare_for(ready, request.id.0)?;
-        let mut rows = ready.query([row.first, row.last, self.route.0, limit])?;
         let mut n = 0;
         let mut rest = None;
         let mut current = None;
-        while let Some(found) = rows.next()? {
-            let part = PartId(found.get(0)?);
+        for (part, to) in ready(work, row, request, (self.route, row.first), limit)? {
             if n >= room && current != Some(part.message()) {
                 rest = Some(part);
                 break;
             }
             current = Some(part.message());
-            gathered.add(request, part, Phone::from_stored(found.get::<_, i64>(1)?.unsigned_abs()));
+            gathered.add(request, part, to);
             n += 1;
         }
-        drop(rows);
         let Some(next) = rest else { return Ok((n, true)) };
         let (route, lane, account) = (self.route.0, self.lane as i64, self.account.0);
         work.prepare(SHRINK)?.execute([next.0, route, lane, account, row.due, row.first])?;
@@ -302,6 +291,34 @@ impl Claim {
             })
             .collect())
     }
+}
+
+/// The parts of a row that wait for their route, from `from` on, at most `limit`.
+pub(super) fn ready(
+    work: &mut Work<'_>,
+    row: &QueueRow,
+    request: &Request,
+    (route, from): (RouteId, i64),
+    limit: usize,
+) -> rusqlite::Result<Vec<(PartId, Phone)>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let statement = if row.first == row.last { READY } else { READY_OF_RANGE };
+    work.prepare_for(statement, request.id.0)?
+        .query_map([from, row.last, route.0, limit], |found| {
+            let to = Phone::from_stored(found.get::<_, i64>(1)?.unsigned_abs());
+            Ok((PartId(found.get(0)?), to))
+        })?
+        .collect()
+}
+
+/// Takes a row out of its queue.
+pub(super) fn take(
+    work: &Work<'_>,
+    (route, lane, account): (RouteId, Lane, AccountId),
+    row: &QueueRow,
+) -> rusqlite::Result<()> {
+    work.prepare(TAKE)?.execute([route.0, lane as i64, account.0, row.due, row.first])?;
+    Ok(())
 }
 
 /// Puts a range of parts into a queue.
@@ -363,7 +380,7 @@ impl Operation for Expire {
                 let (n_expired, finished) = claim.expire(work, &row, &request)?;
                 n += n_expired;
                 if finished {
-                    claim.take(work, &row)?;
+                    take(work, (self.route, self.lane, self.account), &row)?;
                 }
             }
             if n >= ROWS_PER_OPERATION_MAX {

@@ -4,6 +4,7 @@ pub mod accept;
 pub mod account;
 pub mod callback;
 pub mod claim;
+pub mod divert;
 pub(crate) mod part;
 pub mod receipt;
 pub mod recover;

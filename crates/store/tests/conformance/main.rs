@@ -6,6 +6,7 @@ mod accept;
 mod callback;
 mod claim;
 mod days;
+mod divert;
 mod engine;
 mod model;
 mod money;

@@ -1,0 +1,117 @@
+//! What waits for routes that cannot send: it expires in time, and others that can carry it do.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pombo_domain::address::{Phone, Sender};
+use pombo_domain::id::{AccountId, RouteId};
+use pombo_domain::message::Lane;
+use pombo_domain::route::{Question, choose};
+use pombo_store::operation as op;
+use pombo_store::operation::claim::Head;
+use pombo_store::operation::divert::{Choose, Divert, Place};
+use pombo_store::operation::request::Request;
+
+use crate::App;
+
+/// How long a route may be without a link before others carry what waits for it: longer than a
+/// carrier's restart of its link, shorter than a sender's patience.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Pieces of one queue moved in one look.
+const PIECES_AT_ONCE: usize = 20;
+
+/// How far each such queue was looked through.
+#[derive(Debug, Default)]
+pub(crate) struct Stranded {
+    places: HashMap<(RouteId, Lane, AccountId), Place>,
+    /// Routes that are not configured any more and whose messages were spoken of.
+    spoken_of: HashSet<RouteId>,
+}
+
+impl Stranded {
+    /// Ends what has expired, and moves what others can carry.
+    pub(crate) async fn look(&mut self, app: &App) -> Result<(), pombo_store::Error> {
+        let engine = &app.inner.engine;
+        for route in app.inner.store.ask(op::route::List).await? {
+            let (is_idle, is_stranded) = match engine.desk(route.id) {
+                Some(desk) => (!desk.is_usable(), desk.is_stranded(PATIENCE)),
+                None => (true, true),
+            };
+            if !is_idle {
+                continue;
+            }
+            let heads = app.inner.store.ask(op::claim::Heads { route: route.id }).await?;
+            let mut n_moved = 0;
+            for head in &heads {
+                expire(app, route.id, head).await?;
+                if is_stranded && head.due <= app.inner.clock.now() {
+                    n_moved += self.divert(app, route.id, head).await?;
+                }
+            }
+            if n_moved > 0 {
+                tracing::warn!(route = route.name, n_moved, "messages went to other routes");
+            } else if !heads.is_empty()
+                && engine.desk(route.id).is_none()
+                && self.spoken_of.insert(route.id)
+            {
+                tracing::warn!(
+                    route = route.name,
+                    "messages wait for a route that is not configured, and no other carries them; \
+                     configure it again, or a route for their recipients"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    async fn divert(
+        &mut self,
+        app: &App,
+        from: RouteId,
+        head: &Head,
+    ) -> Result<usize, pombo_store::Error> {
+        let (lane, account) = (head.lane, head.account);
+        let mut n_moved = 0;
+        for _ in 0..PIECES_AT_ONCE {
+            let divert = Divert {
+                from,
+                lane,
+                account,
+                at: self.places.remove(&(from, lane, account)).unwrap_or_default(),
+                choose: other_than(app, from),
+                now: app.inner.clock.now(),
+            };
+            let diverted = app.inner.store.run(divert).await?;
+            for route in diverted.to {
+                app.inner.engine.ring(route, lane, account, head.due);
+            }
+            n_moved += diverted.n_moved;
+            let Some(next) = diverted.next else { break };
+            self.places.insert((from, lane, account), next);
+        }
+        Ok(n_moved)
+    }
+}
+
+async fn expire(app: &App, route: RouteId, head: &Head) -> Result<(), pombo_store::Error> {
+    let (lane, account, now) = (head.lane, head.account, app.inner.clock.now());
+    app.inner.store.run(op::claim::Expire { route, lane, account, now }).await?;
+    Ok(())
+}
+
+/// Chooses as at the door, among the routes that can send now.
+fn other_than(app: &App, from: RouteId) -> Choose {
+    let (rules, engine) = (app.rules(), app.inner.engine.clone());
+    Arc::new(move |request: &Request, to: Phone| {
+        let country = to.country();
+        let question = Question {
+            account: request.account,
+            country: country.as_str(),
+            sender: &Sender::from_stored(&request.sender),
+            category: request.category,
+            spread: to.digits(),
+        };
+        choose(&rules.routes, &question, |route| route != from && engine.is_usable(route))
+    })
+}

@@ -1,0 +1,179 @@
+//! `divert`: moves what waits for a route that cannot send to another that can.
+
+use std::sync::Arc;
+
+use pombo_domain::address::Phone;
+use pombo_domain::id::{AccountId, PartId, RouteId};
+use pombo_domain::limits::ROWS_PER_OPERATION_MAX;
+use pombo_domain::message::{EventKind, Lane};
+use pombo_domain::time::Instant;
+use rusqlite::OptionalExtension;
+
+use super::Operation;
+use super::claim::{QueueRow, enqueue, ready, take};
+use super::part::{self, Step};
+use super::request::{self, Request};
+use crate::sqlite::Work;
+use crate::statement::statements;
+
+statements! {
+    FROM = "select due, first, last, tries from queue where route = $1 and lane = $2 \
+        and account = $3 and (due, first) >= ($4, $5) and due <= $6 order by due, first limit 1";
+}
+
+/// Names another route for a message to this number, where one can take it now.
+pub type Choose = Arc<dyn Fn(&Request, Phone) -> Option<RouteId> + Send + Sync>;
+
+/// Looks at a thousand parts or so that are due, of one account in one lane of one route.
+///
+/// A message of several parts is moved whole or not at all: where some have left already, the
+/// others follow them, by the same carrier.
+pub struct Divert {
+    /// The route that cannot send.
+    pub from: RouteId,
+    /// The lane.
+    pub lane: Lane,
+    /// Whose.
+    pub account: AccountId,
+    /// Where the last look ended.
+    pub at: Place,
+    /// Decides.
+    pub choose: Choose,
+    /// The time.
+    pub now: Instant,
+}
+
+/// A place in a queue: everything before it has been looked at. The default is the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Place {
+    due: i64,
+    first: i64,
+    /// The next part of that entry.
+    next: i64,
+    /// Something of that entry had to stay.
+    stays: bool,
+}
+
+/// What was moved.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Diverted {
+    /// Parts.
+    pub n_moved: usize,
+    /// The routes that have them now.
+    pub to: Vec<RouteId>,
+    /// Where to go on; `None`: nothing is left that is due.
+    pub next: Option<Place>,
+}
+
+impl Operation for Divert {
+    type Answer = Diverted;
+
+    fn rows(&self) -> usize {
+        ROWS_PER_OPERATION_MAX
+    }
+
+    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<Diverted> {
+        work.now_is(self.now);
+        let mut done = Diverted::default();
+        let mut at = self.at;
+        let mut room = ROWS_PER_OPERATION_MAX;
+        while let Some(row) = self.row_from(work, at)? {
+            if (row.due, row.first) != (at.due, at.first) {
+                at = Place { due: row.due, first: row.first, next: row.first, stays: false };
+            }
+            if room == 0 {
+                done.next = Some(at);
+                return Ok(done);
+            }
+            let n_looked_at = self.look(work, (&row, room), &mut at, &mut done)?;
+            room = room.saturating_sub(n_looked_at.max(1));
+            if at.next <= row.last {
+                continue; // The room is used up, or the row is long.
+            }
+            if !at.stays {
+                take(work, (self.from, self.lane, self.account), &row)?;
+            }
+            at = Place { due: row.due, first: row.first + 1, next: 0, stays: false };
+        }
+        Ok(done)
+    }
+}
+
+impl Divert {
+    fn row_from(&self, work: &Work<'_>, at: Place) -> rusqlite::Result<Option<QueueRow>> {
+        let (lane, now) = (self.lane as i64, self.now.micros());
+        work.prepare(FROM)?
+            .query_row(
+                [self.from.0, lane, self.account.0, at.due, at.first, now],
+                QueueRow::from_row,
+            )
+            .optional()
+    }
+
+    /// Looks at the row's next messages and moves what can be; answers how many parts were seen.
+    fn look(
+        &self,
+        work: &mut Work<'_>,
+        (row, room): (&QueueRow, usize),
+        at: &mut Place,
+        done: &mut Diverted,
+    ) -> rusqlite::Result<usize> {
+        let Some(request) = request::of_message(work, PartId(row.first).message())? else {
+            at.next = row.last + 1; // Its history is gone: nothing is left to send.
+            return Ok(0);
+        };
+        if request.expires.is_some_and(|end| end <= self.now) {
+            (at.next, at.stays) = (row.last + 1, true); // It ends where it is.
+            return Ok(0);
+        }
+        let n_parts = usize::from(request.n_parts);
+        // Whole messages only, so as to end between two.
+        let limit = room.next_multiple_of(n_parts);
+        let found = ready(work, row, &request, (self.from, at.next), limit)?;
+        at.next = match found.last() {
+            Some((last, _)) if found.len() >= limit => last.message().plus(1).part(0).0,
+            _ => row.last + 1,
+        };
+        for message in found.chunk_by(|(a, _), (b, _)| a.message() == b.message()) {
+            let to = message.first().map_or(Phone::from_stored(0), |(_, to)| *to);
+            let whole = message.len() == n_parts;
+            match (self.choose)(&request, to).filter(|_| whole) {
+                Some(route) => {
+                    self.move_to(work, row, route, message)?;
+                    done.n_moved += message.len();
+                    if !done.to.contains(&route) {
+                        done.to.push(route);
+                    }
+                }
+                None => at.stays = true,
+            }
+        }
+        Ok(found.len())
+    }
+
+    fn move_to(
+        &self,
+        work: &mut Work<'_>,
+        row: &QueueRow,
+        route: RouteId,
+        parts: &[(PartId, Phone)],
+    ) -> rusqlite::Result<()> {
+        for &(id, _) in parts {
+            let Some(before) = part::find(work, id)? else { continue };
+            // A range of the other route may span it; its event says that it has a place in the
+            // queue of its own.
+            let step = Step {
+                part: id,
+                kind: EventKind::Deferred,
+                route,
+                at: self.now,
+                word: "",
+                code: "",
+                detail: "moved: its route could not send",
+            };
+            part::advance(work, &before, before.state, &step)?;
+            enqueue(work, (route, self.lane, self.account), (id, id), (row.due, row.tries))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,120 @@
+//! What waits for a route that cannot send goes by another, once, and a message's parts together.
+
+use std::sync::Arc;
+
+use pombo_domain::id::RouteId;
+use pombo_domain::message::{EventKind, Lane, PartState};
+use pombo_store::operation::accept::{Accept, Recipient};
+use pombo_store::operation::divert::{Choose, Divert, Diverted, Place};
+use pombo_store::operation::settle::{Fate, Item};
+
+use crate::world::{PRICE, World, cause, on_every_store, parts_of, phone};
+
+fn divert(w: &World, at: Place, choose: &Choose) -> Diverted {
+    w.run(Divert {
+        from: w.route,
+        lane: Lane::Transactional,
+        account: w.account,
+        at,
+        choose: Arc::clone(choose),
+        now: w.now(),
+    })
+}
+
+fn always(route: RouteId) -> Choose {
+    Arc::new(move |_, _| Some(route))
+}
+
+#[test]
+fn everything_that_is_due_moves_and_goes_once() {
+    on_every_store(|w| {
+        let first = w.accept(Accept { n_parts: 2, ..w.request(3) });
+        let later = w.now().plus(crate::world::HOUR);
+        w.accept(Accept { due: later, ..w.request(1) });
+        let diverted = divert(&w, Place::default(), &always(w.other_route));
+        assert_eq!((diverted.n_moved, diverted.next), (6, None));
+        assert_eq!(diverted.to, [w.other_route]);
+        assert!(w.claim(100).work.is_empty(), "nothing is left");
+        let mut claimed = Vec::new();
+        while claimed.len() < 6 {
+            let parts = parts_of(&w.claim_on(w.other_route, 100));
+            assert!(!parts.is_empty());
+            claimed.extend(parts);
+        }
+        let expected: Vec<_> =
+            (0..3).flat_map(|i| [0, 1].map(|part| first.plus(i).part(part))).collect();
+        assert_eq!(claimed, expected);
+        assert!(w.claim_on(w.other_route, 100).work.is_empty());
+        assert_eq!(w.kinds(first), [EventKind::Deferred, EventKind::Deferred]);
+        assert_eq!(w.view(first).parts[0].route, "two");
+    });
+}
+
+#[test]
+fn what_no_other_route_takes_stays_and_hides_nothing_behind_it() {
+    on_every_store(|w| {
+        let to = |i: usize| Recipient { to: phone(i), route: w.route, price: PRICE };
+        // More than one look sees: only the last hundred can move.
+        let stuck = 1_950;
+        for from in [0, 1_000] {
+            let recipients = (from..from + 1_000).map(to).collect();
+            w.accept(Accept { recipients, ..w.request(1) });
+        }
+        w.accept(Accept { recipients: (2_000..2_050).map(to).collect(), ..w.request(1) });
+        let other = w.other_route;
+        let choose: Choose = Arc::new(move |_, to| (to >= phone(stuck)).then_some(other));
+        let mut at = Place::default();
+        let mut n_moved = 0;
+        let mut n_looks = 0;
+        loop {
+            let diverted = divert(&w, at, &choose);
+            n_moved += diverted.n_moved;
+            n_looks += 1;
+            match diverted.next {
+                Some(next) => at = next,
+                None => break,
+            }
+        }
+        assert_eq!((n_moved, n_looks), (100, 3));
+        assert_eq!(divert(&w, Place::default(), &choose).n_moved, 0);
+        let mut n_left = 0;
+        loop {
+            let n = parts_of(&w.claim(1_000)).len();
+            n_left += n;
+            if n == 0 {
+                break;
+            }
+        }
+        assert_eq!(n_left, stuck);
+    });
+}
+
+#[test]
+fn a_message_of_which_a_part_has_left_stays_with_its_carrier() {
+    on_every_store(|w| {
+        let message = w.accept(Accept { n_parts: 2, ..w.request(1) });
+        let intent = w.claim(2).work[0].intent;
+        let again =
+            Fate::Again { due: w.now(), route: w.route, tries: 1, cause: Some(cause("busy")) };
+        w.settle(vec![
+            w.sent(message.part(0), "A"),
+            w.settled(message.part(1), again),
+            Item::IntentDone(intent),
+        ]);
+        assert_eq!(divert(&w, Place::default(), &always(w.other_route)).n_moved, 0);
+        assert_eq!(parts_of(&w.claim(2)), [message.part(1)]);
+    });
+}
+
+#[test]
+fn a_message_that_was_tried_before_moves_with_its_tries() {
+    on_every_store(|w| {
+        let (message, intent) = w.flying();
+        let again =
+            Fate::Again { due: w.now(), route: w.route, tries: 3, cause: Some(cause("busy")) };
+        w.settle(vec![w.settled(message.part(0), again), Item::IntentDone(intent)]);
+        assert_eq!(divert(&w, Place::default(), &always(w.other_route)).n_moved, 1);
+        assert_eq!(w.claim_on(w.other_route, 1).work[0].tries, 4);
+        assert_eq!(w.state(message), PartState::Queued);
+    });
+}
