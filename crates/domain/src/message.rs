@@ -52,6 +52,21 @@ impl PartState {
         })
     }
 
+    /// Its name, where an owner reads it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Sent => "sent",
+            Self::Delivered => "delivered",
+            Self::Undelivered => "undelivered",
+            Self::Expired => "expired",
+            Self::Rejected => "rejected",
+            Self::Uncertain => "uncertain",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
     /// Whether nothing more is expected (an upgrade may still come).
     #[must_use]
     pub const fn is_final(self) -> bool {
@@ -117,16 +132,28 @@ impl EventKind {
         })
     }
 
-    /// The event's name in the 360NRS API, or `None` for events that only the operator sees.
+    /// Its name, where an owner reads it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Delivered => "delivered",
+            Self::Undelivered => "undelivered",
+            Self::Expired => "expired",
+            Self::Rejected | Self::Refused => "rejected",
+            Self::Buffered => "buffered",
+            Self::Uncertain => "uncertain",
+            Self::Deferred => "deferred",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Its name where the 360NRS API has one.
     #[must_use]
     pub const fn api_name(self) -> Option<&'static str> {
         match self {
-            Self::Sent => Some("sent"),
-            Self::Delivered => Some("delivered"),
-            Self::Undelivered => Some("undelivered"),
-            Self::Expired => Some("expired"),
-            Self::Rejected | Self::Refused => Some("rejected"),
             Self::Buffered | Self::Uncertain | Self::Deferred | Self::Cancelled => None,
+            named => Some(named.as_str()),
         }
     }
 }

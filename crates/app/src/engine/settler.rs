@@ -1,10 +1,12 @@
 //! The settler: stores outcomes and arrivals in the order in which they happened, all that wait
 //! in one command.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use pombo_domain::address::Phone;
 use pombo_domain::channel::{Arrival, NotStored, Outcome, Report};
 use pombo_domain::id::RouteId;
 use pombo_domain::limits::ROWS_PER_OPERATION_MAX;
@@ -28,7 +30,8 @@ pub(crate) enum Incoming {
     Arrivals(Vec<Arrival>, oneshot::Sender<Result<(), NotStored>>),
 }
 
-/// Receipts that agree before a spelling of ids is locked.
+/// Recipients whose receipts agree before a spelling of ids is locked: one handset, however often
+/// it is written to, tells little of a carrier.
 const LESSONS: usize = 10;
 /// Submissions in doubt after which the policy `resend` becomes `hold`: the recipient may have got
 /// the message as many times.
@@ -264,10 +267,31 @@ fn count(desk: &RouteDesk, settlement: &Settlement) {
     }
 }
 
-/// What `receipt_id = "auto"` has seen.
+/// What `receipt_id = "auto"` has seen: a few recipients for each spelling.
 #[derive(Debug, Default)]
 struct Lessons {
-    seen: Vec<(ReceiptId, usize)>,
+    seen: Vec<(ReceiptId, HashSet<Phone>)>,
+}
+
+impl Lessons {
+    fn add(&mut self, spelling: ReceiptId, recipient: Phone) {
+        let at = self.seen.iter().position(|(seen, _)| *seen == spelling).unwrap_or_else(|| {
+            self.seen.push((spelling, HashSet::new()));
+            self.seen.len() - 1
+        });
+        let recipients = &mut self.seen[at].1;
+        if recipients.len() < LESSONS {
+            recipients.insert(recipient);
+        }
+    }
+
+    /// The one spelling, once enough agree and none speaks against it.
+    fn learned(&self) -> Option<ReceiptId> {
+        match &self.seen[..] {
+            [(spelling, recipients)] if recipients.len() >= LESSONS => Some(*spelling),
+            _ => None,
+        }
+    }
 }
 
 async fn learn(desk: &RouteDesk, lessons: &mut Lessons, settlement: &Settlement) {
@@ -275,18 +299,10 @@ async fn learn(desk: &RouteDesk, lessons: &mut Lessons, settlement: &Settlement)
     if route.receipt_id != ReceiptId::Auto || settlement.spellings_seen.is_empty() {
         return;
     }
-    for spelling in &settlement.spellings_seen {
-        match lessons.seen.iter_mut().find(|(seen, _)| seen == spelling) {
-            Some((_, n)) => *n += 1,
-            None => lessons.seen.push((*spelling, 1)),
-        }
+    for &(spelling, recipient) in &settlement.spellings_seen {
+        lessons.add(spelling, recipient);
     }
-    let [(spelling, n)] = lessons.seen[..] else {
-        return;
-    };
-    if n < LESSONS {
-        return;
-    }
+    let Some(spelling) = lessons.learned() else { return };
     if desk.store.run(op::route::Learn { route: desk.id, spelling }).await.is_ok() {
         tracing::info!(route = route.name, ?spelling, "learned how receipts spell ids");
         let learned = pombo_domain::route::Route { receipt_id: spelling, ..route.as_ref().clone() };

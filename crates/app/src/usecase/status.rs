@@ -2,6 +2,7 @@
 
 use pombo_domain::id::{CampaignId, MessageId, SendingId};
 use pombo_domain::message::{EventKind, PartState};
+use pombo_domain::money::Money;
 use pombo_domain::time::Instant;
 use pombo_store::operation as op;
 
@@ -26,8 +27,21 @@ pub struct SmsStatus {
     pub sending: SendingId,
     /// Whether every part was delivered.
     pub delivered: bool,
+    /// Its parts, in order.
+    pub parts: Vec<StatusPart>,
     /// What happened, oldest first.
     pub events: Vec<StatusEvent>,
+}
+
+/// One part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusPart {
+    /// Where it stands.
+    pub state: PartState,
+    /// The route it is on.
+    pub route: String,
+    /// What it costs; nothing where it ended before a carrier took it.
+    pub cost: Money,
 }
 
 /// One thing that happened.
@@ -39,7 +53,13 @@ pub struct StatusEvent {
     pub at: Instant,
     /// To which part, from 1.
     pub part: u8,
-    /// The carrier's words.
+    /// On which route.
+    pub route: String,
+    /// The word of a receipt.
+    pub word: String,
+    /// The carrier's error code.
+    pub code: String,
+    /// The carrier's words, or its id.
     pub detail: String,
 }
 
@@ -56,6 +76,13 @@ pub async fn sms_status(
 
 fn view(message: op::status::MessageView) -> SmsStatus {
     let request = message.request;
+    let parts = (0_u8..).zip(&message.parts).map(|(idx, part)| {
+        let kinds = message.events.iter().filter(|event| event.part_idx == idx);
+        let kinds: Vec<EventKind> = kinds.map(|event| event.kind).collect();
+        let is_free = part.state.is_final() && !was_taken(&kinds);
+        let cost = if is_free { Money::ZERO } else { part.price };
+        StatusPart { state: part.state, route: part.route.clone(), cost }
+    });
     SmsStatus {
         id: message.id,
         from: request.sender,
@@ -63,7 +90,8 @@ fn view(message: op::status::MessageView) -> SmsStatus {
         text: request.text,
         campaign: request.campaign,
         sending: request.sending,
-        delivered: message.parts.iter().all(|state| *state == PartState::Delivered),
+        delivered: message.parts.iter().all(|part| part.state == PartState::Delivered),
+        parts: parts.collect(),
         events: message
             .events
             .into_iter()
@@ -71,8 +99,42 @@ fn view(message: op::status::MessageView) -> SmsStatus {
                 kind: event.kind,
                 at: event.at,
                 part: event.part_idx + 1,
+                route: event.route,
+                word: event.word,
+                code: event.code,
                 detail: event.detail,
             })
             .collect(),
+    }
+}
+
+/// Whether a carrier took a part that has ended: it said so, or a receipt spoke of a part in doubt.
+fn was_taken(kinds: &[EventKind]) -> bool {
+    match kinds {
+        [.., EventKind::Refused] => false,
+        [.., EventKind::Uncertain, _] => true,
+        kinds => kinds.iter().any(|kind| matches!(kind, EventKind::Sent | EventKind::Delivered)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_costs_what_a_carrier_took() {
+        use EventKind::{Deferred, Delivered, Expired, Refused, Sent, Uncertain, Undelivered};
+        for (kinds, taken) in [
+            (&[Sent, Delivered][..], true),
+            (&[Sent, Undelivered], true),
+            (&[Deferred, Refused], false),
+            (&[Expired], false),
+            (&[Deferred, Expired], false),
+            (&[Uncertain, Undelivered], true),
+            (&[Uncertain, Refused], false),
+            (&[Uncertain, Sent, Expired], true),
+        ] {
+            assert_eq!(was_taken(kinds), taken, "{kinds:?}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! A receipt is matched by (route, carrier's id), whatever link or process it comes by. One that
 //! fits nothing is kept: its answer may still be on the way, or a part in doubt may adopt it.
 
+use pombo_domain::address::Phone;
 use pombo_domain::channel::Receipt;
 use pombo_domain::id::{EventId, PartId, RouteId};
 use pombo_domain::message::{EventKind, PartState};
@@ -46,8 +47,8 @@ statements! {
 /// What became of a receipt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Matching {
-    /// It moved a part; the spelling, where only one could explain it.
-    Moved(Option<ReceiptId>),
+    /// It moved a part; the spelling, where only one could explain it, and of whom it spoke.
+    Moved(Option<(ReceiptId, Phone)>),
     /// Its part had that state, or a final one, already.
     Repeated,
     /// It fits nothing yet.
@@ -81,7 +82,7 @@ pub(crate) fn take(
     }
     match hits.as_slice() {
         [(part_id, found, explained)] => {
-            let lesson = (!is_silent(receipt)).then_some(*explained);
+            let lesson = (!is_silent(receipt)).then_some((*explained, found.recipient));
             let moved = apply(work, route, *part_id, found, receipt)?;
             Ok(moved.map_or(Matching::Repeated, |_| Matching::Moved(lesson)))
         }

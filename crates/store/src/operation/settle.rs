@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use pombo_domain::address::Phone;
 use pombo_domain::channel::{Cause, Inbound, Receipt};
 use pombo_domain::id::{AccountId, EventId, PartId, RouteId};
 use pombo_domain::message::{EventKind, Lane, PartState};
@@ -115,7 +116,7 @@ pub struct Settlement {
     /// Receipts that fit nothing yet.
     pub n_unmatched: usize,
     /// Receipts that only one spelling could explain: what `auto` learns from.
-    pub spellings_seen: Vec<ReceiptId>,
+    pub spellings_seen: Vec<(ReceiptId, Phone)>,
     /// Parts that went back to a queue: lane, account, route, due.
     pub requeued: Vec<(RouteId, Lane, AccountId, Instant)>,
 }
@@ -239,14 +240,14 @@ impl Settle {
                 _ => return Ok(()),
             },
         };
-        self.remember_carrier_id(work, (settled.part, event), carrier_id, done)
+        self.remember_carrier_id(work, (settled.part, event, settled.at), carrier_id, done)
     }
 
     /// Files the carrier's id, and takes the receipts that came before it.
     fn remember_carrier_id(
         &self,
         work: &mut Work<'_>,
-        (part, event): (PartId, EventId),
+        (part, event, at): (PartId, EventId, Instant),
         written: &str,
         done: &mut Settlement,
     ) -> rusqlite::Result<()> {
@@ -256,6 +257,8 @@ impl Settle {
         }
         receipt::file(work, (self.route, part), event, &id)?;
         for early in receipt::early(work, self.route, self.spelling, &id)? {
+            // It came before the answer, but nothing was known of the part until now.
+            let early = Receipt { at: early.at.max(at), ..early };
             done.count(receipt::take(work, self.route, self.spelling, &early)?);
         }
         Ok(())

@@ -1,8 +1,11 @@
 //! `status`: what an owner can read of a message.
 
+use std::collections::HashMap;
+
 use pombo_domain::address::Phone;
-use pombo_domain::id::{AccountId, MessageId, PartId, RouteId};
+use pombo_domain::id::{AccountId, MessageId, PartId};
 use pombo_domain::message::{EventKind, PartState};
+use pombo_domain::money::Money;
 use pombo_domain::time::Instant;
 use rusqlite::OptionalExtension;
 
@@ -11,8 +14,9 @@ use super::{Question, View};
 use crate::statement::statements;
 
 statements! {
-    PARTS = "select id, recipient, route, state, event from part_{day} \
+    PARTS = "select id, recipient, route, state, event, price from part_{day} \
         where id between $1 and $2 order by id";
+    ROUTES = "select id, name from route";
     EVENT = "select kind, route, at, prev, word, code, detail from event_{day} where id = $1";
 }
 
@@ -34,10 +38,21 @@ pub struct MessageView {
     pub request: Request,
     /// To whom.
     pub to: Phone,
-    /// Each part's state, in order.
-    pub parts: Vec<PartState>,
+    /// Its parts, in order.
+    pub parts: Vec<PartView>,
     /// What happened to its parts, in the order in which it happened.
     pub events: Vec<EventView>,
+}
+
+/// One part.
+#[derive(Debug, Clone)]
+pub struct PartView {
+    /// Where it stands.
+    pub state: PartState,
+    /// The name of the route it is on.
+    pub route: String,
+    /// What it costs where a carrier takes it.
+    pub price: Money,
 }
 
 /// One event of a part.
@@ -47,8 +62,8 @@ pub struct EventView {
     pub part_idx: u8,
     /// What.
     pub kind: EventKind,
-    /// On which route.
-    pub route: RouteId,
+    /// The name of the route.
+    pub route: String,
     /// When.
     pub at: Instant,
     /// The carrier's word.
@@ -63,6 +78,10 @@ impl Question for Status {
     type Answer = Vec<MessageView>;
 
     fn answer(self, view: &mut View<'_>) -> rusqlite::Result<Vec<MessageView>> {
+        let routes: HashMap<i64, String> = view
+            .prepare(ROUTES)?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?;
         let mut found = Vec::new();
         let mut current: Option<Request> = None;
         for id in self.ids {
@@ -78,7 +97,7 @@ impl Question for Status {
                 },
             };
             if request.account == self.account
-                && let Some(message) = message(view, id, &request)?
+                && let Some(message) = message(view, id, &request, &routes)?
             {
                 found.push(message);
             }
@@ -92,29 +111,33 @@ fn message(
     view: &mut View<'_>,
     id: MessageId,
     request: &Request,
+    routes: &HashMap<i64, String>,
 ) -> rusqlite::Result<Option<MessageView>> {
     let Some(mut parts) = view.prepare_for(PARTS, id.0)? else {
         return Ok(None);
     };
-    let rows: Vec<(PartId, i64, PartState, i64)> = parts
+    let name = |route: i64| routes.get(&route).cloned().unwrap_or_default();
+    let rows: Vec<(PartId, i64, i64, PartView)> = parts
         .query_map([id.part(0).0, id.part(15).0], |row| {
             let state = PartState::from_stored(row.get(3)?).unwrap_or(PartState::Uncertain);
-            Ok((PartId(row.get(0)?), row.get(1)?, state, row.get(4)?))
+            let price = Money::from_micros(row.get(5)?);
+            let part = PartView { state, route: name(row.get(2)?), price };
+            Ok((PartId(row.get(0)?), row.get(1)?, row.get(4)?, part))
         })?
         .collect::<Result<_, _>>()?;
     let Some(&(_, recipient, ..)) = rows.first() else {
         return Ok(None);
     };
     let mut events = Vec::new();
-    for (part, _, _, newest) in &rows {
-        events.extend(history(view, *part, *newest)?);
+    for &(part, _, newest, _) in &rows {
+        events.extend(history(view, part, newest, &name)?);
     }
     events.sort_by_key(|(event, _)| *event);
     Ok(Some(MessageView {
         id,
         request: request.clone(),
         to: Phone::from_stored(recipient.unsigned_abs()),
-        parts: rows.iter().map(|(_, _, state, _)| *state).collect(),
+        parts: rows.into_iter().map(|(.., part)| part).collect(),
         events: events.into_iter().map(|(_, event)| event).collect(),
     }))
 }
@@ -124,6 +147,7 @@ fn history(
     view: &mut View<'_>,
     part: PartId,
     newest: i64,
+    name: &impl Fn(i64) -> String,
 ) -> rusqlite::Result<Vec<(i64, EventView)>> {
     let mut events = Vec::new();
     let mut next = newest;
@@ -137,7 +161,7 @@ fn history(
                 let event = EventView {
                     part_idx: part.idx(),
                     kind,
-                    route: RouteId(row.get(1)?),
+                    route: name(row.get(1)?),
                     at: Instant::from_micros(row.get(2)?),
                     word: row.get(4)?,
                     code: row.get(5)?,

@@ -207,7 +207,7 @@ fn a_backup_of_a_live_store_is_an_equal_store() {
             ids: vec![message, message.plus(1)],
         };
         let seen = copy.ask_blocking(status).unwrap();
-        assert_eq!((seen.len(), seen[0].parts[0]), (1, PartState::Sent));
+        assert_eq!((seen.len(), seen[0].parts[0].state), (1, PartState::Sent));
         let found = copy.ask_blocking(account::Find::Id(w.account)).unwrap().unwrap();
         assert_eq!(found.balance, CREDIT - PRICE);
         copy.run_blocking(w.request(1)).unwrap();

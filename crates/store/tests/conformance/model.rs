@@ -223,7 +223,7 @@ fn accept(w: &World, model: &mut Model, step: &Step) {
 fn notice_expired(w: &World, model: &mut Model, n: usize, route: RouteId) {
     let mut seen = 0;
     for part in model.of(|place| place == Place::Queued) {
-        let state = w.view(part.message()).parts[usize::from(part.idx())];
+        let state = w.states(part.message())[usize::from(part.idx())];
         if state == PartState::Expired {
             model.put(part, Place::Final(PartState::Expired, route));
             model.release(part);
@@ -291,7 +291,7 @@ fn check(w: &World, model: &Model) {
     for (message, n_parts) in &model.messages {
         let view = w.view(*message);
         assert_eq!(view.parts.len(), usize::from(*n_parts));
-        for (idx, state) in (0..*n_parts).zip(view.parts) {
+        for (idx, state) in (0..*n_parts).zip(view.parts.iter().map(|part| part.state)) {
             let agrees = match model.parts[&message.part(idx)].place {
                 Place::Queued | Place::Away { .. } => state == PartState::Queued,
                 Place::Sent(_) => state == PartState::Sent,

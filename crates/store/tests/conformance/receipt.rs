@@ -60,7 +60,7 @@ fn an_early_receipt_is_found_in_another_spelling() {
         assert_eq!(counts(&auto(vec![w.receipt("2571", Delivered, 0)])), (0, 0, 1));
         let done = auto(vec![w.sent(message.part(0), "A0B")]);
         assert_eq!(counts(&done), (1, 0, 0));
-        assert_eq!(done.spellings_seen, [ReceiptId::HexToDec]);
+        assert_eq!(done.spellings_seen, [(ReceiptId::HexToDec, phone(0))]);
         assert_eq!(w.state(message), Delivered);
     });
 }
@@ -155,7 +155,7 @@ fn auto_finds_another_spelling_only_where_the_recipient_agrees() {
         assert_eq!(counts(&auto(silent)), (0, 0, 1), "nobody confirms the guess");
         let done = auto(w.bare_receipt("2571", Delivered, 1));
         assert_eq!((counts(&done), w.state(message)), ((1, 0, 0), Delivered));
-        assert_eq!(done.spellings_seen, [ReceiptId::HexToDec]);
+        assert_eq!(done.spellings_seen, [(ReceiptId::HexToDec, phone(1))]);
     });
 }
 

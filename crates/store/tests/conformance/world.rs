@@ -250,9 +250,14 @@ impl World {
         self.views(vec![id]).pop().unwrap()
     }
 
+    /// The states of a message's parts.
+    pub(crate) fn states(&self, id: MessageId) -> Vec<PartState> {
+        self.view(id).parts.iter().map(|part| part.state).collect()
+    }
+
     /// The state of a message's first part.
     pub(crate) fn state(&self, id: MessageId) -> PartState {
-        self.view(id).parts[0]
+        self.states(id)[0]
     }
 
     pub(crate) fn kinds(&self, id: MessageId) -> Vec<EventKind> {

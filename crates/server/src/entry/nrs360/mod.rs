@@ -113,7 +113,7 @@ async fn act(house: &House, peer: IpAddr, request: Request<Incoming>) -> Result<
             let asked = sms::Asked { headers: &head.headers, query: head.uri.query() };
             sms::send(house, &caller, asked, body).await
         }
-        Action::SmsStatus => sms::status(house, &caller, argument).await,
+        Action::SmsStatus => sms::status(house, &caller, argument, head.uri.query()).await,
         Action::Account => account::view(house, &caller).await,
     }
 }

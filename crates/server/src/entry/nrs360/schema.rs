@@ -116,6 +116,8 @@ pub(super) struct SmsStatus {
     is_clicked: bool,
     /// Oldest first.
     events: Vec<SmsEvent>,
+    /// With `details` only.
+    parts: Option<Vec<SmsPart>>,
     custom_fields: CustomFields,
     links: Links,
 }
@@ -134,6 +136,37 @@ pub(super) struct SmsEvent {
     part: Option<u8>,
     /// The carrier's words, where there are any.
     detail: Option<String>,
+}
+
+/// One part and all that happened to it.
+#[derive(ToSchema)]
+pub(super) struct SmsPart {
+    /// From 1.
+    part: u8,
+    /// `queued`, `sent`, `delivered`, `undelivered`, `expired`, `rejected`, `uncertain` or `cancelled`.
+    state: String,
+    /// The route it is on.
+    route: String,
+    /// Nothing where it ended before a carrier took it.
+    cost: f64,
+    /// Oldest first.
+    history: Vec<PartEvent>,
+}
+
+/// One thing that happened to a part.
+#[derive(ToSchema)]
+pub(super) struct PartEvent {
+    /// As in `events`; also `deferred` (tried again later), `uncertain` (bytes may have left, no
+    /// answer came), `buffered` (the carrier has it still), `cancelled`.
+    r#type: String,
+    date: String,
+    route: String,
+    /// The word of a receipt.
+    status: String,
+    /// The carrier's error code.
+    code: String,
+    /// The carrier's words, or its id.
+    detail: String,
 }
 
 /// What is known of the recipient.

@@ -58,7 +58,7 @@ pub(super) async fn send(
     body: Bytes,
 ) -> Result<Response, Problem> {
     let around = Around {
-        dry_run: dry_run(asked.query)?,
+        dry_run: flag(asked.query, "dryRun")?,
         idempotency: idempotency(asked.headers, &body)?,
         now: house.clock.now(),
     };
@@ -91,17 +91,18 @@ async fn off_thread<T: Send + 'static>(
     })
 }
 
-fn dry_run(query: Option<&str>) -> Result<bool, Problem> {
+/// Whether a switch of the query is on.
+fn flag(query: Option<&str>, switch: &str) -> Result<bool, Problem> {
     let Some(query) = query else { return Ok(false) };
     let pairs = url::form_urlencoded::parse(query.as_bytes());
-    let Some((_, value)) = pairs.filter(|(name, _)| name == "dryRun").last() else {
+    let Some((_, value)) = pairs.filter(|(name, _)| name == switch).last() else {
         return Ok(false);
     };
     match value.to_ascii_lowercase().as_str() {
         "1" | "true" | "yes" => Ok(true),
         "" | "0" | "false" | "no" => Ok(false),
         // A misspelt wish not to send must never send.
-        _ => Err(Problem::wrong_type("dryRun", "true or false")),
+        _ => Err(Problem::wrong_type(switch, "true or false")),
     }
 }
 
@@ -193,7 +194,10 @@ fn write_fate(out: &mut Vec<u8>, to: &str, fate: &Fate, dates: &[u8]) {
     path = "/api/rest/sms/{ids}",
     tag = "SMS",
     summary = "Read the status of messages",
-    params(("ids" = String, Path, description = "Ids of `result[].id`, with commas between; up to 1,000")),
+    params(
+        ("ids" = String, Path, description = "Ids of `result[].id`, with commas between; up to 1,000"),
+        ("details" = Option<bool>, Query, description = "1: with each part's state, route, cost and whole history"),
+    ),
     responses(
         (status = 200, description = "The messages that are yours, in the order asked", body = super::schema::StatusAnswer),
         (status = 401, description = "Codes 103, 112", body = super::schema::ErrorAnswer),
@@ -202,7 +206,13 @@ fn write_fate(out: &mut Vec<u8>, to: &str, fate: &Fate, dates: &[u8]) {
     ),
     security(("basic" = []))
 )]
-pub(super) async fn status(house: &House, caller: &Caller, ids: &str) -> Result<Response, Problem> {
+pub(super) async fn status(
+    house: &House,
+    caller: &Caller,
+    ids: &str,
+    query: Option<&str>,
+) -> Result<Response, Problem> {
+    let details = flag(query, "details")?;
     let asked: Vec<&str> = ids.split(',').take(limits::STATUS_IDS_MAX + 1).collect();
     if asked.len() > limits::STATUS_IDS_MAX {
         let max = limits::STATUS_IDS_MAX;
@@ -221,13 +231,13 @@ pub(super) async fn status(house: &House, caller: &Caller, ids: &str) -> Result<
         if i > 0 {
             out.push(b',');
         }
-        write_status(&mut out, sms, &house.public_url);
+        write_status(&mut out, sms, &house.public_url, details);
     }
     write::raw(&mut out, "]}");
     Ok(json(StatusCode::OK, out))
 }
 
-fn write_status(out: &mut Vec<u8>, sms: &SmsStatus, public_url: &str) {
+fn write_status(out: &mut Vec<u8>, sms: &SmsStatus, public_url: &str, details: bool) {
     let mut pair = |key: &str, value: &str| {
         write::raw(out, key);
         write::text(out, value);
@@ -252,11 +262,49 @@ fn write_status(out: &mut Vec<u8>, sms: &SmsStatus, public_url: &str) {
         }
         write_event(out, event, name, several_parts);
     }
-    write::raw(out, "],\"customFields\":{\"email\":\"\",\"phone\":");
+    write::raw(out, "]");
+    if details {
+        write_parts(out, sms);
+    }
+    write::raw(out, ",\"customFields\":{\"email\":\"\",\"phone\":");
     write::text(out, &sms.to);
     write::raw(out, ",\"name\":\"\"},\"links\":{\"self\":");
     write::text(out, &format!("{public_url}/api/rest/sms/{}", sms.id));
     write::raw(out, "}}");
+}
+
+/// Beside the document, where it is asked for: all that is known of each part.
+fn write_parts(out: &mut Vec<u8>, sms: &SmsStatus) {
+    write::raw(out, ",\"parts\":[");
+    for (number, part) in (1_u8..).zip(&sms.parts) {
+        write::raw(out, if number == 1 { "{\"part\":" } else { ",{\"part\":" });
+        write::integer(out, i64::from(number));
+        write::raw(out, ",\"state\":");
+        write::text(out, part.state.as_str());
+        write::raw(out, ",\"route\":");
+        write::text(out, &part.route);
+        write::raw(out, ",\"cost\":");
+        write::money(out, part.cost);
+        write::raw(out, ",\"history\":[");
+        let events = sms.events.iter().filter(|event| event.part == number);
+        for (i, event) in events.enumerate() {
+            write::raw(out, if i == 0 { "{\"type\":" } else { ",{\"type\":" });
+            write::text(out, event.kind.as_str());
+            for (key, value) in [
+                (",\"date\":", &event.at.iso8601()),
+                (",\"route\":", &event.route),
+                (",\"status\":", &event.word),
+                (",\"code\":", &event.code),
+                (",\"detail\":", &event.detail),
+            ] {
+                write::raw(out, key);
+                write::text(out, value);
+            }
+            out.push(b'}');
+        }
+        write::raw(out, "]}");
+    }
+    out.push(b']');
 }
 
 fn write_event(out: &mut Vec<u8>, event: &StatusEvent, name: &str, several_parts: bool) {

@@ -19,6 +19,20 @@ fn a_delivered_message_tells_its_life() {
 }
 
 #[test]
+fn details_tell_each_parts_route_cost_and_history() {
+    let house = House::open();
+    let delivered = send(&house, "34699000007", "");
+    let refused = send(&house, "34699000005", "");
+    house.until(&refused, |sms| !sms["events"].as_array().unwrap().is_empty());
+    house.until(&delivered, |sms| sms["isDelivered"] == true);
+    let path = format!("/api/rest/sms/{delivered},{refused}?details=1");
+    let answer = house.call("GET", &path, "");
+    insta::assert_snapshot!(story("GET /api/rest/sms/ID,ID?details=1", &answer));
+    let path = format!("/api/rest/sms/{delivered}?details=perhaps");
+    assert_eq!(house.call("GET", &path, "").status, 422);
+}
+
+#[test]
 fn each_outcome_has_its_event() {
     let house = House::open();
     let mut seen = Vec::new();
