@@ -399,6 +399,8 @@ mod tests {
         assert_eq!(delays[..3], [Duration::ZERO; 3]);
         assert!(delays.windows(2).all(|pair| pair[0] <= pair[1]));
         assert_eq!(delays[19], DELAY_MAX);
+        let other = std::net::IpAddr::from([192, 0, 2, 9]);
+        assert_eq!(gate.failed(other, now), Duration::ZERO, "it pays for its own failures only");
         let later = now.plus(FORGIVEN_AFTER);
         assert_eq!(gate.failed(source, later), Duration::ZERO);
     }

@@ -132,6 +132,19 @@ impl EventKind {
         })
     }
 
+    /// The final state that it brings, where it ends its part.
+    #[must_use]
+    pub const fn end(self) -> Option<PartState> {
+        match self {
+            Self::Delivered => Some(PartState::Delivered),
+            Self::Undelivered => Some(PartState::Undelivered),
+            Self::Expired => Some(PartState::Expired),
+            Self::Rejected | Self::Refused => Some(PartState::Rejected),
+            Self::Cancelled => Some(PartState::Cancelled),
+            Self::Sent | Self::Buffered | Self::Uncertain | Self::Deferred => None,
+        }
+    }
+
     /// Its name, where an owner reads it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

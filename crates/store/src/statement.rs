@@ -36,6 +36,7 @@ pub(crate) fn all() -> Vec<Statement> {
         op::accept::STATEMENTS,
         op::account::STATEMENTS,
         op::callback::STATEMENTS,
+        op::callback_due::STATEMENTS,
         op::claim::STATEMENTS,
         op::divert::STATEMENTS,
         op::part::STATEMENTS,

@@ -1,11 +1,11 @@
 //! The notifier: reads the event log behind a cursor and tells callbacks, each host at its own pace.
 //!
 //! The cursor moves past an event only when its callback was delivered or filed for another try, so
-//! a crash repeats a callback rather than lose it. What is in memory is bounded: a host that takes
+//! a crash repeats a callback rather than lose it. What is in memory is bounded: an endpoint that takes
 //! too long fills its own places, and what comes for it beyond them waits in the store, in a queue of
 //! its own. The callbacks of one part go one after the other.
 
-mod hosts;
+mod endpoints;
 mod notifier;
 mod progress;
 mod url;

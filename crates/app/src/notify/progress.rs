@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 
 use pombo_domain::id::EventId;
-use pombo_store::operation::callback::{Deferred, Settle};
+use pombo_domain::limits::ROWS_PER_OPERATION_MAX;
+use pombo_store::operation::callback_due::{Deferred, Settle};
 
 /// From the stored cursor to the last event read.
 #[derive(Debug)]
@@ -78,21 +79,26 @@ impl Progress {
         if self.is_saving {
             return None;
         }
+        let unsaved = &mut self.unsaved;
+        let n = unsaved.deferred.len().min(ROWS_PER_OPERATION_MAX);
+        let deferred: Vec<_> = unsaved.deferred.drain(..n).collect();
+        // One may be filed and over: never the other way round.
+        let n = if unsaved.deferred.is_empty() { ROWS_PER_OPERATION_MAX - n } else { 0 };
+        let done: Vec<_> = unsaved.done.drain(..n.min(unsaved.done.len())).collect();
         // What is filed in this very commit is no reason to hold the cursor back.
-        for filed in &self.unsaved.deferred {
+        for filed in &deferred {
             self.outstanding.remove(&filed.event);
         }
         let safe_to = match self.outstanding.first() {
             Some(first) => EventId(first.0 - 1),
             None => self.read_to,
         };
-        if safe_to <= self.told_to && self.n_unsaved() == 0 {
+        if safe_to <= self.told_to && deferred.is_empty() && done.is_empty() {
             return None;
         }
         self.is_saving = true;
-        let mut settle = std::mem::take(&mut self.unsaved);
-        settle.cursor = (safe_to > self.told_to).then_some(safe_to);
-        Some(Saving { settle, safe_to })
+        let cursor = (safe_to > self.told_to).then_some(safe_to);
+        Some(Saving { settle: Settle { cursor, deferred, done }, safe_to })
     }
 
     /// Whether something is being written down.
@@ -117,6 +123,8 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
+    use pombo_store::operation::callback_due::Endpoint;
+
     use super::*;
 
     fn filed(event: i64) -> Deferred {
@@ -125,7 +133,7 @@ mod tests {
             due: pombo_domain::time::Instant::from_micros(0),
             tries: 1,
             url: "http://sink.example/".to_owned(),
-            host: "http://sink.example".to_owned(),
+            endpoint: Endpoint::first(),
             failure: String::new(),
         }
     }
@@ -165,5 +173,18 @@ mod tests {
         let again = progress.save().expect("both");
         let events: Vec<_> = again.settle.deferred.iter().map(|filed| filed.event.0).collect();
         assert_eq!((events, again.settle.cursor), (vec![1, 2], Some(EventId(2))));
+    }
+
+    #[test]
+    fn what_is_filed_and_over_is_written_in_that_order() {
+        let mut progress = read(1..=1_500);
+        (1..=1_500).for_each(|event| progress.file(filed(event)));
+        progress.filed_is_over(EventId(1_400));
+        let first = progress.save().expect("a thousand are filed");
+        assert_eq!((first.settle.deferred.len(), first.settle.done.len()), (1_000, 0));
+        assert_eq!(first.settle.cursor, Some(EventId(1_000)));
+        progress.saved(&first);
+        let second = progress.save().expect("the others");
+        assert_eq!((second.settle.deferred.len(), second.settle.done.len()), (500, 1));
     }
 }

@@ -4,6 +4,7 @@ use pombo_domain::callback::{Template, Values};
 use pombo_domain::id::{CampaignId, SendingId};
 use pombo_domain::message::EventKind;
 use pombo_store::operation::callback::OwedCallback;
+use pombo_store::operation::callback_due::Endpoint;
 
 /// Fills the URL template in.
 pub(super) fn expand(callback: &OwedCallback) -> String {
@@ -12,7 +13,7 @@ pub(super) fn expand(callback: &OwedCallback) -> String {
         report: report_number(callback.kind),
         sender: &callback.from,
         recipient: callback.to,
-        sent_at: Some(callback.created),
+        sent_at: Some(callback.sent),
         cost: Some(callback.price),
         word: &callback.word,
         reported_at: callback.at,
@@ -42,27 +43,16 @@ pub(super) const fn report_number(kind: EventKind) -> u8 {
     }
 }
 
-/// The scheme, host and port of a URL: who is paced together.
-pub(super) fn host_of(url: &str) -> &str {
-    let start = url.find("://").map_or(0, |at| at + 3);
-    let end = url[start..].find(['/', '?', '#']).map_or(url.len(), |at| start + at);
-    &url[..end]
+/// Whose fate it shares: the account's other callbacks to the same URL, whatever their queries.
+pub(super) fn endpoint_of(callback: &OwedCallback) -> Endpoint {
+    let template = &callback.template;
+    let end = template.find(['?', '#']).unwrap_or(template.len());
+    Endpoint { account: callback.account, base: template[..end].to_owned() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_url_is_paced_by_scheme_host_and_port() {
-        for (url, host) in [
-            ("https://example.com/dlr?id=1", "https://example.com"),
-            ("http://example.com:8080?x", "http://example.com:8080"),
-            ("http://example.com", "http://example.com"),
-        ] {
-            assert_eq!(host_of(url), host);
-        }
-    }
 
     #[test]
     fn the_numbers_of_the_reports_are_the_documented_ones() {

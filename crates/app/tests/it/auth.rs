@@ -114,8 +114,4 @@ async fn a_pair_that_was_right_once_gets_in_without_a_check_or_a_wait() {
     let header = basic("one", "secret-1");
     let right = std::pin::pin!(tries(&house, &header, "192.0.2.1"));
     assert!(matches!(poll_once(right).await, std::task::Poll::Ready(Ok(_))));
-    // And another address pays nothing for this one's failures.
-    let began = tokio::time::Instant::now();
-    tries(&house, &basic("one", "wrong"), "192.0.2.9").await.unwrap_err();
-    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
 }

@@ -1,6 +1,6 @@
 //! Callbacks: one for each end, again when they fail, in order, and no host in another's way.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,8 +13,7 @@ use pombo_domain::channel::{Arrival, BoxFuture};
 use pombo_domain::id::MessageId;
 use pombo_domain::money::Money;
 use pombo_domain::time::Instant;
-use pombo_store::operation as op;
-use pombo_store::operation::callback::Deferred;
+use pombo_store::operation::callback_due::{Deferred, Due, Endpoint};
 
 use crate::carrier::{Carrier, Says, delivered};
 use crate::house::{Folder, House, NOON, a_while, long_text, route, sms, until};
@@ -35,6 +34,10 @@ struct Sink {
 }
 
 impl Sink {
+    fn path(&self, name: &str, path: &str, host: Host) {
+        self.host(&format!("{name}{path}"), host);
+    }
+
     fn host(&self, name: &str, host: Host) {
         self.hosts.lock().unwrap().insert(name.into(), host);
     }
@@ -43,15 +46,21 @@ impl Sink {
     fn seen(&self, host: &str) -> Vec<String> {
         let start = format!("http://{host}/");
         let seen = self.seen.lock().unwrap();
-        seen.iter().filter_map(|url| url.strip_prefix(&start).map(str::to_owned)).collect()
+        let told = seen.iter().filter_map(|url| url.strip_prefix(&start));
+        told.map(|told| told.trim_start_matches('?').to_owned()).collect()
     }
 }
 
 impl notify::Post for Sink {
     fn get(&self, url: String) -> BoxFuture<'static, Result<u16, String>> {
         let name = url.split('/').nth(2).unwrap().to_owned();
+        let path = url.trim_start_matches("http://").to_owned();
         self.seen.lock().unwrap().push(url);
-        let host = self.hosts.lock().unwrap().get(&name).copied().unwrap_or(Host::Answers(200));
+        let hosts = self.hosts.lock().unwrap();
+        let of_path = hosts.iter().find(|(told, _)| path.starts_with(told.as_str()));
+        let host = of_path.map(|(_, host)| *host);
+        let host = host.or(hosts.get(&name).copied()).unwrap_or(Host::Answers(200));
+        drop(hosts);
         Box::pin(async move {
             match host {
                 Host::Answers(status) => Ok(status),
@@ -81,7 +90,7 @@ async fn on(folder: Arc<Folder>, submitted: bool) -> (House, Caller, Arc<Sink>) 
 
 /// A request whose callbacks tell the report, the part and the recipient.
 fn to(host: &str, n: usize) -> SendSms {
-    let template = Template::parse(&format!("http://{host}/%d-%n-%i")).unwrap();
+    let template = Template::parse(&format!("http://{host}/?%d-%n-%i")).unwrap();
     SendSms { callbacks: Callbacks::One(template), ..sms(n) }
 }
 
@@ -162,23 +171,21 @@ async fn a_failed_callback_is_repeated_five_times_and_given_up() {
 /// Everything that is filed.
 async fn all_filed(house: &House) -> Vec<Deferred> {
     let mut found = Vec::new();
-    let mut after = String::new();
-    loop {
-        let now = NOON.plus(Duration::from_secs(864_000));
-        let question = op::callback::Due {
-            now,
-            after,
+    let mut after = Some(Endpoint::first());
+    while let Some(at) = after {
+        let question = Due {
+            now: NOON.plus(Duration::from_secs(864_000)),
+            after: at,
             limit: usize::MAX,
             rooms: HashMap::new(),
             room: 100_000,
+            busy: HashSet::new(),
         };
         let due = house.store.ask(question).await.unwrap();
         found.extend(due.callbacks);
-        after = due.last_host;
-        if after.is_empty() {
-            return found;
-        }
+        after = due.next;
     }
+    found
 }
 
 async fn next_due(house: &House) -> Option<Instant> {
@@ -218,32 +225,76 @@ async fn a_host_that_hangs_delays_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_thousand_callbacks_to_a_dead_host_are_filed_and_another_gets_its_own() {
+async fn a_path_that_hangs_delays_no_other_of_its_host_and_no_other_account() {
+    let (house, caller, sink) = told(false).await;
+    sink.path("shared.example", "/slow", Host::Hangs);
+    let _carrier = Carrier::start(house.desk("a"), |_, _| Says::Refuse);
+    house.send(&caller, to("shared.example/slow", 500)).await;
+    house.send(&caller, to("shared.example/quick", 50)).await;
+    let quick =
+        |n| move |seen: Vec<String>| seen.iter().filter(|u| u.starts_with("quick/")).count() == n;
+    until("the quick path is told all", || quick(50)(sink.seen("shared.example"))).await;
+    let other = house.account("two").await;
+    sink.path("shared.example", "/slow", Host::Answers(200));
+    house.send(&other, to("shared.example/slow", 5)).await;
+    until("the other account is told all", || {
+        let seen = sink.seen("shared.example");
+        seen.iter().filter(|url| url.starts_with("slow/")).count() >= 4 + 5
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callbacks_to_a_dead_host_are_filed_and_each_is_told_when_it_is_back() {
+    const N: usize = 3_000;
     let (house, caller, sink) = told(false).await;
     sink.host("dead.example", Host::Refuses);
     let _carrier = Carrier::start(house.desk("a"), |_, _| Says::Refuse);
-    house.send(&caller, to("dead.example", 10_000)).await;
+    house.send(&caller, to("dead.example", N)).await;
     house.send(&caller, to("quick.example", 50)).await;
     until("the quick host is told all", || sink.seen("quick.example").len() == 50).await;
     until("all have failed", || house.row("a").queued == 0).await;
-    let mut n_tried = 0;
+    let mut n_filed = 0;
     for _ in 0..6_000 {
         let filed = all_filed(&house).await;
-        let is_tried = |filed: &&Deferred| filed.host == "http://dead.example" && filed.tries == 1;
-        n_tried = filed.iter().filter(is_tried).count();
-        if n_tried == 10_000 {
+        n_filed = filed.iter().filter(|filed| filed.endpoint.base.contains("dead.example")).count();
+        if n_filed == N {
             break;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    assert_eq!(n_tried, 10_000);
+    assert_eq!(n_filed, N);
     assert!(sink.seen("dead.example").len() < 1_000, "{}", sink.seen("dead.example").len());
-    // It comes back: each of them is told.
+    // It comes back within the hour: each of them is told.
     sink.host("dead.example", Host::Answers(204));
-    house.clock.move_to(minutes(600));
+    house.clock.move_to(minutes(50));
     none_filed(&house).await;
-    let ok = sink.seen("dead.example").len();
-    assert!(ok >= 10_000, "{ok}");
+    let told: HashSet<_> = sink.seen("dead.example").into_iter().collect();
+    assert_eq!(told.len(), N);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_host_did_not_take_for_an_hour_is_given_up() {
+    let (house, caller, sink) = told(false).await;
+    sink.host("dead.example", Host::Refuses);
+    let _carrier = Carrier::start(house.desk("a"), |_, _| Says::Refuse);
+    house.send(&caller, to("dead.example", 40)).await;
+    let n_filed = async || all_filed(&house).await.len();
+    for _ in 0..6_000 {
+        if n_filed().await == 40 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    house.clock.move_to(minutes(120));
+    // A few are tried once more, and show that it is dead; the others are not worth waiting for.
+    for _ in 0..6_000 {
+        if n_filed().await < 20 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("{} are still filed", n_filed().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -69,7 +69,7 @@ impl Default for Config {
             allow_private_networks: false,
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(15),
-            connections_per_host: 32,
+            connections_per_host: 256,
             queue_per_host: 1024,
             queue_timeout: Duration::from_secs(15),
             idle_timeout: Duration::from_secs(30),

@@ -10,6 +10,9 @@ use super::{Failure, out};
 use crate::boot::{self, Order, Start};
 use crate::config::Config;
 
+/// Open files: 8,192 connections, 2,000 callbacks, carriers, the store.
+const DESCRIPTORS: u64 = 12_288;
+
 pub(super) fn run(config: Config, file: Option<PathBuf>) -> Result<(), Failure> {
     crate::log::start(&config.log);
     let store = boot::open_store(&config, true).map_err(Failure::Failed)?;
@@ -21,8 +24,14 @@ pub(super) fn run(config: Config, file: Option<PathBuf>) -> Result<(), Failure> 
     })
 }
 
-/// The runtime that everything runs on.
+/// The runtime that everything runs on. Connections and callbacks need more descriptors than the
+/// 1,024 that a shell gives; where the system allows no more, accepting waits for free ones.
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    match rlimit::increase_nofile_limit(DESCRIPTORS) {
+        Ok(n) if n >= DESCRIPTORS => {}
+        Ok(n) => tracing::warn!(n, "few open files are allowed; raise the limit (ulimit -n)"),
+        Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),
+    }
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }
 

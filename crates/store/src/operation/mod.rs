@@ -3,6 +3,7 @@
 pub mod accept;
 pub mod account;
 pub mod callback;
+pub mod callback_due;
 pub mod claim;
 pub mod divert;
 pub(crate) mod part;

@@ -9,7 +9,7 @@ use crate::OpenError;
 /// The steps, in order; step `i` makes version `i + 1`.
 const STEPS: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_foundation.sql"),
-    include_str!("../../migrations/sqlite/0002_callback_host.sql"),
+    include_str!("../../migrations/sqlite/0002_callback_endpoint.sql"),
 ];
 
 pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {

@@ -1,15 +1,16 @@
 //! Callbacks: every event that owes one is told once, in order, also after a stop.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use pombo_domain::id::EventId;
+use pombo_domain::id::{AccountId, EventId};
 use pombo_domain::message::{EventKind, PartState};
 use pombo_domain::time::Instant;
 use pombo_store::operation::accept::{Accept, CallbackUrls, Campaign};
-use pombo_store::operation::callback::{After, Cursor, Deferred, Due, DueCallbacks, Owed, Settle};
+use pombo_store::operation::callback::{After, Cursor, Owed};
+use pombo_store::operation::callback_due::{Deferred, Due, DueCallbacks, Endpoint, GiveUp, Settle};
 
-use crate::world::{PRICE, World, on_every_store, phone};
+use crate::world::{HOUR, PRICE, World, on_every_store, phone};
 
 fn after(w: &World, cursor: i64, limit: usize) -> Owed {
     w.ask(After { cursor: EventId(cursor), limit, submitted: false })
@@ -34,7 +35,8 @@ fn an_event_is_told_with_all_that_its_url_may_ask_for() {
         assert_eq!((told.part, told.kind), (message.part(0), EventKind::Delivered));
         assert_eq!((told.to, told.price), (phone(0), PRICE));
         assert_eq!((told.from.as_str(), told.word.as_str()), ("SENDER", "DELIVRD"));
-        assert_eq!((told.at, told.created), (w.now(), w.now()));
+        assert_eq!((told.at, told.sent), (w.now(), w.now()));
+        assert_eq!(told.account, w.account);
         let request = w.view(message).request;
         assert_eq!((told.campaign, told.sending), (request.campaign.0, request.sending.0));
         assert_eq!(owed.cursor, told.event.0);
@@ -93,19 +95,30 @@ fn the_log_is_read_in_pieces_and_the_place_survives() {
     });
 }
 
-fn deferred(event: i64, host: &str, due: Instant, tries: u8) -> Deferred {
+fn at(account: i64, base: &str) -> Endpoint {
+    Endpoint { account: AccountId(account), base: base.to_owned() }
+}
+
+fn deferred(event: i64, endpoint: &Endpoint, due: Instant, tries: u8) -> Deferred {
     Deferred {
         event: EventId(event),
         due,
         tries,
-        url: format!("https://{host}/{event}"),
-        host: format!("https://{host}"),
+        url: format!("{}/{event}", endpoint.base),
+        endpoint: endpoint.clone(),
         failure: "500".to_owned(),
     }
 }
 
-fn due(w: &World, now: Instant) -> DueCallbacks {
-    w.ask(Due { now, after: String::new(), limit: 10, rooms: HashMap::new(), room: 10 })
+fn due(now: Instant) -> Due {
+    Due {
+        now,
+        after: Endpoint::first(),
+        limit: 100,
+        rooms: HashMap::new(),
+        room: 10,
+        busy: HashSet::new(),
+    }
 }
 
 fn events(due: &DueCallbacks) -> Vec<i64> {
@@ -117,42 +130,76 @@ fn what_failed_is_due_again_until_it_is_done() {
     on_every_store(|w| {
         let soon = w.now().plus(Duration::from_secs(60));
         let later = w.now().plus(Duration::from_secs(600));
-        let file = |event, due, tries| deferred(event, "example.com", due, tries);
+        let file = |event, due, tries| deferred(event, &at(1, "https://example.com"), due, tries);
         let both = vec![file(1, later, 1), file(2, soon, 1)];
         w.run(Settle { cursor: Some(EventId(2)), deferred: both, done: vec![] });
-        assert_eq!(events(&due(&w, w.now())), []);
-        let now = due(&w, soon).callbacks;
+        assert_eq!(events(&w.ask(due(w.now()))), []);
+        let now = w.ask(due(soon)).callbacks;
         assert_eq!((now.len(), now[0].event, now[0].tries), (1, EventId(2), 1));
         assert_eq!(now[0].url, "https://example.com/2");
         w.run(Settle { deferred: vec![file(2, later, 2)], ..Settle::default() });
         let w = w.reopened();
-        assert_eq!(events(&due(&w, later)), [1, 2]);
+        assert_eq!(events(&w.ask(due(later))), [1, 2]);
         w.run(Settle { done: vec![EventId(1), EventId(2)], ..Settle::default() });
-        assert_eq!(events(&due(&w, later)), []);
+        assert_eq!(events(&w.ask(due(later))), []);
         assert_eq!(w.ask(Cursor), EventId(2));
     });
 }
 
 #[test]
-fn a_hosts_long_queue_hides_no_other_hosts() {
+fn an_endpoints_long_queue_hides_no_other() {
     on_every_store(|w| {
-        let mut filed: Vec<_> =
-            (1..=50).map(|event| deferred(event, "a.example", w.now(), 1)).collect();
+        let (a, b, c) = (at(1, "http://a"), at(1, "http://b"), at(2, "http://a"));
+        let mut filed: Vec<_> = (1..=50).map(|event| deferred(event, &a, w.now(), 1)).collect();
         let later = w.now().plus(Duration::from_secs(1));
-        filed.extend([deferred(51, "b.example", later, 1), deferred(52, "c.example", later, 1)]);
+        filed.extend([deferred(51, &b, later, 1), deferred(52, &c, later, 1)]);
         w.run(Settle { deferred: filed, ..Settle::default() });
-        let ask = |after: &str, rooms: &[(&str, usize)], limit| {
-            let rooms = rooms.iter().map(|(host, room)| ((*host).to_owned(), *room)).collect();
-            w.ask(Due { now: later, after: after.to_owned(), limit, rooms, room: 2 })
-        };
-        let found = ask("", &[], 100);
-        assert_eq!((events(&found), found.more), (vec![1, 2, 51, 52], true));
-        assert_eq!(found.last_host, "", "there was none after the last");
-        let found = ask("", &[("https://a.example", 0)], 100);
-        assert_eq!((events(&found), found.more), (vec![51, 52], false));
-        let found = ask("", &[("https://a.example", 5)], 5);
-        assert_eq!((events(&found), found.more), (vec![1, 2, 3, 4, 5], true));
-        let found = ask(&found.last_host, &[], 5);
-        assert_eq!(events(&found), [51, 52]);
+        let found = w.ask(Due { room: 2, ..due(later) });
+        assert_eq!(events(&found), [1, 2, 51, 52]);
+        assert_eq!((found.waiting, found.next), (vec![a.clone()], None));
+        let found = w.ask(Due { rooms: [(a.clone(), 0)].into(), ..due(later) });
+        assert_eq!((events(&found), found.waiting), (vec![51, 52], vec![a.clone()]));
+        let found = w.ask(Due { busy: [AccountId(1)].into(), ..due(later) });
+        assert_eq!((events(&found), found.next), (vec![52], None));
+        let found = w.ask(Due { rooms: [(a, 5)].into(), limit: 5, ..due(later) });
+        assert_eq!(events(&found), [1, 2, 3, 4, 5]);
+        let found = w.ask(Due { after: found.next.unwrap(), ..due(later) });
+        assert_eq!((events(&found), found.next), (vec![51, 52], None));
+    });
+}
+
+#[test]
+fn what_was_due_for_too_long_is_given_up() {
+    on_every_store(|w| {
+        let to = at(1, "http://dead");
+        let old = [1, 2].map(|event| deferred(event, &to, w.now(), 1));
+        w.run(Settle { deferred: old.to_vec(), ..Settle::default() });
+        let new = deferred(3, &to, w.now().plus(HOUR), 1);
+        w.run(Settle { deferred: vec![new], ..Settle::default() });
+        let give_up = |w: &World| w.run(GiveUp { endpoint: to.clone(), now: w.now() });
+        assert!(w.ask(due(w.now())).stale.is_empty());
+        assert_eq!(give_up(&w), 0);
+        w.pass(HOUR + Duration::from_secs(1));
+        assert_eq!(w.ask(due(w.now())).stale, vec![to.clone()]);
+        assert_eq!(give_up(&w), 2);
+        assert_eq!(events(&w.ask(due(w.now()))), [3]);
+    });
+}
+
+#[test]
+fn an_end_is_not_told_once_another_has_come() {
+    on_every_store(|w| {
+        let message = w.sent_message("A");
+        w.settle(vec![w.receipt("A", PartState::Expired, 0)]);
+        let all = w.ask(After { cursor: EventId(0), limit: 9, submitted: true });
+        assert_eq!(all.n_seen, 2);
+        let expired = EventId(all.cursor);
+        let filed = Deferred { event: expired, ..deferred(0, &at(1, "http://a"), w.now(), 1) };
+        w.run(Settle { deferred: vec![filed], ..Settle::default() });
+        assert_eq!(events(&w.ask(due(w.now()))), [expired.0]);
+        w.settle(vec![w.receipt("A", PartState::Delivered, 0)]);
+        assert_eq!(w.state(message), PartState::Delivered);
+        let found = w.ask(due(w.now()));
+        assert_eq!((events(&found), found.overtaken), (vec![], vec![expired]));
     });
 }

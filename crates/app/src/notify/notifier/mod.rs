@@ -3,7 +3,8 @@
 //! Nothing here waits for the store while callbacks are on their way: reading, looking and saving
 //! are futures among theirs, one of each kind at a time.
 
-use std::collections::hash_map::Entry;
+mod filed;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,16 +12,19 @@ use std::time::Duration;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use pombo_domain::channel::BoxFuture;
 use pombo_domain::id::{EventId, PartId};
+use pombo_domain::time::Instant;
 use pombo_store::operation as op;
-use pombo_store::operation::callback::{Deferred, DueCallbacks, Owed};
+use pombo_store::operation::callback::Owed;
+use pombo_store::operation::callback_due::{Deferred, Due, DueCallbacks, Endpoint, GiveUp};
 use pombo_store::{Error, Store};
 use tokio::sync::oneshot;
 
 use super::Post;
-use super::hosts::{Hosts, PER_STRANGER, Place};
+use super::endpoints::{CALLS_MAX, Endpoints, Place};
 use super::progress::{Progress, Saving};
-use super::url::{PASSING, expand, host_of, report_number};
+use super::url::{PASSING, endpoint_of, expand, report_number};
 use crate::clock::Clock;
+use filed::Look;
 
 /// Callbacks in memory above which nothing more is read.
 const IN_MEMORY_MAX: usize = 10_000;
@@ -30,10 +34,8 @@ const WAITING_MAX: usize = 2_000;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Events read at a time.
 const EVENTS_AT_ONCE: usize = 500;
-/// Filed callbacks looked up at a time.
-const FILED_AT_ONCE: usize = 500;
 /// Results in memory above which nothing more is read before they are written down.
-const UNSAVED_MAX: usize = 2_000;
+const UNSAVED_MAX: usize = 1_000;
 /// Waits before the second to the sixth try (360NRS: five retries, each this long after the one before).
 const RETRY_MINUTES: [u64; 5] = [1, 2, 3, 4, 5];
 /// Pause between two reads, and between two looks where there are many filed callbacks.
@@ -42,6 +44,8 @@ const READ_EVERY: Duration = Duration::from_millis(4);
 const SAVE_EVERY: Duration = Duration::from_millis(100);
 /// How often filed callbacks are looked at otherwise.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A call that takes longer is filed while it is on its way, so that it does not hold the cursor back.
+const SLOW: Duration = Duration::from_secs(2);
 /// Pause after the store failed.
 const STORE_PAUSE: Duration = Duration::from_millis(500);
 
@@ -56,11 +60,12 @@ pub(super) struct Notifier {
     /// Parts with a callback on its way, and what waits behind it.
     lines: HashMap<PartId, VecDeque<Call>>,
     n_in_line: usize,
-    /// Filed callbacks that are being tried now, and the host of each.
-    retrying: HashMap<EventId, String>,
-    hosts: Hosts,
+    /// Filed callbacks that are being tried now, and the endpoint of each.
+    retrying: HashMap<EventId, Endpoint>,
+    /// Callbacks on their way that are not filed: since when.
+    fresh: HashMap<EventId, (Instant, Call)>,
+    endpoints: Endpoints,
     work: FuturesUnordered<BoxFuture<'static, Done>>,
-    n_on_the_way: usize,
     /// There may be events that were not read.
     has_news: bool,
     is_reading: bool,
@@ -70,23 +75,12 @@ pub(super) struct Notifier {
     look: Look,
 }
 
-/// How far the filed callbacks were looked through.
-#[derive(Debug, Default)]
-struct Look {
-    is_looking: bool,
-    /// The host after which the next look begins.
-    after: String,
-    /// Whether a look before this one left some.
-    more: bool,
-    /// Ticks since the last look.
-    n_ticks: u32,
-}
-
 /// One callback.
 #[derive(Debug, Clone)]
 pub(super) struct Call {
     pub(super) event: EventId,
     pub(super) url: String,
+    pub(super) endpoint: Endpoint,
     /// Tries before this one; `None` for one that was never filed.
     filed: Option<u8>,
     /// The part it tells of; unknown of a filed one.
@@ -99,16 +93,19 @@ impl Call {
     pub(super) fn first(
         event: EventId,
         url: String,
+        endpoint: Endpoint,
         part: Option<PartId>,
         is_passing: bool,
     ) -> Self {
-        Self { event, url, filed: None, part, is_passing }
+        Self { event, url, endpoint, filed: None, part, is_passing }
     }
 }
 
 /// How a call ended.
 struct Told {
     call: Call,
+    /// Its endpoint had never answered when it went.
+    stranger: bool,
     took: Duration,
     result: Result<u16, String>,
 }
@@ -118,6 +115,8 @@ enum Done {
     Told(Told),
     Read(Result<Owed, Error>),
     Looked(Result<DueCallbacks, Error>),
+    /// How many were given up.
+    GaveUp(Result<usize, Error>),
     /// What was written down, or not.
     Saved(Saving, Result<(), Error>),
 }
@@ -134,9 +133,9 @@ impl Notifier {
             lines: HashMap::new(),
             n_in_line: 0,
             retrying: HashMap::new(),
-            hosts: Hosts::default(),
+            fresh: HashMap::new(),
+            endpoints: Endpoints::default(),
             work: FuturesUnordered::new(),
-            n_on_the_way: 0,
             has_news: true,
             is_reading: false,
             is_late: false,
@@ -160,7 +159,7 @@ impl Notifier {
             let may_look = has_room && self.may_look();
             tokio::select! {
                 biased;
-                _ = &mut stop, if !self.is_stopping => self.is_stopping = true,
+                _ = &mut stop, if !self.is_stopping => self.stop(),
                 Some(done) = self.work.next(), if !self.work.is_empty() => {
                     if self.take(done).is_err() {
                         return;
@@ -185,7 +184,8 @@ impl Notifier {
             if self.progress.n_unsaved() >= UNSAVED_MAX {
                 self.save();
             }
-            if self.is_stopping && self.n_on_the_way == 0 {
+            self.look.more |= self.endpoints.take_room_for_filed();
+            if self.is_stopping && self.endpoints.n_calls() == 0 {
                 self.save(); // What is not written down is told once more.
                 if self.work.is_empty() {
                     return;
@@ -213,19 +213,16 @@ impl Notifier {
 
     /// Whether more may be taken into memory.
     fn has_room(&self) -> bool {
-        let n_in_memory = self.n_on_the_way + self.n_in_line + self.hosts.n_waiting();
+        let n_waiting = self.endpoints.n_waiting();
         !self.is_stopping
-            && n_in_memory < IN_MEMORY_MAX
-            && (self.hosts.n_waiting() < WAITING_MAX || self.is_late)
+            && self.endpoints.n_calls() + self.n_in_line + n_waiting < IN_MEMORY_MAX
+            && (n_waiting < WAITING_MAX || self.is_late)
             && self.progress.n_unsaved() < UNSAVED_MAX
     }
 
     fn take(&mut self, done: Done) -> Result<(), Closed> {
         match done {
-            Done::Told(told) => {
-                self.n_on_the_way -= 1;
-                self.settle(told);
-            }
+            Done::Told(told) => self.settle(told),
             Done::Read(owed) => {
                 self.is_reading = false;
                 match owed {
@@ -243,6 +240,14 @@ impl Notifier {
                     Err(error) => failed("filed callbacks cannot be read", &error)?,
                 }
             }
+            Done::GaveUp(Ok(n)) => {
+                if n > 0 {
+                    metrics::counter!("pombo_callbacks_total", "result" => "given_up")
+                        .increment(n as u64);
+                    tracing::warn!(n, "callbacks were given up: their server does not answer");
+                }
+            }
+            Done::GaveUp(Err(error)) => failed("callbacks cannot be given up", &error)?,
             Done::Saved(saving, Ok(())) => self.saved(&saving),
             Done::Saved(saving, Err(error)) => {
                 self.progress.not_saved(saving);
@@ -255,20 +260,26 @@ impl Notifier {
     /// Ten times a second.
     fn tick(&mut self) {
         self.put_off_tired();
+        self.file_slow(SLOW);
         self.save();
         self.look.n_ticks += 1;
-        let is_time = SAVE_EVERY * self.look.n_ticks >= LOOK_EVERY;
-        if is_time {
+        if SAVE_EVERY * self.look.n_ticks >= LOOK_EVERY {
+            self.look.more = true;
             self.has_news = true; // Another process rings no bell here.
         }
-        if is_time && self.may_look() && self.has_room() {
-            self.look();
-        }
+    }
+
+    /// Nothing more is called; what is on its way may end.
+    fn stop(&mut self) {
+        self.is_stopping = true;
+        self.file_slow(Duration::ZERO);
+        self.put_off_tired();
     }
 
     /// A look that saw what is just being written down would have it called once more.
     fn may_look(&self) -> bool {
-        !self.look.is_looking && !self.progress.is_saving()
+        let has_room = self.endpoints.n_calls() < CALLS_MAX / 2;
+        has_room && !self.look.is_looking && !self.progress.is_saving()
     }
 
     /// Reads the next events.
@@ -293,7 +304,8 @@ impl Notifier {
             self.progress.begin(event);
             let is_passing = report_number(callback.kind) == PASSING;
             let part = Some(callback.part);
-            let call = Call::first(event, expand(&callback), part, is_passing);
+            let (url, endpoint) = (expand(&callback), endpoint_of(&callback));
+            let call = Call::first(event, url, endpoint, part, is_passing);
             match self.lines.get_mut(&callback.part) {
                 Some(line) => {
                     line.push_back(call);
@@ -309,118 +321,80 @@ impl Notifier {
         self.has_news |= owed.n_seen == EVENTS_AT_ONCE;
     }
 
-    /// Looks for filed callbacks whose time has come.
-    fn look(&mut self) {
-        let mut rooms = self.hosts.rooms(self.clock.now());
-        // Those that are being tried are still filed, and come first.
-        for host in self.retrying.values() {
-            if let Some(room) = rooms.get_mut(host).filter(|room| **room > 0) {
-                *room += 1;
-            }
-        }
-        let question = op::callback::Due {
-            now: self.clock.now(),
-            after: std::mem::take(&mut self.look.after),
-            limit: FILED_AT_ONCE,
-            rooms,
-            room: PER_STRANGER,
-        };
-        self.look = Look { is_looking: true, ..Look::default() };
-        let store = self.store.clone();
-        self.work
-            .push(Box::pin(async move { Done::Looked(or_pause(store.ask(question).await).await) }));
-    }
-
-    fn call_due(&mut self, due: DueCallbacks) {
-        // From the start again, where there was nothing after the last host.
-        self.look.more |= due.more || !due.last_host.is_empty();
-        self.look.after = due.last_host;
-        for event in due.overtaken {
-            if let Entry::Vacant(place) = self.retrying.entry(event) {
-                place.insert(String::new());
-                self.progress.filed_is_over(event);
-            }
-        }
-        for filed in due.callbacks {
-            if self.retrying.contains_key(&filed.event) {
-                continue;
-            }
-            self.retrying.insert(filed.event, filed.host);
-            self.call(Call {
-                event: filed.event,
-                url: filed.url,
-                filed: Some(filed.tries),
-                part: None,
-                is_passing: false,
-            });
-        }
-    }
-
     /// Sends a callback off, or files it, and then those that wait behind it.
     fn call(&mut self, call: Call) {
         let mut next = Some(call);
         while let Some(call) = next {
-            if self.is_stopping {
-                return; // It is told after the next start.
-            }
+            let now = self.clock.now();
             let patience = call.filed.is_none() && !self.is_late;
-            match self.hosts.place_for(&call.url, self.clock.now(), patience) {
-                Place::Free => return self.send(call),
-                Place::Soon => return self.hosts.wait(call),
-                Place::Full => self.put_off(&call, "its host is busy"),
+            let place = if self.is_stopping {
+                Place::Full // It is told after the next start.
+            } else {
+                self.endpoints.place_for(&call.endpoint, now, patience)
+            };
+            match place {
+                Place::Free { stranger } => return self.send(call, stranger),
+                Place::Soon => return self.endpoints.wait(call),
+                Place::Full => self.put_off(&call, "its server is busy"),
                 // As good as a try: it would fail, and slowly.
-                Place::Down => self.failed(&call, "its host does not answer"),
+                Place::Down if call.filed.is_none() => {
+                    self.failed(&call, "its server does not answer");
+                }
+                Place::Down => self.put_off(&call, "its server does not answer"),
             }
             next = self.next_in_line(&call);
         }
     }
 
-    fn send(&mut self, call: Call) {
+    fn send(&mut self, call: Call, stranger: bool) {
         let (request, clock) = (self.post.get(call.url.clone()), self.clock.clone());
-        self.n_on_the_way += 1;
+        let started = clock.now();
+        if call.filed.is_none() {
+            self.fresh.insert(call.event, (started, call.clone()));
+        }
         self.work.push(Box::pin(async move {
-            let started = clock.now();
             let result = request.await;
-            Done::Told(Told { call, took: clock.now().since(started), result })
+            Done::Told(Told { call, stranger, took: clock.now().since(started), result })
         }));
     }
 
-    /// Puts off what waits in line before hosts that are quick no more.
+    /// Puts off what waits in line before endpoints that are quick no more.
     fn put_off_tired(&mut self) {
-        for call in self.hosts.tired(self.clock.now()) {
-            self.put_off(&call, "its host became slow");
+        for call in self.endpoints.tired(self.clock.now(), self.is_stopping) {
+            self.put_off(&call, "its server became slow");
             if let Some(next) = self.next_in_line(&call) {
                 self.call(next);
             }
         }
     }
 
-    /// A callback for which there is no place now waits in the store; it counts as no try.
-    fn put_off(&mut self, call: &Call, why: &str) {
-        if call.filed.is_some() {
-            self.retrying.remove(&call.event); // It is there already.
-        } else {
-            counted("put_off");
-            self.file(call, Duration::ZERO, why);
-        }
-    }
-
-    /// The part's next callback, now that this one is not on its way any more.
+    /// The part's next callback, now that this one is not on its way any more. One that tells of no
+    /// end is not worth telling where another waits behind it.
     fn next_in_line(&mut self, call: &Call) -> Option<Call> {
         let part = call.part?;
-        let next = self.lines.get_mut(&part)?.pop_front();
-        match next {
-            Some(_) => self.n_in_line -= 1,
-            None => drop(self.lines.remove(&part)),
+        loop {
+            let line = self.lines.get_mut(&part)?;
+            let Some(next) = line.pop_front() else {
+                self.lines.remove(&part);
+                return None;
+            };
+            self.n_in_line -= 1;
+            if !next.is_passing || line.is_empty() {
+                return Some(next);
+            }
+            self.over(&next);
         }
-        next
     }
 
     fn settle(&mut self, told: Told) {
-        let Told { call, took, result } = told;
-        self.hosts.leave(&call.url, result.is_ok(), took, self.clock.now());
-        while let Some(next) = self.hosts.next_waiting(&call.url) {
+        let Told { mut call, stranger, took, result } = told;
+        let now = self.clock.now();
+        self.endpoints.leave((&call.endpoint, stranger), result.is_ok(), took, now);
+        while let Some(next) = self.endpoints.next_waiting(&call.endpoint) {
             self.call(next);
+        }
+        if call.filed.is_none() && self.fresh.remove(&call.event).is_none() {
+            call.filed = Some(0); // It took long, and was filed meanwhile.
         }
         let failure = match result {
             Ok(status) if (200..300).contains(&status) => None,
@@ -461,18 +435,6 @@ impl Notifier {
                 self.over(call);
             }
         }
-    }
-
-    /// Files a callback for another try; the number of tries is the call's.
-    fn file(&mut self, call: &Call, wait: Duration, failure: &str) {
-        self.progress.file(Deferred {
-            event: call.event,
-            due: self.clock.now().plus(wait),
-            tries: call.filed.unwrap_or(0),
-            url: call.url.clone(),
-            host: host_of(&call.url).to_owned(),
-            failure: failure.to_owned(),
-        });
     }
 
     /// Nothing more is to be done for this callback.

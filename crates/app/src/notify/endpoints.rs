@@ -1,0 +1,471 @@
+//! Each endpoint has its own places and a short line before them; what is beyond waits in the
+//! store. A dead endpoint is left alone a while, and an account has only so many calls at a time.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::Duration;
+
+use pombo_domain::id::AccountId;
+use pombo_domain::time::Instant;
+use pombo_store::operation::callback_due::Endpoint;
+
+use super::notifier::Call;
+
+/// Calls to one endpoint at a time, once it has shown that it answers.
+const PER_ENDPOINT: usize = 32;
+/// And before it has: each answer brings a place more, each failure halves them.
+pub(super) const PER_STRANGER: usize = 4;
+/// Calls of one account at a time.
+const PER_ACCOUNT: usize = 500;
+/// Among them, calls to endpoints that have never answered.
+const STRANGERS_PER_ACCOUNT: usize = 32;
+/// Calls at a time. Each may need a socket.
+pub(super) const CALLS_MAX: usize = 2_000;
+/// Times in a row that an endpoint did not answer at all, after which it is left alone.
+const FAILURES_MAX: u32 = 8;
+/// For how long; then one call sees whether it is back.
+const LEFT_ALONE: Duration = Duration::from_secs(10);
+/// The line before an endpoint is no longer than what it answers within this time.
+const LINE: Duration = Duration::from_millis(200);
+/// The line before an endpoint, at most.
+const LINE_MAX: usize = 1_000;
+/// Answers a second from which an endpoint is fast: who reads the log may wait for it a little.
+const FAST: u128 = 1_000;
+/// An endpoint that owes answers and has given none for this long has no line.
+const STILL_QUICK: Duration = Duration::from_millis(500);
+/// Endpoints remembered; beyond, those without calls on the way are forgotten.
+const ENDPOINTS_MAX: usize = 10_000;
+
+/// How each endpoint does.
+#[derive(Debug, Default)]
+pub(super) struct Endpoints {
+    states: HashMap<Endpoint, State>,
+    accounts: HashMap<AccountId, Calls>,
+    n_calls: usize,
+    n_waiting: usize,
+    /// Some endpoint has got room for what waits in the store.
+    has_room_for_filed: bool,
+}
+
+/// Calls of one account on the way.
+#[derive(Debug, Default)]
+struct Calls {
+    all: usize,
+    strangers: usize,
+}
+
+impl Calls {
+    fn has_room(&self, stranger: bool) -> bool {
+        self.all < PER_ACCOUNT && (!stranger || self.strangers < STRANGERS_PER_ACCOUNT)
+    }
+}
+
+#[derive(Debug)]
+struct State {
+    on_the_way: usize,
+    places: usize,
+    failures: u32,
+    left_alone_until: Option<Instant>,
+    waiting: VecDeque<Call>,
+    /// More is due in the store than there was room for.
+    has_filed: bool,
+    /// How long answers took of late.
+    usual: Option<Duration>,
+    /// Since when it owes an answer: the last one, or the call after a time without any.
+    owes_since: Instant,
+}
+
+impl State {
+    fn new(now: Instant) -> Self {
+        Self {
+            on_the_way: 0,
+            places: PER_STRANGER,
+            failures: 0,
+            left_alone_until: None,
+            waiting: VecDeque::new(),
+            has_filed: false,
+            usual: None,
+            owes_since: now,
+        }
+    }
+
+    /// How many it answers within `time`.
+    fn answers_within(&self, time: Duration, now: Instant) -> u128 {
+        let is_late = self.on_the_way > 0 && now.since(self.owes_since) >= STILL_QUICK;
+        match self.usual {
+            Some(usual) if !is_late && self.left_alone_until.is_none() => {
+                time.as_micros() * self.places as u128 / usual.as_micros().max(1)
+            }
+            _ => 0,
+        }
+    }
+
+    fn is_fast(&self, now: Instant) -> bool {
+        self.answers_within(Duration::from_secs(1), now) >= FAST
+    }
+
+    /// How many may wait in line.
+    fn line(&self, now: Instant) -> usize {
+        usize::try_from(self.answers_within(LINE, now)).unwrap_or(LINE_MAX).min(LINE_MAX)
+    }
+
+    /// How many more it could take.
+    fn room(&self, now: Instant) -> usize {
+        match self.left_alone_until {
+            Some(until) if now < until => 0,
+            Some(_) => 1, // To see whether it is back.
+            None => {
+                let busy = self.on_the_way + self.waiting.len();
+                (self.places + self.line(now)).saturating_sub(busy)
+            }
+        }
+    }
+
+    fn answered(&mut self, took: Duration, now: Instant) {
+        self.usual = Some(self.usual.map_or(took, |usual| (usual * 7 + took) / 8));
+        self.owes_since = now;
+        self.failures = 0;
+        self.left_alone_until = None;
+        self.places = (self.places + 1).min(PER_ENDPOINT);
+    }
+
+    fn failed(&mut self, now: Instant) {
+        self.failures = self.failures.saturating_add(1);
+        self.places = (self.places / 2).max(PER_STRANGER);
+        if self.failures >= FAILURES_MAX {
+            self.left_alone_until = Some(now.plus(LEFT_ALONE));
+        }
+    }
+}
+
+/// Whether a call may go now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Yes; a place was taken. Whether as one who has never answered.
+    Free { stranger: bool },
+    /// Its places are taken, for a short while.
+    Soon,
+    /// Its places are taken, and the line before them is long.
+    Full,
+    /// It did not answer of late.
+    Down,
+}
+
+impl Endpoints {
+    /// Takes a place at the endpoint, where one is free. With `patience` the line before a fast one
+    /// may be as long as the caller likes.
+    pub(super) fn place_for(&mut self, to: &Endpoint, now: Instant, patience: bool) -> Place {
+        if self.states.len() >= ENDPOINTS_MAX {
+            self.states.retain(|_, state| state.on_the_way > 0 || !state.waiting.is_empty());
+        }
+        if !self.states.contains_key(to) {
+            self.states.insert(to.clone(), State::new(now));
+        }
+        let Some(state) = self.states.get_mut(to) else {
+            return Place::Full;
+        };
+        let stranger = state.usual.is_none();
+        let calls = self.accounts.entry(to.account).or_default();
+        if let Some(until) = state.left_alone_until {
+            if now < until {
+                return Place::Down;
+            }
+            // One is let through to see.
+            state.left_alone_until = Some(now.plus(LEFT_ALONE));
+        } else if state.on_the_way >= state.places {
+            let is_short =
+                state.waiting.len() < state.line(now) || (patience && state.is_fast(now));
+            return if is_short { Place::Soon } else { Place::Full };
+        } else if self.n_calls >= CALLS_MAX || !calls.has_room(stranger) {
+            return Place::Full;
+        }
+        if state.on_the_way == 0 {
+            state.owes_since = now;
+        }
+        state.on_the_way += 1;
+        self.n_calls += 1;
+        calls.all += 1;
+        calls.strangers += usize::from(stranger);
+        Place::Free { stranger }
+    }
+
+    /// Gives the place back and learns whether the endpoint is alive: a refusal is an answer too.
+    pub(super) fn leave(
+        &mut self,
+        (from, stranger): (&Endpoint, bool),
+        answered: bool,
+        took: Duration,
+        now: Instant,
+    ) {
+        self.n_calls -= 1;
+        if let Some(calls) = self.accounts.get_mut(&from.account) {
+            calls.all -= 1;
+            calls.strangers -= usize::from(stranger);
+            if calls.all == 0 {
+                self.accounts.remove(&from.account);
+            }
+        }
+        let Some(state) = self.states.get_mut(from) else {
+            return;
+        };
+        state.on_the_way -= 1;
+        if answered {
+            state.answered(took, now)
+        } else {
+            state.failed(now)
+        }
+        // A few at a time, so that one look serves them together.
+        if state.has_filed && 2 * state.room(now) >= state.places {
+            state.has_filed = false;
+            self.has_room_for_filed = true;
+        }
+    }
+
+    /// Whether it has not answered for so long that it is left alone.
+    pub(super) fn is_dead(&self, at: &Endpoint) -> bool {
+        self.states.get(at).is_some_and(|state| state.left_alone_until.is_some())
+    }
+
+    /// More is due of this endpoint in the store than there was room for.
+    pub(super) fn has_filed(&mut self, at: &Endpoint, now: Instant) {
+        if let Some(state) = self.states.get_mut(at) {
+            if state.on_the_way == 0 && state.room(now) > 0 {
+                self.has_room_for_filed = true; // Nothing comes back that could tell.
+            } else {
+                state.has_filed = true;
+            }
+        }
+    }
+
+    /// Whether some endpoint has got room for what waits in the store, since it was last asked.
+    pub(super) fn take_room_for_filed(&mut self) -> bool {
+        std::mem::take(&mut self.has_room_for_filed)
+    }
+
+    /// How many more calls the endpoints known here could take; others take [`PER_STRANGER`].
+    pub(super) fn rooms(&self, now: Instant) -> HashMap<Endpoint, usize> {
+        self.states.iter().map(|(endpoint, state)| (endpoint.clone(), state.room(now))).collect()
+    }
+
+    /// Accounts that have as many calls on the way as they may.
+    pub(super) fn busy(&self) -> HashSet<AccountId> {
+        let is_busy = |calls: &Calls| !calls.has_room(true);
+        let busy = self.accounts.iter().filter(|(_, calls)| is_busy(calls));
+        busy.map(|(account, _)| *account).collect()
+    }
+
+    /// Puts a call in line.
+    pub(super) fn wait(&mut self, call: Call) {
+        if let Some(state) = self.states.get_mut(&call.endpoint) {
+            state.waiting.push_back(call);
+            self.n_waiting += 1;
+        }
+    }
+
+    /// Calls in line, over all endpoints.
+    pub(super) fn n_waiting(&self) -> usize {
+        self.n_waiting
+    }
+
+    /// Calls on the way.
+    pub(super) fn n_calls(&self) -> usize {
+        self.n_calls
+    }
+
+    /// The next in line, where there is a place for it.
+    pub(super) fn next_waiting(&mut self, at: &Endpoint) -> Option<Call> {
+        let state = self.states.get_mut(at)?;
+        if state.left_alone_until.is_none() && state.on_the_way >= state.places {
+            return None;
+        }
+        let next = state.waiting.pop_front()?;
+        self.n_waiting -= 1;
+        Some(next)
+    }
+
+    /// The lines before endpoints that are quick no more; all of them where nothing more is called.
+    pub(super) fn tired(&mut self, now: Instant, all: bool) -> Vec<Call> {
+        let mut calls = Vec::new();
+        if self.n_waiting > 0 {
+            for state in self.states.values_mut() {
+                if !state.waiting.is_empty() && (all || state.line(now) == 0) {
+                    calls.extend(state.waiting.drain(..));
+                }
+            }
+            self.n_waiting -= calls.len();
+        }
+        calls
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Instant = Instant::from_micros(1_000_000);
+    const SLOW: Duration = Duration::from_secs(1);
+    const SWIFT: Duration = Duration::from_millis(1);
+
+    fn of(account: i64, base: &str) -> Endpoint {
+        Endpoint { account: AccountId(account), base: base.to_owned() }
+    }
+
+    fn is_free(place: Place) -> bool {
+        matches!(place, Place::Free { .. })
+    }
+
+    fn answers(endpoints: &mut Endpoints, from: &Endpoint, took: Duration, now: Instant) {
+        let stranger = endpoints.states[from].usual.is_none();
+        endpoints.leave((from, stranger), true, took, now);
+    }
+
+    fn fails(endpoints: &mut Endpoints, from: &Endpoint, now: Instant) {
+        let stranger = endpoints.states[from].usual.is_none();
+        endpoints.leave((from, stranger), false, SLOW, now);
+    }
+
+    /// An endpoint that has answered, often enough to have all its places.
+    fn answering(to: &Endpoint, took: Duration) -> Endpoints {
+        let mut endpoints = Endpoints::default();
+        for _ in 0..PER_ENDPOINT {
+            assert!(is_free(endpoints.place_for(to, NOW, false)));
+            answers(&mut endpoints, to, took, NOW);
+        }
+        endpoints
+    }
+
+    fn fill(endpoints: &mut Endpoints, to: &Endpoint, n: usize, now: Instant) {
+        for _ in 0..n {
+            assert!(is_free(endpoints.place_for(to, now, false)));
+        }
+    }
+
+    fn line_up(endpoints: &mut Endpoints, to: &Endpoint, n: usize) {
+        for event in 0..n {
+            let event = pombo_domain::id::EventId(i64::try_from(event).expect("few"));
+            endpoints.wait(Call::first(event, String::new(), to.clone(), None, false));
+        }
+    }
+
+    #[test]
+    fn a_slow_endpoint_fills_only_its_own_places() {
+        let (slow, quick) = (of(1, "http://h.example/slow"), of(1, "http://h.example/quick"));
+        let mut endpoints = Endpoints::default();
+        fill(&mut endpoints, &slow, PER_STRANGER, NOW);
+        assert_eq!(endpoints.place_for(&slow, NOW, false), Place::Full);
+        assert_eq!(endpoints.rooms(NOW)[&slow], 0);
+        assert!(is_free(endpoints.place_for(&quick, NOW, false)));
+        let of_another = of(2, "http://h.example/slow");
+        assert!(is_free(endpoints.place_for(&of_another, NOW, false)));
+    }
+
+    #[test]
+    fn an_account_with_many_dead_endpoints_has_few_calls_on_the_way() {
+        let mut endpoints = Endpoints::default();
+        let taken = (0..1_000)
+            .filter(|n| is_free(endpoints.place_for(&of(1, &format!("http://{n}/")), NOW, false)))
+            .count();
+        assert_eq!(taken, STRANGERS_PER_ACCOUNT);
+        assert!(endpoints.busy().contains(&AccountId(1)));
+        let mut other = of(2, "http://other/");
+        assert!(is_free(endpoints.place_for(&other, NOW, false)));
+        answers(&mut endpoints, &other, SWIFT, NOW);
+        other.account = AccountId(1);
+        assert_eq!(endpoints.place_for(&other, NOW, false), Place::Full);
+        fails(&mut endpoints, &of(1, "http://0/"), NOW);
+        assert!(is_free(endpoints.place_for(&other, NOW, false)));
+    }
+
+    #[test]
+    fn each_answer_brings_a_place_and_failures_take_them_away() {
+        let to = of(1, "http://quick.example/");
+        let mut endpoints = answering(&to, SWIFT);
+        fill(&mut endpoints, &to, PER_ENDPOINT, NOW);
+        assert!(!is_free(endpoints.place_for(&to, NOW, false)));
+        for _ in 0..PER_ENDPOINT - PER_STRANGER {
+            fails(&mut endpoints, &to, NOW);
+        }
+        let later = NOW.plus(LEFT_ALONE);
+        for _ in 0..PER_STRANGER {
+            answers(&mut endpoints, &to, SWIFT, later);
+        }
+        fill(&mut endpoints, &to, 2 * PER_STRANGER, later);
+        assert!(!is_free(endpoints.place_for(&to, later, false)));
+    }
+
+    #[test]
+    fn a_dead_endpoint_is_left_alone_and_tried_again() {
+        let to = of(1, "http://dead.example/");
+        let mut endpoints = Endpoints::default();
+        for _ in 0..FAILURES_MAX {
+            assert!(is_free(endpoints.place_for(&to, NOW, false)));
+            fails(&mut endpoints, &to, NOW);
+        }
+        assert_eq!(endpoints.place_for(&to, NOW, false), Place::Down);
+        assert_eq!(endpoints.rooms(NOW)[&to], 0, "what is filed waits");
+        let later = NOW.plus(LEFT_ALONE);
+        assert_eq!(endpoints.rooms(later)[&to], 1);
+        assert!(is_free(endpoints.place_for(&to, later, false)), "one to see");
+        assert_eq!(endpoints.place_for(&to, later, false), Place::Down);
+        answers(&mut endpoints, &to, SWIFT, later);
+        assert!(is_free(endpoints.place_for(&to, later, false)));
+    }
+
+    #[test]
+    fn calls_to_a_quick_endpoint_wait_in_line_until_it_is_quick_no_more() {
+        let to = of(1, "http://quick.example/");
+        let mut endpoints = answering(&to, SWIFT);
+        let busy = NOW.plus(LEFT_ALONE);
+        fill(&mut endpoints, &to, PER_ENDPOINT, busy);
+        let place = endpoints.place_for(&to, busy, false);
+        assert_eq!(place, Place::Soon, "it owed nothing for a while");
+        line_up(&mut endpoints, &to, 2);
+        assert!(endpoints.tired(busy, false).is_empty());
+        assert!(endpoints.next_waiting(&to).is_none(), "no place is free");
+        answers(&mut endpoints, &to, SWIFT, busy);
+        assert_eq!(endpoints.next_waiting(&to).map(|call| call.event.0), Some(0));
+        let later = busy.plus(STILL_QUICK);
+        assert_eq!(endpoints.tired(later, false).len(), 1);
+        assert_eq!(endpoints.n_waiting(), 0);
+    }
+
+    #[test]
+    fn a_line_is_no_longer_than_what_is_answered_soon() {
+        let to = of(1, "http://far.example/");
+        let mut endpoints = answering(&to, LINE / 2);
+        fill(&mut endpoints, &to, PER_ENDPOINT, NOW);
+        line_up(&mut endpoints, &to, 2 * PER_ENDPOINT - 1);
+        assert_eq!(endpoints.place_for(&to, NOW, false), Place::Soon);
+        line_up(&mut endpoints, &to, 1);
+        assert_eq!(endpoints.place_for(&to, NOW, false), Place::Full);
+        let place = endpoints.place_for(&to, NOW, true);
+        assert_eq!(place, Place::Full, "not fast enough to wait for");
+        assert_eq!(endpoints.rooms(NOW)[&to], 0);
+    }
+
+    #[test]
+    fn a_reader_with_patience_may_wait_for_a_fast_endpoint() {
+        let to = of(1, "http://quick.example/");
+        let mut endpoints = answering(&to, SWIFT);
+        fill(&mut endpoints, &to, PER_ENDPOINT, NOW);
+        line_up(&mut endpoints, &to, LINE_MAX);
+        assert_eq!(endpoints.place_for(&to, NOW, false), Place::Full);
+        assert_eq!(endpoints.place_for(&to, NOW, true), Place::Soon);
+    }
+
+    #[test]
+    fn room_for_what_is_filed_is_told_when_places_are_free() {
+        let to = of(1, "http://far.example/");
+        let mut endpoints = answering(&to, SLOW);
+        fill(&mut endpoints, &to, PER_ENDPOINT, NOW);
+        endpoints.has_filed(&to, NOW);
+        for _ in 1..PER_ENDPOINT / 4 {
+            answers(&mut endpoints, &to, SLOW, NOW);
+        }
+        assert!(!endpoints.take_room_for_filed());
+        for _ in 0..PER_ENDPOINT / 2 {
+            answers(&mut endpoints, &to, SLOW, NOW);
+        }
+        assert!(endpoints.take_room_for_filed());
+        assert!(!endpoints.take_room_for_filed(), "once");
+    }
+}
