@@ -122,6 +122,29 @@ async fn a_carrier_whose_queue_is_full_for_everyone_is_given_a_rest() {
 }
 
 #[tokio::test]
+async fn a_carrier_that_takes_nothing_as_the_route_is_set_up_stops_it_until_it_does() {
+    const RINVESMCLASS: u32 = 0x43;
+    let behaviour = Behaviour::default().reacting(|n, _| match n {
+        ..=12 => Reaction::Status(RINVESMCLASS),
+        _ => Reaction::Accept,
+    });
+    let smsc = Smsc::start(behaviour).unwrap();
+    let channel = Channel::start(Config { window: 10, ..config(smsc.addr) });
+    channel.desk.give(messages(100));
+    let reports = channel.reports(100).await;
+    assert_each_once(&reports, 100);
+    // A window was on its way when the fifth rejection came; then one showed, and another.
+    let n_refused =
+        reports.iter().filter(|r| matches!(r.outcome, Outcome::Refused { .. })).count();
+    assert_eq!((n_refused, accepted(&reports).len()), (12, 88));
+    let is_misconfigured =
+        |state: &LinkState| matches!(state, LinkState::Down { misconfigured: true, .. });
+    let links = channel.desk.links();
+    assert_eq!(links.iter().filter(|(_, state)| is_misconfigured(state)).count(), 3);
+    channel.stop().await;
+}
+
+#[tokio::test]
 async fn error_statuses_become_the_outcomes_of_their_class() {
     let behaviour = Behaviour::default().reacting(|_, to| match to {
         "34600000001" => Reaction::Status(0x0B),

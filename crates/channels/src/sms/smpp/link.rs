@@ -116,6 +116,7 @@ impl Link {
         let timings = config.timings;
         let pen = config.trace.pen(format!("link {} {}", self.standing.number, self.word()));
         let mut backoff = Backoff::new(timings.reconnect_min, timings.reconnect_max);
+        let mut took_nothing = false;
         loop {
             self.tell(LinkState::Connecting);
             let bound = tokio::select! {
@@ -134,13 +135,18 @@ impl Link {
                     self.tell(LinkState::Up);
                     let since = Instant::now();
                     let submits = self.kind.submits();
-                    let session =
-                        Session::new(&self.route, submits, pen.clone(), connection, input);
-                    let End::Lost(why) = session.run(&mut stop).await else { break };
+                    let bound = (connection, input);
+                    let session = Session::new(&self.route, submits, pen.clone(), bound);
+                    let end = session.probing(took_nothing).run(&mut stop).await;
                     if since.elapsed() >= timings.reconnect_min * HEALTHY_PAUSES {
                         backoff.reset();
                     }
-                    Unbound { why, misconfigured: false }
+                    took_nothing = matches!(end, End::Misconfigured(_));
+                    match end {
+                        End::Stopped => break,
+                        End::Lost(why) => Unbound { why, misconfigured: false },
+                        End::Misconfigured(why) => Unbound { why, misconfigured: true },
+                    }
                 }
                 Err(unbound) => unbound,
             };
@@ -173,7 +179,7 @@ impl Link {
         let Unbound { why, misconfigured } = down;
         let (route, link) = (&self.route.config.route, self.standing.number);
         if misconfigured {
-            tracing::error!(route, link, why, "the carrier refuses the bind; correct the route");
+            tracing::error!(route, link, why, "the carrier refuses this route; correct it");
         } else {
             tracing::warn!(route, link, why, "link down");
         }

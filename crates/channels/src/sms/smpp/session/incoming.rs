@@ -14,6 +14,9 @@ use super::super::trace::{Page, Way};
 use super::settle::{push_parts, push_reports};
 use super::{End, Phase, Session};
 
+/// Rejections for the route's settings, without an acceptance between them, that stop the route.
+const MISFITS_MAX: u32 = 5;
+
 impl Session<'_> {
     /// Reads all PDUs that are whole.
     pub(super) fn on_input(&mut self) -> Option<End> {
@@ -128,6 +131,7 @@ impl Session<'_> {
         };
         let outcome = if code == status::ROK {
             self.n_accepted += 1;
+            (self.n_misfits, self.is_probing) = (0, false);
             self.pace.accepted();
             let id = resp.message_id.trim_ascii();
             Outcome::Accepted { carrier_id: String::from_utf8_lossy(id).into_owned() }
@@ -155,13 +159,24 @@ impl Session<'_> {
             return Outcome::Deferred { wait: self.pace.pause(), tries_max: None, cause };
         }
         match table::find(code).map(|row| row.class) {
-            Some(table::Class::Config) => self.complain(now, code),
+            Some(table::Class::Config) => self.on_misfit(now, code),
             Some(table::Class::Session) => {
                 self.drain(now, End::Lost(format!("submit_sm was answered {}", table::name(code))));
             }
             _ => {}
         }
         table::outcome(code, &detail)
+    }
+
+    /// The carrier rejects how the route is set up. Where it takes nothing at all, the route stops
+    /// rather than have all that waits for it rejected.
+    fn on_misfit(&mut self, now: Instant, code: u32) {
+        self.complain(now, code);
+        self.n_misfits += 1;
+        if self.is_probing || self.n_misfits >= MISFITS_MAX {
+            let why = format!("submit_sm was answered {}; correct the route", table::name(code));
+            self.drain(now, End::Misconfigured(why));
+        }
     }
 
     /// Tells the operator of a defect, at most once a minute.

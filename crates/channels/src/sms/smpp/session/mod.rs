@@ -44,6 +44,8 @@ pub(super) enum End {
     Stopped,
     /// The connection cannot go on.
     Lost(String),
+    /// The carrier takes nothing as this route is set up: only the operator can mend it.
+    Misconfigured(String),
 }
 
 /// How far a session is on its way to its end.
@@ -78,6 +80,10 @@ pub(super) struct Session<'a> {
     asked: Option<Instant>,
     phase: Phase,
     complained: Option<Instant>,
+    /// Rejections for the route's settings since the last acceptance.
+    n_misfits: u32,
+    /// The carrier took nothing before: one at a time until it does.
+    is_probing: bool,
 }
 
 impl<'a> Session<'a> {
@@ -86,8 +92,7 @@ impl<'a> Session<'a> {
         route: &'a Route,
         submits: bool,
         pen: Pen,
-        connection: Connection,
-        input: BytesMut,
+        (connection, input): (Connection, BytesMut),
     ) -> Self {
         let (read, write) = tokio::io::split(connection);
         Self {
@@ -110,7 +115,14 @@ impl<'a> Session<'a> {
             asked: None,
             phase: Phase::Open,
             complained: None,
+            n_misfits: 0,
+            is_probing: false,
         }
+    }
+
+    /// After a session in which the carrier took nothing: one message shows whether it does now.
+    pub(super) fn probing(self, is_probing: bool) -> Self {
+        Self { is_probing, ..self }
     }
 
     /// Speaks until the route stops or the connection ends; then settles every part it took.
@@ -176,7 +188,11 @@ impl<'a> Session<'a> {
             && self.queue.is_empty()
             && !self.pace.is_paused(now)
             && self.output.waiting().len() < WRITE_BYTES_HIGH;
-        if pulls { self.window.room() } else { 0 }
+        match self.window.room() {
+            _ if !pulls => 0,
+            room if self.is_probing => room.min(1_usize.saturating_sub(self.window.len())),
+            room => room,
+        }
     }
 
     /// The next moment at which something is due.

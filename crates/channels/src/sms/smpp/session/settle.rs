@@ -14,7 +14,7 @@ impl Session<'_> {
     pub(super) async fn settle(&mut self, end: &End) {
         let why = match end {
             End::Stopped => "stopped before the answer came".to_owned(),
-            End::Lost(why) => format!("link lost: {why}"),
+            End::Lost(why) | End::Misconfigured(why) => format!("link lost: {why}"),
         };
         let written = self.output.written();
         while let Some(on_its_way) = self.window.take_oldest() {
@@ -32,7 +32,7 @@ impl Session<'_> {
         let grace = match end {
             // The grace of a stop is used up.
             End::Stopped => timings.unbind,
-            End::Lost(_) => timings.drain,
+            End::Lost(_) | End::Misconfigured(_) => timings.drain,
         };
         if timeout(grace, self.inbox.finish()).await.is_err() {
             tracing::warn!(
