@@ -10,7 +10,6 @@ use pombo_domain::address::Phone;
 use pombo_domain::channel::{Arrival, NotStored, Outcome, Report};
 use pombo_domain::id::RouteId;
 use pombo_domain::limits::ROWS_PER_OPERATION_MAX;
-use pombo_domain::message::PartState;
 use pombo_domain::retry::{self, Next};
 use pombo_domain::route::{Question, ReceiptId, UncertainPolicy};
 use pombo_store::operation as op;
@@ -36,6 +35,8 @@ const LESSONS: usize = 10;
 /// Submissions in doubt after which the policy `resend` becomes `hold`: the recipient may have got
 /// the message as many times.
 const DOUBTS_MAX: u8 = 5;
+/// Tries of all routes together after which none is fresh any more.
+const ROUNDS_TRIES_MAX: u8 = 250;
 /// Pause after the store failed.
 const STORE_PAUSE: Duration = Duration::from_millis(250);
 
@@ -136,21 +137,21 @@ fn requeues(fate: &Fate) -> bool {
 fn fate(desk: &RouteDesk, engine: &Engine, report: &Report, flying: &Flying) -> Fate {
     let route = desk.route();
     let policy = route.uncertain.of(flying.category);
-    let next = retry::next(&report.outcome, flying.tries, flying.expires, policy, report.at);
     let tries_before = flying.tries.saturating_sub(1);
-    // Where a temporary error of this route need not be waited for, because another is at hand.
-    let at_once = match (next, &report.outcome) {
-        (
-            Next::TryAgain { counts: true, .. } | Next::End(PartState::Expired),
-            Outcome::Deferred { .. },
-        ) if flying.expires.is_none_or(|end| report.at < end) => other_route(desk, engine, flying),
+    // A temporary error need not be waited for while another route is at hand: once each has had
+    // its try, the error's wait and number of tries count.
+    let other = match &report.outcome {
+        Outcome::Deferred { tries_max: Some(_), .. } => other_route(desk, engine, flying),
         _ => None,
     };
+    let round = other.map_or(flying.tries, |other| tries_before / other.n_fitting + 1);
+    let next = retry::next(&report.outcome, round, flying.expires, policy, report.at);
+    let is_worth_while = flying.expires.is_none_or(|end| report.at < end);
     match (next, &report.outcome) {
         (Next::TryAgain { .. } | Next::End(_), Outcome::Deferred { cause, .. })
-            if at_once.is_some_and(|other| other.is_fresh) =>
+            if is_worth_while && other.is_some_and(|other| other.is_fresh) =>
         {
-            let route = at_once.map_or(desk.id, |other| other.route);
+            let route = other.map_or(desk.id, |other| other.route);
             Fate::Again { due: report.at, route, tries: flying.tries, cause: Some(cause.clone()) }
         }
         (Next::AwaitReceipt, Outcome::Accepted { carrier_id }) => {
@@ -164,7 +165,7 @@ fn fate(desk: &RouteDesk, engine: &Engine, report: &Report, flying: &Flying) -> 
         }
         (Next::TryAgain { due, counts }, outcome) => Fate::Again {
             due,
-            route: at_once.map_or(desk.id, |other| other.route),
+            route: other.map_or(desk.id, |other| other.route),
             tries: if counts { flying.tries } else { tries_before },
             cause: counts.then(|| cause_of(outcome)),
         },
@@ -191,6 +192,8 @@ struct Other {
     route: RouteId,
     /// It was not tried since the last pause: no reason to wait.
     is_fresh: bool,
+    /// Routes that take the message now, this one included.
+    n_fitting: u8,
 }
 
 /// The next usable route for a message of which nothing has been accepted yet: in the order of
@@ -217,8 +220,9 @@ fn other_route(desk: &RouteDesk, engine: &Engine, flying: &Flying) -> Option<Oth
     fitting.sort_unstable();
     let here = fitting.iter().position(|(_, route)| *route == desk.id)?;
     let (_, route) = fitting[(here + 1) % fitting.len()];
-    let is_fresh = usize::from(flying.tries) % fitting.len() != 0;
-    (route != desk.id).then_some(Other { route, is_fresh })
+    let n_fitting = u8::try_from(fitting.len()).unwrap_or(u8::MAX);
+    let is_fresh = !flying.tries.is_multiple_of(n_fitting) && flying.tries < ROUNDS_TRIES_MAX;
+    (route != desk.id).then_some(Other { route, is_fresh, n_fitting })
 }
 
 /// Tries to store a batch. Only who waits for arrivals is told of a failure: the carrier sends

@@ -41,6 +41,24 @@ async fn a_temporary_error_is_tried_again_later_and_later_and_then_rejected() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_route_has_its_try_before_a_try_is_used_up() {
+    let (mut second, mut third) = (route("b"), route("c"));
+    (second.priority, third.priority) = (20, 30);
+    let house = House::held(vec![route("a"), second, third]).await;
+    let caller = house.account("one").await;
+    let failing = |name: &str| Carrier::start(house.desk(name), |_, _| Says::Defer(s(30), Some(1)));
+    let carriers = ["a", "b", "c"].map(failing);
+    let n_taken = || carriers.iter().map(Carrier::n_taken).sum::<usize>();
+    let id = house.send(&caller, sms(1)).await[0];
+    until("each has had its try", || n_taken() == 3).await;
+    a_while().await;
+    assert!(!house.events(&caller, id).await.contains(&EventKind::Refused), "one more is due");
+    house.move_to(NOON.plus(s(30)));
+    house.until_event(&caller, id, EventKind::Refused).await;
+    assert_eq!(n_taken(), 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn throttling_costs_no_try() {
     let house = House::held(vec![route("a")]).await;
     let caller = house.account("one").await;

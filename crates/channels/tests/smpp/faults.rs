@@ -134,8 +134,7 @@ async fn a_carrier_that_takes_nothing_as_the_route_is_set_up_stops_it_until_it_d
     let reports = channel.reports(100).await;
     assert_each_once(&reports, 100);
     // A window was on its way when the fifth rejection came; then one showed, and another.
-    let n_refused =
-        reports.iter().filter(|r| matches!(r.outcome, Outcome::Refused { .. })).count();
+    let n_refused = reports.iter().filter(|r| matches!(r.outcome, Outcome::Refused { .. })).count();
     assert_eq!((n_refused, accepted(&reports).len()), (12, 88));
     let is_misconfigured =
         |state: &LinkState| matches!(state, LinkState::Down { misconfigured: true, .. });

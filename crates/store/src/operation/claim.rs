@@ -25,10 +25,10 @@ statements! {
         and (due, first) <= ($4, $5)";
     TAKE = "delete from queue where route = $1 and lane = $2 and account = $3 \
         and due = $4 and first = $5";
-    SHRINK = "update queue set first = $1 where route = $2 and lane = $3 and account = $4 \
-        and due = $5 and first = $6";
-    QUEUED = "insert or replace into queue (route, lane, account, due, first, last, tries) \
+    QUEUED = "insert or ignore into queue (route, lane, account, due, first, last, tries) \
         values ($1, $2, $3, $4, $5, $6, $7)";
+    QUEUED_AGAIN = "update queue set tries = $1 where route = $2 and lane = $3 and account = $4 \
+        and due = $5 and first = $6 and last = $7";
     READY = "select id, recipient from part_{day} \
         where id between $1 and $2 and route = $3 and state = 0 order by id limit $4";
     /// A range spans parts of other routes too. One that came to this route later has an event,
@@ -231,7 +231,9 @@ impl Claim {
     }
 
     /// Moves at most `room` parts from the row to `gathered`; answers how many, and whether that
-    /// was all. A row of which something is left is shrunk; the caller takes one that is finished.
+    /// was all; the caller takes a row that is finished. What is left of another has had its turn:
+    /// it waits behind all that is due by now, so that no retry and no later request of the
+    /// account waits for the whole of a campaign.
     fn gather(
         &self,
         work: &mut Work<'_>,
@@ -254,8 +256,8 @@ impl Claim {
             n += 1;
         }
         let Some(next) = rest else { return Ok((n, true)) };
-        let (route, lane, account) = (self.route.0, self.lane as i64, self.account.0);
-        work.prepare(SHRINK)?.execute([next.0, route, lane, account, row.due, row.first])?;
+        take(work, (self.route, self.lane, self.account), row)?;
+        self.put(work, &QueueRow { due: self.now.micros(), first: next.0, ..*row })?;
         Ok((n, false))
     }
 
@@ -328,15 +330,18 @@ pub(crate) fn enqueue(
     (first, last): (PartId, PartId),
     (due, tries): (i64, u8),
 ) -> rusqlite::Result<()> {
-    work.prepare(QUEUED)?.execute(params![
-        route.0,
-        lane as i64,
-        account.0,
-        due,
-        first.0,
-        last.0,
-        tries
-    ])?;
+    let (lane, account, first, last) = (lane as i64, account.0, first.0, last.0);
+    // Where another row has that very place, this one stands a microsecond behind it.
+    for due in due.. {
+        let place = [route.0, lane, account, due, first, last, i64::from(tries)];
+        if work.prepare(QUEUED)?.execute(place)? == 1 {
+            break;
+        }
+        let same = [i64::from(tries), route.0, lane, account, due, first, last];
+        if work.prepare(QUEUED_AGAIN)?.execute(same)? == 1 {
+            break;
+        }
+    }
     Ok(())
 }
 

@@ -17,6 +17,9 @@ use crate::sqlite::Work;
 use crate::statement::statements;
 
 statements! {
+    /// Parts of a message that this route has taken, or may have.
+    TAKEN = "select count(1) from part_{day} where id between $1 and $2 and route = $3 \
+        and state <> 0";
     FROM = "select due, first, last, tries from queue where route = $1 and lane = $2 \
         and account = $3 and (due, first) >= ($4, $5) and due <= $6 order by due, first limit 1";
 }
@@ -136,7 +139,7 @@ impl Divert {
         };
         for message in found.chunk_by(|(a, _), (b, _)| a.message() == b.message()) {
             let to = message.first().map_or(Phone::from_stored(0), |(_, to)| *to);
-            let whole = message.len() == n_parts;
+            let whole = message.len() == n_parts || self.has_taken_none(work, message)?;
             match (self.choose)(&request, to).filter(|_| whole) {
                 Some(route) => {
                     self.move_to(work, row, route, message)?;
@@ -149,6 +152,19 @@ impl Divert {
             }
         }
         Ok(found.len())
+    }
+
+    /// Whether this route has no part of the message: those that are not here are queued elsewhere.
+    fn has_taken_none(
+        &self,
+        work: &mut Work<'_>,
+        parts: &[(PartId, Phone)],
+    ) -> rusqlite::Result<bool> {
+        let Some((part, _)) = parts.first() else { return Ok(false) };
+        let message = part.message();
+        let range = [message.part(0).0, message.part(15).0, self.from.0];
+        let n: i64 = work.prepare_for(TAKEN, message.0)?.query_row(range, |row| row.get(0))?;
+        Ok(n == 0)
     }
 
     fn move_to(

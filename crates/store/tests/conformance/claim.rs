@@ -55,6 +55,39 @@ fn a_messages_parts_stay_together_at_the_edge_of_a_claim() {
 }
 
 #[test]
+fn a_retry_waits_for_no_whole_campaign() {
+    on_every_store(|w| {
+        let first = w.accept(w.request(10));
+        w.pass(Duration::from_secs(1));
+        let failed = parts_of(&w.claim(3))[0];
+        w.settle(vec![again(&w, failed, (30, false))]);
+        w.pass(Duration::from_secs(60));
+        let next = parts_of(&w.claim(3));
+        assert_eq!(next, [3, 4, 5].map(|i| first.plus(i).part(0)), "its turn came first");
+        assert_eq!(parts_of(&w.claim(3)), [failed]);
+        assert_eq!(parts_of(&w.claim(9)).len(), 4);
+    });
+}
+
+#[test]
+fn two_that_want_one_place_in_a_queue_both_get_one() {
+    on_every_store(|w| {
+        let first = w.accept(w.request(3));
+        // The first part comes back from another route, to where its own range stands.
+        let moves = w.settled(
+            first.part(0),
+            Fate::Again { due: w.now(), route: w.route, tries: 0, cause: Some(cause("busy")) },
+        );
+        w.settle_on(w.other_route, ReceiptId::Same, vec![moves]);
+        w.pass(Duration::from_secs(1));
+        let mut claimed = parts_of(&w.claim(9));
+        claimed.extend(parts_of(&w.claim(9)));
+        claimed.sort_unstable();
+        assert_eq!(claimed, [0, 1, 2].map(|i| first.plus(i).part(0)));
+    });
+}
+
+#[test]
 fn what_is_not_due_waits() {
     on_every_store(|w| {
         let due = w.now().plus(HOUR);

@@ -107,6 +107,21 @@ fn a_message_of_which_a_part_has_left_stays_with_its_carrier() {
 }
 
 #[test]
+fn a_long_message_that_was_given_back_unsent_moves() {
+    on_every_store(|w| {
+        let message = w.accept(Accept { n_parts: 2, ..w.request(1) });
+        let intent = w.claim(2).work[0].intent;
+        let unsent = |part| {
+            w.settled(part, Fate::Again { due: w.now(), route: w.route, tries: 0, cause: None })
+        };
+        let back = vec![unsent(message.part(0)), unsent(message.part(1)), Item::IntentDone(intent)];
+        w.settle(back);
+        assert_eq!(divert(&w, Place::default(), &always(w.other_route)).n_moved, 2);
+        assert_eq!(parts_of(&w.claim_on(w.other_route, 2)).len(), 2);
+    });
+}
+
+#[test]
 fn a_message_that_was_tried_before_moves_with_its_tries() {
     on_every_store(|w| {
         let (message, intent) = w.flying();
