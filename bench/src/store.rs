@@ -166,6 +166,7 @@ impl Bench {
         let settle = Settle {
             route: self.route,
             spelling: ReceiptId::Same,
+            validity_max: Duration::from_secs(172_800),
             items: Arc::new(items),
             now: now(),
         };

@@ -236,6 +236,7 @@ async fn store(
     let settle = Settle {
         route: desk.id,
         spelling: desk.route().receipt_id,
+        validity_max: desk.route().validity_max,
         items: Arc::clone(&items),
         now: desk.clock.now(),
     };

@@ -108,13 +108,11 @@ fn view(message: op::status::MessageView) -> SmsStatus {
     }
 }
 
-/// Whether a carrier took a part that has ended: it said so, or a receipt spoke of a part in doubt.
+/// Whether a carrier took a part that has ended, or may have.
 fn was_taken(kinds: &[EventKind]) -> bool {
-    match kinds {
-        [.., EventKind::Refused] => false,
-        [.., EventKind::Uncertain, _] => true,
-        kinds => kinds.iter().any(|kind| matches!(kind, EventKind::Sent | EventKind::Delivered)),
-    }
+    use EventKind::{Delivered, Refused, Sent, Uncertain};
+    let is_taken = |kind: &EventKind| matches!(kind, Sent | Delivered | Uncertain);
+    kinds.last() != Some(&Refused) && kinds.iter().any(is_taken)
 }
 
 #[cfg(test)]
@@ -131,6 +129,7 @@ mod tests {
             (&[Expired], false),
             (&[Deferred, Expired], false),
             (&[Uncertain, Undelivered], true),
+            (&[Uncertain, Deferred, Undelivered], true),
             (&[Uncertain, Refused], false),
             (&[Uncertain, Sent, Expired], true),
         ] {

@@ -12,7 +12,7 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use super::part::{self, Step};
 use super::request::{self, Request};
-use super::{Operation, Question, View};
+use super::{Operation, Question, View, uncertain};
 use crate::sqlite::Work;
 use crate::statement::statements;
 
@@ -215,17 +215,21 @@ impl Claim {
             let Some(before) = part::find(work, PartId(*id))? else {
                 continue;
             };
-            let step = Step {
-                part: PartId(*id),
-                kind: EventKind::Expired,
-                route: self.route,
-                at: self.now,
-                word: "EXPIRED",
-                code: "",
-                detail: "expired before it could be sent",
+            // A try in doubt may have been taken, and delivered: it is charged, and nobody knows.
+            let in_doubt = uncertain::was_in_doubt(work, PartId(*id))?;
+            let (kind, state, word, detail) = if in_doubt {
+                let detail = "expired, and an earlier try is in doubt";
+                (EventKind::Undelivered, PartState::Undelivered, "UNKNOWN", detail)
+            } else {
+                let detail = "expired before it could be sent";
+                (EventKind::Expired, PartState::Expired, "EXPIRED", detail)
             };
-            part::advance(work, &before, PartState::Expired, &step)?;
-            work.money().0.release(request.account, before.price);
+            let (route, at) = (self.route, self.now);
+            let step = Step { part: PartId(*id), kind, route, at, word, code: "", detail };
+            part::advance(work, &before, state, &step)?;
+            if !in_doubt {
+                work.money().0.release(request.account, before.price);
+            }
         }
         Ok((n, finished))
     }

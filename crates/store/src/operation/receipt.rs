@@ -18,8 +18,6 @@ use crate::carrier_id;
 use crate::sqlite::Work;
 use crate::statement::statements;
 
-/// Days for which a carrier's ids are looked up: its longest validity and 72 hours.
-const ID_DAYS: i64 = 6;
 /// Receipts kept without a match. More are dropped, oldest first, by the sweep.
 pub(crate) const UNMATCHED_MAX: i64 = 100_000;
 
@@ -38,6 +36,7 @@ statements! {
     EARLY = "select id, carrier_id, state, word, error, address_a, address_b, text_start, at \
         from unmatched where route = $1 and hash = $2 order by id limit $3";
     DROP_KEPT = "delete from unmatched where id = $1";
+    WORD = "select word from event_{day} where id = $1";
     COUNT_UNMATCHED = "select count(1) from unmatched";
     LIST_UNMATCHED = "select u.at, coalesce(r.name, ''), u.carrier_id, u.address_a, u.address_b, \
         u.word, u.text_start from unmatched u left join route r on r.id = u.route \
@@ -55,15 +54,29 @@ pub(crate) enum Matching {
     Kept,
 }
 
-/// Takes a receipt: finds its part and moves it, or keeps the receipt.
+/// The carrier that a receipt came from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Carrier {
+    pub(crate) route: RouteId,
+    /// How its receipts spell ids, where that is known.
+    pub(crate) spelling: ReceiptId,
+    /// Days for which its ids are looked up: its longest validity and 72 hours.
+    pub(crate) id_days: i64,
+}
+
+/// Parts of one message to which the carrier gave one id.
+type Hit = Vec<(PartId, Part)>;
+
+/// Takes a receipt: finds its part and moves it, or keeps the receipt. Where a carrier gives one
+/// id to a message of several parts, as for a `message_payload`, its receipt speaks of them all.
 pub(crate) fn take(
     work: &mut Work<'_>,
-    route: RouteId,
-    spelling: ReceiptId,
+    carrier: Carrier,
     receipt: &Receipt,
 ) -> rusqlite::Result<Matching> {
+    let Carrier { route, spelling, .. } = carrier;
     let id = carrier_id::normal(&receipt.carrier_id);
-    let mut hits: Vec<(PartId, Part, ReceiptId)> = Vec::new();
+    let mut hits: Vec<(Hit, ReceiptId)> = Vec::new();
     for &candidate in carrier_id::candidates(spelling) {
         let Some(asked) = carrier_id::as_in_answer(&id, candidate) else {
             continue;
@@ -74,17 +87,22 @@ pub(crate) fn take(
         if asked.is_empty() || (guess && (asked == id || is_silent(receipt))) {
             continue;
         }
-        if let Some((part_id, found)) = find(work, route, &asked, receipt)?
-            && !hits.iter().any(|(seen, ..)| *seen == part_id)
-        {
-            hits.push((part_id, found, candidate));
+        let hit = find(work, carrier, &asked, receipt)?;
+        let first = hit.first().map(|(part, _)| *part);
+        if first.is_some() && !hits.iter().any(|(seen, _)| seen.first().map(|h| h.0) == first) {
+            hits.push((hit, candidate));
         }
     }
     match hits.as_slice() {
-        [(part_id, found, explained)] => {
-            let lesson = (!is_silent(receipt)).then_some((*explained, found.recipient));
-            let moved = apply(work, route, *part_id, found, receipt)?;
-            Ok(moved.map_or(Matching::Repeated, |_| Matching::Moved(lesson)))
+        [(parts, explained)] => {
+            let mut matching = Matching::Repeated;
+            for (id, found) in parts {
+                if apply(work, route, *id, found, receipt)?.is_some() {
+                    let lesson = (!is_silent(receipt)).then_some((*explained, found.recipient));
+                    matching = Matching::Moved(lesson);
+                }
+            }
+            Ok(matching)
         }
         // Two spellings, two parts: never guess.
         [_, _, ..] => keep(work, route, &id, receipt),
@@ -102,15 +120,17 @@ pub(crate) fn take(
     }
 }
 
-/// The newest part to which the carrier gave this id and whose recipient agrees.
+/// The newest message to which the carrier gave this id and whose recipient agrees: its parts that
+/// have it.
 fn find(
     work: &mut Work<'_>,
-    route: RouteId,
+    Carrier { route, id_days, .. }: Carrier,
     id: &str,
     receipt: &Receipt,
-) -> rusqlite::Result<Option<(PartId, Part)>> {
+) -> rusqlite::Result<Hit> {
     let key = carrier_id::key(id);
-    for day in work.days_since(receipt.at.day() - ID_DAYS) {
+    let mut hit: Hit = Vec::new();
+    for day in work.days_since(receipt.at.day() - id_days) {
         let mut candidates = Vec::new();
         {
             let mut by_carrier = work.prepare_on(BY_CARRIER, day)?;
@@ -122,14 +142,21 @@ fn find(
             }
         }
         for candidate in candidates {
+            let is_other = hit.first().is_some_and(|(h, _)| h.message() != candidate.message());
+            if is_other {
+                continue;
+            }
             if let Some(found) = part::find(work, candidate)?
                 && recipient_agrees(&found, receipt)
             {
-                return Ok(Some((candidate, found)));
+                hit.push((candidate, found));
             }
         }
+        if !hit.is_empty() {
+            break;
+        }
     }
-    Ok(None)
+    Ok(hit)
 }
 
 /// Whether one of the receipt's addresses may be the part's recipient: equal, or a national
@@ -182,6 +209,10 @@ fn apply(
     if !before.state.accepts_receipt(receipt.state) {
         return Ok(None);
     }
+    // An end stands, but for one that some carriers tell before they know.
+    if before.state == PartState::Undelivered && word_of(work, before.event)? != "UNKNOWN" {
+        return Ok(None);
+    }
     let kind = match receipt.state {
         PartState::Delivered => EventKind::Delivered,
         PartState::Undelivered => EventKind::Undelivered,
@@ -203,6 +234,10 @@ fn apply(
         uncertain::matched(work, id)?;
     }
     Ok(Some(event))
+}
+
+fn word_of(work: &mut Work<'_>, event: i64) -> rusqlite::Result<String> {
+    work.prepare_for(WORD, event)?.query_row([event], |row| row.get(0))
 }
 
 fn keep(

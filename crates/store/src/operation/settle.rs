@@ -1,6 +1,7 @@
 //! `settle`: what came of submissions, and what came from the network, in the order it happened.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use pombo_domain::address::Phone;
 use pombo_domain::channel::{Cause, Inbound, Receipt};
@@ -13,7 +14,7 @@ use rusqlite::params;
 use super::Operation;
 use super::claim::{enqueue, pack};
 use super::part::{self, Step};
-use super::receipt::{self, Matching};
+use super::receipt::{self, Carrier, Matching};
 use super::uncertain::{self, Resolution};
 use crate::carrier_id;
 use crate::sqlite::Work;
@@ -25,6 +26,9 @@ statements! {
     NEW_INBOUND = "insert into inbound (route, sender, recipient, text, reference, total, number, at) \
         values ($1, $2, $3, $4, $5, $6, $7, $8)";
 }
+
+/// How long a carrier's ids are known beyond the longest validity: receipts may be late.
+const ID_GRACE: Duration = Duration::from_secs(72 * 3_600);
 
 /// The next step of one part, decided by the engine.
 #[derive(Debug, Clone)]
@@ -100,6 +104,8 @@ pub struct Settle {
     pub route: RouteId,
     /// How its receipts spell ids, where that is known.
     pub spelling: ReceiptId,
+    /// The longest time for which the carrier tries: its ids are known for 72 hours more.
+    pub validity_max: Duration,
     /// In the order it happened; shared, so that a failure leaves them with the caller.
     pub items: Arc<Vec<Item>>,
     /// The time.
@@ -135,7 +141,7 @@ impl Operation for Settle {
             match item {
                 Item::Settled(settled) => self.settle(work, settled, &mut done)?,
                 Item::Receipt(receipt) => {
-                    let matching = receipt::take(work, self.route, self.spelling, receipt)?;
+                    let matching = receipt::take(work, self.carrier(), receipt)?;
                     done.count(matching);
                 }
                 Item::Inbound(inbound) => self.keep_inbound(work, inbound)?,
@@ -166,6 +172,12 @@ impl Settlement {
 }
 
 impl Settle {
+    fn carrier(&self) -> Carrier {
+        let id_days = (self.validity_max + ID_GRACE).as_secs().div_ceil(86_400);
+        let id_days = i64::try_from(id_days).unwrap_or(i64::MAX >> 1);
+        Carrier { route: self.route, spelling: self.spelling, id_days }
+    }
+
     fn settle(
         &self,
         work: &mut Work<'_>,
@@ -259,7 +271,7 @@ impl Settle {
         for early in receipt::early(work, self.route, self.spelling, &id)? {
             // It came before the answer, but nothing was known of the part until now.
             let early = Receipt { at: early.at.max(at), ..early };
-            done.count(receipt::take(work, self.route, self.spelling, &early)?);
+            done.count(receipt::take(work, self.carrier(), &early)?);
         }
         Ok(())
     }

@@ -189,6 +189,13 @@ pub(crate) fn dropped(work: &Work<'_>, part: PartId) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// Whether a try of the part is in doubt: a carrier may have taken it.
+pub(crate) fn was_in_doubt(work: &Work<'_>, part: PartId) -> rusqlite::Result<bool> {
+    let mut resolution = work.prepare(RESOLUTION)?;
+    let mut rows = resolution.query([part.0])?;
+    Ok(rows.next()?.is_some())
+}
+
 /// Whether the part waits for a receipt, rather than for its operator.
 pub(crate) fn awaits_receipt(work: &Work<'_>, part: PartId) -> rusqlite::Result<bool> {
     let mut resolution = work.prepare(RESOLUTION)?;

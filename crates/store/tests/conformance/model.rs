@@ -109,6 +109,8 @@ enum Place {
 struct Known {
     place: Place,
     released: bool,
+    /// A try of it is in doubt.
+    doubted: bool,
 }
 
 #[derive(Debug, Default)]
@@ -124,6 +126,11 @@ impl Model {
 
     fn put(&mut self, part: PartId, place: Place) {
         self.parts.get_mut(&part).unwrap().place = place;
+    }
+
+    fn doubt(&mut self, part: PartId, policy: UncertainPolicy) {
+        self.parts.get_mut(&part).unwrap().doubted = true;
+        self.put(part, doubted(policy));
     }
 
     fn release(&mut self, part: PartId) {
@@ -178,7 +185,7 @@ fn apply(mut w: World, model: &mut Model, step: &Step) -> World {
             let away = model.of(|place| matches!(place, Place::Away { .. }));
             assert_eq!(w.recover(*policy).n_uncertain, away.len());
             for part in away {
-                model.put(part, doubted(*policy));
+                model.doubt(part, *policy);
             }
         }
         Step::Decide { resend } => {
@@ -213,7 +220,7 @@ fn accept(w: &World, model: &mut Model, step: &Step) {
     for i in 0..*n {
         model.messages.push((first.plus(i), *n_parts));
         for part in 0..*n_parts {
-            let known = Known { place: Place::Queued, released: false };
+            let known = Known { place: Place::Queued, released: false, doubted: false };
             model.parts.insert(first.plus(i).part(part), known);
         }
     }
@@ -227,6 +234,9 @@ fn notice_expired(w: &World, model: &mut Model, n: usize, route: RouteId) {
         if state == PartState::Expired {
             model.put(part, Place::Final(PartState::Expired, route));
             model.release(part);
+            seen += 1;
+        } else if state == PartState::Undelivered && model.parts[&part].doubted {
+            model.put(part, Place::Final(PartState::Rejected, RouteId(0)));
             seen += 1;
         }
     }
@@ -264,6 +274,9 @@ fn settle(w: &World, model: &mut Model, part: PartId, how: How) {
         if rest.is_empty() { Item::IntentDone(intent) } else { Item::IntentShrunk(intent, rest) };
     w.settle_on(route, ReceiptId::Same, vec![w.settled(part, fate), left]);
     model.put(part, place);
+    if let How::Doubt(policy) = how {
+        model.doubt(part, policy);
+    }
 }
 
 fn receipt(w: &World, model: &mut Model, part: PartId, state: PartState) {
@@ -279,7 +292,7 @@ fn receipt(w: &World, model: &mut Model, part: PartId, state: PartState) {
     let mut told = w.bare_receipt(&part.to_string(), state, 0);
     told.addresses[0] = w.view(part.message()).to.to_string();
     let done = w.settle_on(route, ReceiptId::Same, vec![Item::Receipt(told)]);
-    let moves = before.accepts_receipt(state);
+    let moves = before.accepts_receipt(state) && before != PartState::Undelivered;
     assert_eq!((done.n_matched == 1, done.n_unmatched), (moves, 0));
     if moves && state != PartState::Sent {
         model.put(part, Place::Final(state, route));

@@ -3,6 +3,7 @@
 use pombo_domain::channel::Receipt;
 use pombo_domain::message::{EventKind, PartState};
 use pombo_domain::route::ReceiptId;
+use pombo_store::operation::accept::Accept;
 use pombo_store::operation::receipt::{CountUnmatched, Unmatched};
 use pombo_store::operation::settle::{Item, Settlement};
 
@@ -94,7 +95,8 @@ fn expired_and_then_delivered_is_delivered() {
     on_every_store(|w| {
         for (id, doubt) in [("1", Expired), ("2", Undelivered)] {
             let message = w.sent_message(id);
-            w.settle(vec![w.receipt(id, doubt, 0)]);
+            let word = if doubt == Expired { "EXPIRED" } else { "UNKNOWN" };
+            w.settle(vec![Item::Receipt(Receipt { word, ..w.bare_receipt(id, doubt, 0) })]);
             w.settle(vec![w.receipt(id, Delivered, 0)]);
             assert_eq!(w.state(message), Delivered);
             assert_eq!(w.view(message).events.len(), 3);
@@ -267,5 +269,33 @@ fn the_sweep_skips_no_event_that_was_stored_out_of_order() {
         w.pass(DAY);
         w.sweep();
         assert_eq!((w.state(one), w.state(two)), (Undelivered, Undelivered));
+    });
+}
+
+#[test]
+fn one_id_for_all_parts_of_a_message_speaks_of_them_all() {
+    on_every_store(|w| {
+        let before = w.sent_message("P1");
+        let message = w.accept(Accept { n_parts: 3, ..w.request(1) });
+        w.claim(3);
+        w.settle((0..3).map(|part| w.sent(message.part(part), "P1")).collect());
+        let done = w.settle(vec![w.receipt("P1", PartState::Delivered, 0)]);
+        assert_eq!(done.n_matched, 1);
+        assert_eq!(w.states(message), [PartState::Delivered; 3]);
+        assert_eq!(w.state(before), PartState::Sent, "an older message with a reused id");
+    });
+}
+
+#[test]
+fn only_an_end_that_nobody_knows_is_followed_by_delivered() {
+    on_every_store(|w| {
+        for (word, then) in [("UNDELIV", PartState::Undelivered), ("UNKNOWN", PartState::Delivered)]
+        {
+            let message = w.sent_message(word);
+            let told = Receipt { word, ..w.bare_receipt(word, PartState::Undelivered, 0) };
+            w.settle(vec![Item::Receipt(told)]);
+            w.settle(vec![w.receipt(word, PartState::Delivered, 0)]);
+            assert_eq!(w.state(message), then, "{word}");
+        }
     });
 }

@@ -4,10 +4,11 @@ use pombo_domain::channel::Receipt;
 use pombo_domain::id::MessageId;
 use pombo_domain::message::{EventKind, PartState};
 use pombo_domain::route::{ReceiptId, UncertainPolicy};
+use pombo_store::operation::accept::Accept;
 use pombo_store::operation::settle::Item;
 use pombo_store::operation::uncertain::{CountOpen, Decide, List, Resolution, Selection};
 
-use crate::world::{DAY, PRICE, World, on_every_store, parts_of, phone};
+use crate::world::{DAY, HOUR, PRICE, World, on_every_store, parts_of, phone};
 
 fn in_doubt(w: &World, policy: UncertainPolicy) -> MessageId {
     let (message, intent) = w.flying();
@@ -172,5 +173,21 @@ fn an_operator_sends_again_or_gives_up() {
         assert_eq!(resolution(&w, one), Resolution::Resent);
         assert_eq!(resolution(&w, two), Resolution::Dropped);
         assert_eq!(w.spent(), PRICE.times(3).unwrap(), "the carrier may have delivered them");
+    });
+}
+
+#[test]
+fn what_expires_after_a_try_in_doubt_is_charged_and_nobody_knows() {
+    on_every_store(|w| {
+        let expires = Some(w.now().plus(HOUR));
+        let message = w.accept(Accept { expires, ..w.request(1) });
+        let intent = w.claim(1).work[0].intent;
+        let doubt = w.doubt(message.part(0), UncertainPolicy::Resend);
+        w.settle(vec![doubt, Item::IntentDone(intent)]);
+        w.pass(2 * HOUR);
+        assert!(w.claim(1).work.is_empty());
+        assert_eq!(w.state(message), PartState::Undelivered);
+        assert_eq!(w.view(message).events.last().unwrap().word, "UNKNOWN");
+        assert_eq!(w.spent(), PRICE);
     });
 }

@@ -199,7 +199,9 @@ impl World {
         spelling: ReceiptId,
         items: Vec<Item>,
     ) -> Settlement {
-        self.run(Settle { route, spelling, items: Arc::new(items), now: self.now() })
+        let validity_max = 48 * HOUR;
+        let (items, now) = (Arc::new(items), self.now());
+        self.run(Settle { route, spelling, validity_max, items, now })
     }
 
     pub(crate) fn settle(&self, items: Vec<Item>) -> Settlement {
@@ -227,7 +229,13 @@ impl World {
         Receipt {
             carrier_id: carrier_id.to_owned(),
             state,
-            word: "DELIVRD",
+            word: match state {
+                PartState::Delivered => "DELIVRD",
+                PartState::Expired => "EXPIRED",
+                PartState::Undelivered => "UNDELIV",
+                PartState::Rejected => "REJECTD",
+                _ => "ACCEPTD",
+            },
             error: String::new(),
             addresses: [phone(to).to_string(), "SENDER".to_owned()],
             text: String::new(),
