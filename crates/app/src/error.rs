@@ -35,10 +35,19 @@ pub enum Refusal {
     NotEnoughCredits,
     /// The account's messages of today are used up.
     #[error("the account's daily limit is reached")]
-    DailyLimit,
+    DailyLimit {
+        /// Until the next UTC day.
+        retry_after: Duration,
+    },
     /// The key was used with another body.
     #[error("this Idempotency-Key was used with another body")]
     IdempotencyMismatch,
+    /// The disk is nearly full: what is left is for what was accepted before.
+    #[error("there is no room for more messages now")]
+    NoRoom {
+        /// No sooner than after this.
+        retry_after: Duration,
+    },
     /// Too much at once; nothing was kept; try again.
     #[error("too busy, try again")]
     Busy {

@@ -63,6 +63,8 @@ pub(crate) struct Inner {
     concat_ref: AtomicU16,
     submitted: bool,
     stopped: AtomicBool,
+    /// The disk is nearly full: nothing new is accepted.
+    pub(crate) is_short_of_room: AtomicBool,
     notifier: Mutex<Option<notify::Handle>>,
 }
 
@@ -98,6 +100,7 @@ impl App {
             concat_ref: AtomicU16::new(concat_ref),
             submitted: config.callbacks_submitted,
             stopped: AtomicBool::new(false),
+            is_short_of_room: AtomicBool::new(false),
             notifier: Mutex::default(),
         });
         let app = Self { inner };
@@ -131,8 +134,12 @@ impl App {
     /// Whether it can do its work.
     pub async fn readiness(&self) -> Readiness {
         let store = self.inner.store.version().await;
+        let has_room = match self.inner.is_short_of_room.load(Ordering::Relaxed) {
+            true => Err("the disk is nearly full, and nothing new is accepted".to_owned()),
+            false => Ok(()),
+        };
         Readiness {
-            store: store.map(|_| ()).map_err(|error| error.to_string()),
+            store: store.map_err(|error| error.to_string()).and(has_room),
             routes: self.inner.engine.standing(),
         }
     }

@@ -19,7 +19,15 @@ use crate::clock::Clock;
 pub enum Problem {
     /// The store.
     #[error("{0}; check the disk and the file of store.url, then try again")]
-    Store(#[from] pombo_store::Error),
+    Store(pombo_store::Error),
+    /// The command cannot be done as it was given.
+    #[error("{0}")]
+    Refused(String),
+    /// None of the parts named is in doubt.
+    #[error(
+        "none of these parts is in doubt; `pombo uncertain list` shows those that are open or waiting"
+    )]
+    NotInDoubt,
     /// No such account.
     #[error("there is no account {0:?}; `pombo account list` shows them all")]
     NoAccount(String),
@@ -44,6 +52,15 @@ pub enum Problem {
     /// Hashing failed.
     #[error("the password could not be hashed: {0}; try again with more free memory")]
     Hash(String),
+}
+
+impl From<pombo_store::Error> for Problem {
+    fn from(error: pombo_store::Error) -> Self {
+        match error {
+            pombo_store::Error::Refused(why) => Self::Refused(why),
+            error => Self::Store(error),
+        }
+    }
 }
 
 /// A new account.
@@ -192,6 +209,8 @@ pub struct RouteRow {
 /// All routes ever seen.
 pub fn routes_list(store: &Store) -> Result<Vec<RouteRow>, Problem> {
     let mut rows = Vec::new();
+    // How links stood last says nothing once nobody keeps them.
+    let is_served = store.is_served();
     for route in store.ask_blocking(op::route::List)? {
         let load = store.ask_blocking(op::route::Load { route: route.id })?;
         rows.push(RouteRow {
@@ -200,7 +219,7 @@ pub fn routes_list(store: &Store) -> Result<Vec<RouteRow>, Problem> {
             queued: load.queued,
             in_flight: load.in_flight,
             uncertain: load.uncertain,
-            link: route.link,
+            link: if is_served { route.link } else { "pombo does not run".to_owned() },
         });
     }
     Ok(rows)
@@ -229,6 +248,7 @@ fn decide(
     selection: Selection,
     resend: bool,
 ) -> Result<usize, Problem> {
+    let names_parts = matches!(selection, Selection::Parts(_));
     let selection = match selection {
         Selection::All => op::uncertain::Selection::All,
         Selection::Parts(parts) => op::uncertain::Selection::Parts(parts),
@@ -245,7 +265,8 @@ fn decide(
         let touched = store.run_blocking(decide)?;
         n += touched;
         if touched < ROWS_PER_OPERATION_MAX {
-            return Ok(n);
+            let none_of_those = n == 0 && names_parts;
+            return if none_of_those { Err(Problem::NotInDoubt) } else { Ok(n) };
         }
     }
 }

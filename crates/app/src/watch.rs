@@ -45,6 +45,7 @@ pub(crate) fn start(app: &App) {
                     Err(error) => tracing::warn!(%error, "settings cannot be read anew"),
                 },
             }
+            look_at_room(&app);
             for desk in app.inner.engine.desks() {
                 desk.recover_rate();
             }
@@ -66,6 +67,21 @@ pub(crate) fn start(app: &App) {
             }
         }
     });
+}
+
+/// Whether the disk has room for more than what is still owed.
+fn look_at_room(app: &App) {
+    let Some(room) = app.inner.store.room() else { return };
+    let is_short = room.is_short();
+    if app.inner.is_short_of_room.swap(is_short, Ordering::Relaxed) == is_short {
+        return;
+    }
+    let free_mib = room.free >> 20;
+    if is_short {
+        tracing::error!(free_mib, "the disk is nearly full: nothing is accepted; make room on it");
+    } else {
+        tracing::info!(free_mib, "the disk has room again");
+    }
 }
 
 /// Accounts, paused routes, and queues that another process filled.

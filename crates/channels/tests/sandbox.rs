@@ -366,10 +366,10 @@ async fn a_receipt_can_overtake_the_response() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_receipt_can_spell_the_id_in_hexadecimal() {
+async fn a_receipt_can_spell_the_id_in_another_way() {
     let (seen, _) = Bench::play(12, Duration::from_secs(2)).await;
     let id: u64 = accepted_id(&reports(&seen)[0]).parse().unwrap();
-    assert_eq!(receipts(&seen)[0].1.carrier_id, format!("{id:x}"));
+    assert_eq!(receipts(&seen)[0].1.carrier_id, format!("{id:020}"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -39,6 +39,13 @@ impl Instant {
         self.0.div_euclid(86_400_000_000)
     }
 
+    /// How long until the next UTC day begins.
+    #[must_use]
+    pub fn until_next_day(self) -> Duration {
+        const DAY: i64 = 86_400_000_000;
+        Duration::from_micros((DAY - self.0.rem_euclid(DAY)).unsigned_abs())
+    }
+
     /// This much later; stays at the end of time rather than overflow.
     #[must_use]
     pub fn plus(self, span: Duration) -> Self {

@@ -3,10 +3,21 @@
 
 const PHONES_MAX = 300;
 
+// Lines of text that a phone shows at once; what is older folds away.
+const LINES_MAX = 16;
+
+// Between two tries to connect where the browser makes none.
+const RETRY_MS = 5000;
+
+// The country code that a number begins with: one, two or three digits.
+const COUNTRY = /^(?:[17]|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|\d{3})/;
+
 const words = document.body.dataset;
 const phones = document.getElementById("phones");
+const send = document.getElementById("send");
 const empty = document.getElementById("empty");
 const link = document.getElementById("link");
+const clock = new Intl.DateTimeFormat(document.documentElement.lang, { timeStyle: "medium" });
 const cards = new Map();
 
 function element(name, className, text) {
@@ -16,6 +27,15 @@ function element(name, className, text) {
   return node;
 }
 
+// In readable groups. The gaps between them are drawn, so that what is copied has none.
+function number(phone) {
+  const country = phone.match(COUNTRY)?.[0] ?? "";
+  const groups = phone.slice(country.length).match(/\d{3}(?=\d\d)|\d+/g) ?? [];
+  const heading = element("h2");
+  heading.append(...["+" + country, ...groups].map((group) => element("span", "", group)));
+  return heading;
+}
+
 function bubble(sms) {
   const pending = sms.arrived < sms.parts;
   const item = element("li", "sms");
@@ -23,46 +43,105 @@ function bubble(sms) {
   item.classList.toggle("pending", pending);
 
   const head = element("header");
-  head.append(element("b", "", sms.from));
+  const from = element("b", "", sms.from);
+  from.dir = "auto";
+  head.append(from);
   if (sms.flash) head.append(element("span", "badge", words.flash));
-  const time = element("time", "", new Date(sms.at).toLocaleTimeString(document.documentElement.lang));
+  const time = element("time", "", clock.format(new Date(sms.at)));
   time.dateTime = sms.at;
   head.append(time);
 
-  item.append(head, element("p", "", sms.text || words.emptyText));
+  const text = element("p", "", sms.text || words.emptyText);
+  text.dir = "auto";
+  item.append(head, text);
   if (sms.parts > 1) {
-    const count = `${sms.arrived}/${sms.parts}`;
-    item.append(element("footer", "", pending ? `${count} ${words.pending}` : count));
+    const count = pending ? words.pending : words.joined;
+    item.append(element("footer", "", count.replace("%a", sms.arrived).replace("%n", sms.parts)));
   }
   return item;
 }
 
-function show({ phone, messages }) {
-  empty.hidden = true;
-  let card = cards.get(phone);
-  if (!card) {
-    card = element("section", "phone");
-    card.dataset.phone = phone;
-    card.append(element("h2", "", "+" + phone), element("ol"));
-    cards.set(phone, card);
+// About how many lines a bubble takes, with what is around its text.
+function lines({ text, parts }) {
+  const rows = text.split("\n").map((row) => 1 + Math.floor(row.length / 34));
+  return rows.reduce((sum, n) => sum + n, parts > 1 ? 3 : 2);
+}
+
+// How many messages fold away: the last ones stay, as many as fit, and always the very last.
+function older(messages) {
+  let n = messages.length;
+  for (let room = LINES_MAX; n > 0; n--) {
+    room -= lines(messages[n - 1]);
+    if (room < 0 && n < messages.length) break;
   }
-  const list = card.querySelector("ol");
-  list.replaceChildren(...messages.map(bubble));
-  phones.prepend(card);
-  list.scrollTop = list.scrollHeight;
+  return n;
+}
+
+function handset(phone) {
+  const card = element("section", "phone");
+  card.dataset.phone = phone;
+  const status = element("div", "status");
+  status.append(number(phone), element("span", "mark", words.mark));
+  const fold = element("details");
+  // They have been told already.
+  fold.ariaLive = "off";
+  fold.append(element("summary"), element("ol"));
+  card.append(status, fold, element("ol", "recent"));
+  return card;
+}
+
+function show({ phone, messages }) {
+  invite(false);
+  const card = cards.get(phone) ?? handset(phone);
+  cards.set(phone, card);
+  const bubbles = messages.map(bubble);
+  const folded = bubbles.splice(0, older(messages));
+  const fold = card.querySelector("details");
+  fold.hidden = folded.length === 0;
+  fold.firstChild.textContent = words.older.replace("%n", folded.length);
+  fold.lastChild.replaceChildren(...folded);
+  card.lastChild.replaceChildren(...bubbles);
+  if (phones.firstChild !== card) {
+    const focused = card.contains(document.activeElement);
+    phones.prepend(card);
+    if (focused) fold.firstChild.focus({ preventScroll: true });
+  }
   while (phones.childElementCount > PHONES_MAX) {
     cards.delete(phones.lastElementChild.dataset.phone);
     phones.lastElementChild.remove();
   }
 }
 
-const source = new EventSource("/sandbox/events");
-source.addEventListener("open", () => { link.textContent = words.live; });
-source.addEventListener("error", () => { link.textContent = words.lost; });
-// Sent first on every connection: what follows is the whole state again.
-source.addEventListener("begin", () => {
-  cards.clear();
-  phones.replaceChildren();
-  empty.hidden = false;
-});
-source.addEventListener("phone", (event) => show(JSON.parse(event.data)));
+// How to send stands open while there is nothing to see, unless the reader has chosen.
+let chosen = false;
+send.firstElementChild.addEventListener("click", () => { chosen = true; });
+document.getElementById("origin").textContent = location.origin;
+
+function invite(nothing) {
+  empty.hidden = !nothing;
+  if (!chosen) send.open = nothing;
+}
+
+function linked(state) {
+  link.textContent = words[state];
+  link.dataset.state = state;
+}
+
+function connect() {
+  const source = new EventSource("/sandbox/events");
+  source.addEventListener("open", () => linked("live"));
+  source.addEventListener("error", () => {
+    linked("lost");
+    // A refusal ends it for good: too many pages watch, or the server is just starting.
+    if (source.readyState === EventSource.CLOSED) setTimeout(connect, RETRY_MS);
+  });
+  // Sent first on every connection: what follows is the whole state again.
+  source.addEventListener("begin", () => {
+    cards.clear();
+    phones.replaceChildren();
+    invite(true);
+  });
+  source.addEventListener("phone", (event) => show(JSON.parse(event.data)));
+}
+
+connect();

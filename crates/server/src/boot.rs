@@ -64,10 +64,9 @@ pub struct Start {
 
 /// Opens the store that the configuration names, and brings it to this version's form.
 ///
-/// `alone`: refuse where another server has it; what works beside one says no.
-pub fn open_store(config: &Config, alone: bool) -> Result<Store, String> {
-    let options = pombo_store::Options { exclusive: alone, ..pombo_store::Options::default() };
-    Store::open(&config.store.url, &options).map_err(|e| e.to_string())
+/// One that serves from it has it alone.
+pub fn open_store(config: &Config, options: &pombo_store::Options) -> Result<Store, String> {
+    Store::open(&config.store.url, options).map_err(|e| e.to_string())
 }
 
 /// Runs until told to stop; `ready` is called with the public URL once requests are answered.
@@ -118,7 +117,9 @@ pub async fn run(
                 Some(Order::Reload) if demo => {
                     tracing::warn!("a demo reads its configuration once; start it again");
                 }
-                Some(Order::Reload) => reload(file.as_ref(), &store, &app, &mut channels).await,
+                Some(Order::Reload) => {
+                    reload((file.as_ref(), &config), &store, &app, &mut channels).await;
+                }
                 Some(Order::Trace) => channels.log_traces(),
                 Some(Order::Stop) | None => break,
             },
@@ -143,7 +144,12 @@ async fn finish(http: JoinHandle<()>, channels: Channels, app: App) {
 }
 
 /// Takes the configuration's changes over, or keeps everything as it is where it has mistakes.
-async fn reload(file: Option<&PathBuf>, store: &Store, app: &App, channels: &mut Channels) {
+async fn reload(
+    (file, before): (Option<&PathBuf>, &Config),
+    store: &Store,
+    app: &App,
+    channels: &mut Channels,
+) {
     let config = match crate::config::load(file.map(PathBuf::as_path)) {
         Ok(config) => config,
         Err(mistakes) => {
@@ -168,10 +174,25 @@ async fn reload(file: Option<&PathBuf>, store: &Store, app: &App, channels: &mut
                 }
             }
             channels.follow(app, &config.routes).await;
+            for key in need_restart(before, &config) {
+                tracing::warn!(key, "this changed, and takes effect at the next start");
+            }
             tracing::info!(routes = config.routes.len(), "the configuration was read again");
         }
         Err(mistake) => tracing::error!(mistake, "the configuration was not taken over"),
     }
+}
+
+/// The settings that differ from those in force and are only read at a start.
+fn need_restart(before: &Config, now: &Config) -> Vec<&'static str> {
+    let differs = [
+        ("http", before.http != now.http),
+        ("store", before.store != now.store),
+        ("brand", before.brand != now.brand),
+        ("callbacks", before.callbacks != now.callbacks),
+        ("log", before.log != now.log),
+    ];
+    differs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
 }
 
 /// All accounts' names and numbers.

@@ -86,7 +86,8 @@ impl Channels {
             }
             Transport::Sandbox => {
                 let phones = self.phones();
-                let simulated = sandbox::Config::default();
+                let route = config.name.clone();
+                let simulated = sandbox::Config { route, ..sandbox::Config::default() };
                 (None, tokio::spawn(sandbox::run(simulated, desk, phones, stopped)))
             }
         };

@@ -9,6 +9,9 @@ pub enum Error {
     /// Anything else: a defect or a damaged file.
     #[error("the database failed: {0}")]
     Failed(String),
+    /// The command cannot be done as it was given.
+    #[error("{0}")]
+    Refused(String),
     /// The store has been closed.
     #[error("the store is closed")]
     Closed,
@@ -24,23 +27,40 @@ impl Error {
 
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode::{
-            CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, FileLockingProtocolFailed,
-            OutOfMemory, ReadOnly, SystemIoFailure,
-        };
-        match error.sqlite_error_code() {
-            Some(
-                CannotOpen
+        if is_passing(&error) {
+            Self::Unavailable(error.to_string())
+        } else {
+            Self::Failed(error.to_string())
+        }
+    }
+}
+
+/// Whether it is for the disk, its owner or another process to mend, rather than a defect.
+fn is_passing(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{
+        CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, FileLockingProtocolFailed, OutOfMemory,
+        PermissionDenied, ReadOnly, SystemIoFailure,
+    };
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            CannotOpen
                 | DatabaseBusy
                 | DatabaseLocked
                 | DiskFull
                 | FileLockingProtocolFailed
                 | OutOfMemory
+                | PermissionDenied
                 | ReadOnly
-                | SystemIoFailure,
-            ) => Self::Unavailable(error.to_string()),
-            _ => Self::Failed(error.to_string()),
-        }
+                | SystemIoFailure
+        )
+    )
+}
+
+impl OpenError {
+    pub(crate) fn at(path: &std::path::Path, error: &rusqlite::Error) -> Self {
+        let (path, why) = (path.display().to_string(), error.to_string());
+        if is_passing(error) { Self::Unusable { path, why } } else { Self::Damaged { path, why } }
     }
 }
 
@@ -81,6 +101,24 @@ pub enum OpenError {
         found: i64,
         /// Ours.
         known: i64,
+    },
+    /// There is none, and the command does not make one.
+    #[error(
+        "{path}: there is no store; check store.url and the working directory, or make one with `pombo migrate`"
+    )]
+    Missing {
+        /// Which file.
+        path: String,
+    },
+    /// It cannot be read or written now.
+    #[error(
+        "{path}: {why}; check the permissions of the file and its folder, and the room on the disk"
+    )]
+    Unusable {
+        /// Which file.
+        path: String,
+        /// The database's words.
+        why: String,
     },
     /// Not a database, or a damaged one.
     #[error("{path}: {why}; restore a backup if this file was ours, or give another store.url")]

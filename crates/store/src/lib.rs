@@ -22,13 +22,36 @@ pub use sqlite::Work;
 pub struct Options {
     /// Refuse to open while another `serve` has it; commands that work beside one say `false`.
     pub exclusive: bool,
+    /// Make the store where there is none; what only reads says `false`.
+    pub create: bool,
     /// Threads that answer questions.
     pub readers: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { exclusive: true, readers: 2 }
+        Self { exclusive: true, create: true, readers: 2 }
+    }
+}
+
+/// Bytes of a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// That may still be written.
+    pub free: u64,
+    /// In all.
+    pub total: u64,
+}
+
+impl Room {
+    /// Below this, what is left is kept for the outcomes of what was accepted before: a tenth of
+    /// the disk, and no more than 64 MiB.
+    const RESERVE_MAX: u64 = 64 << 20;
+
+    /// Whether nothing new should be accepted.
+    #[must_use]
+    pub fn is_short(self) -> bool {
+        self.free < Self::RESERVE_MAX.min(self.total / 10)
     }
 }
 
@@ -101,6 +124,22 @@ impl Store {
     pub fn events(&self) -> tokio::sync::watch::Receiver<i64> {
         match self {
             Self::Sqlite(sqlite) => sqlite.events(),
+        }
+    }
+
+    /// The room on the disk that holds the store; `None` where it is not for us to know.
+    #[must_use]
+    pub fn room(&self) -> Option<Room> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.room(),
+        }
+    }
+
+    /// Whether a `serve` has the store open.
+    #[must_use]
+    pub fn is_served(&self) -> bool {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.is_served(),
         }
     }
 

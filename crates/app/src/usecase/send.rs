@@ -1,6 +1,7 @@
 //! `send`: accept an SMS request for any number of recipients, or say why not.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pombo_domain::address::{Country, Phone, Sender};
@@ -140,7 +141,16 @@ pub async fn send_sms(app: &App, caller: &Caller, send: SendSms) -> Result<Sent,
     let now = app.inner.clock.now();
     let plan = plan(app, caller, &send, now)?;
     if send.dry_run {
+        let find = op::account::Find::Id(caller.account());
+        let account = app.inner.store.ask(find).await?;
+        let balance = account.map_or(Money::ZERO, |account| account.balance);
+        if cost(&plan).is_none_or(|cost| cost > balance) {
+            return Err(Refusal::NotEnoughCredits.into());
+        }
         return Ok(planned(app, &send, &plan));
+    }
+    if app.inner.is_short_of_room.load(Ordering::Relaxed) {
+        return Err(Refusal::NoRoom { retry_after: Duration::from_secs(5) }.into());
     }
     if app.inner.store.backlog() > BACKLOG_MAX {
         return Err(Refusal::Busy { retry_after: Duration::from_secs(1) }.into());
@@ -156,7 +166,9 @@ pub async fn send_sms(app: &App, caller: &Caller, send: SendSms) -> Result<Sent,
             (first, campaign, sending, replayed)
         }
         Accepted::NotEnoughCredits => return Err(Refusal::NotEnoughCredits.into()),
-        Accepted::DailyLimit => return Err(Refusal::DailyLimit.into()),
+        Accepted::DailyLimit => {
+            return Err(Refusal::DailyLimit { retry_after: now.until_next_day() }.into());
+        }
         Accepted::KeyReused => return Err(Refusal::IdempotencyMismatch.into()),
     };
     if !replayed {
@@ -245,6 +257,14 @@ fn recipients(
             Some(op::accept::Recipient { to, route, price })
         })
         .collect()
+}
+
+/// What all its parts cost together; `None` when that is beyond counting.
+fn cost(plan: &Plan) -> Option<Money> {
+    plan.recipients.iter().try_fold(Money::ZERO, |total, recipient| {
+        let each = recipient.price.times(usize::from(plan.n_parts))?;
+        total.micros().checked_add(each.micros()).map(Money::from_micros)
+    })
 }
 
 fn planned(app: &App, send: &SendSms, plan: &Plan) -> Sent {

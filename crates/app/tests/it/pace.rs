@@ -95,10 +95,10 @@ async fn an_account_sends_no_more_messages_a_day_than_it_may() {
     ops(|| operate::account_set(&house.store, "one", settings)).unwrap();
     house.send(&caller, sms(7)).await;
     let refused = send_sms(&house.app, &caller, sms(4)).await;
-    assert!(matches!(refused, Err(Error::Refused(Refusal::DailyLimit))), "{refused:?}");
+    assert!(matches!(refused, Err(Error::Refused(Refusal::DailyLimit { .. }))), "{refused:?}");
     house.send(&caller, sms(3)).await;
     let refused = send_sms(&house.app, &caller, sms(1)).await;
-    assert!(matches!(refused, Err(Error::Refused(Refusal::DailyLimit))), "{refused:?}");
+    assert!(matches!(refused, Err(Error::Refused(Refusal::DailyLimit { .. }))), "{refused:?}");
     house.move_to(NOON.plus(Duration::from_secs(12 * 3_600)));
     house.send(&caller, sms(10)).await;
 }

@@ -180,8 +180,11 @@ impl Step {
         let told = self.told?;
         let body = &self.piece.body;
         let text = decoded(body, usize::from(self.piece.part_idx));
-        let carrier_id =
-            if told.hex { format!("{:x}", self.carrier_id) } else { self.carrier_id.to_string() };
+        let carrier_id = if told.padded {
+            format!("{:020}", self.carrier_id)
+        } else {
+            self.carrier_id.to_string()
+        };
         Some(Arrival::Receipt(Receipt {
             carrier_id,
             state: told.state,

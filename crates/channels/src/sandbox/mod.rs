@@ -16,7 +16,7 @@
 //! | 09 | receipt twice |
 //! | 10 | receipt before the response |
 //! | 11 | never a receipt |
-//! | 12 | receipt with the id in hexadecimal |
+//! | 12 | receipt with the id written with leading zeros |
 //! | 13 | no answer (uncertain), delivered when sent again |
 //! | 14 | unknown, then delivered |
 //! | 15 | intermediate receipt, then delivered |
@@ -31,6 +31,7 @@ mod carrier;
 mod phones;
 mod script;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,6 +55,8 @@ const LAST_TRIES: usize = 3;
 /// Settings of a sandbox route.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// The route's name, for its counters.
+    pub route: String,
     /// Parts taken from the desk at a time.
     pub window: usize,
     /// Receipts and responses owed, at most; no work is taken beyond.
@@ -64,7 +67,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { window: 500, owed_max: 100_000, batch: 500 }
+        Self { route: "sandbox".to_owned(), window: 500, owed_max: 100_000, batch: 500 }
     }
 }
 
@@ -150,12 +153,32 @@ impl<'a> Sandbox<'a> {
         for attempt in attempts {
             throttled |= self.carrier.submit(attempt, now, &mut reports);
         }
-        if !reports.is_empty() {
-            self.desk.report(reports);
-        }
+        self.report(reports);
         if throttled {
             self.desk.throttled();
         }
+    }
+
+    fn report(&self, reports: Vec<Report>) {
+        if reports.is_empty() {
+            return;
+        }
+        let mut n_by_status: HashMap<&str, u64> = HashMap::new();
+        for report in &reports {
+            let status = match &report.outcome {
+                Outcome::Accepted { .. } => "ESME_ROK",
+                Outcome::Deferred { cause, .. } | Outcome::Refused { cause, .. } => &cause.text,
+                Outcome::Unknown { .. } => "timeout",
+                Outcome::Unsent => continue,
+            };
+            *n_by_status.entry(status).or_default() += 1;
+        }
+        for (status, n) in n_by_status {
+            let (route, status) = (self.config.route.clone(), status.to_owned());
+            metrics::counter!("pombo_route_submit_total", "route" => route, "status" => status)
+                .increment(n);
+        }
+        self.desk.report(reports);
     }
 
     /// Reports attempts that came while the carrier was being stopped.
@@ -194,9 +217,7 @@ impl<'a> Sandbox<'a> {
             }
         }
         self.phones.show(&shown, at);
-        if !reports.is_empty() {
-            self.desk.report(reports);
-        }
+        self.report(reports);
         if arrivals.is_empty() {
             return None;
         }

@@ -20,7 +20,7 @@ pub const MAGIC: &[(u8, &str)] = &[
     (9, "delivered; the receipt comes twice"),
     (10, "delivered; the receipt comes before the carrier's response"),
     (11, "delivered; no receipt ever comes"),
-    (12, "delivered; the receipt spells the carrier's id in hexadecimal"),
+    (12, "delivered; the receipt writes the carrier's id with leading zeros"),
     (13, "no answer at the first try (uncertain); accepted and delivered when sent again"),
     (14, "unknown (UNKNOWN), then delivered"),
     (15, "an intermediate receipt (ACCEPTD), then delivered"),
@@ -49,8 +49,8 @@ pub(super) struct Told {
     pub(super) state: PartState,
     pub(super) word: &'static str,
     pub(super) error: &'static str,
-    /// Whether it spells the id in hexadecimal.
-    pub(super) hex: bool,
+    /// Whether it writes the id with leading zeros.
+    pub(super) padded: bool,
 }
 
 /// Something that happens to an accepted part, some time after the submission.
@@ -95,7 +95,7 @@ pub(super) fn script(magic: Option<u8>, tries_before: u8) -> Script {
         Some(9) => TWICE,
         Some(10) => AT_ONCE,
         Some(11) => NEVER,
-        Some(12) => HEX,
+        Some(12) => PADDED,
         Some(14) => UNKNOWN_FIRST,
         Some(15) => INTERMEDIATE_FIRST,
         Some(16) => DELETED,
@@ -126,7 +126,7 @@ const DELETED: &[Step] = &[receipt(300, told(PartState::Undelivered, "DELETED", 
 const LATE: &[Step] = &[SHOWN, receipt(30_000, DELIVRD)];
 const TWICE: &[Step] = &[delivered(300), receipt(800, DELIVRD)];
 const NEVER: &[Step] = &[SHOWN];
-const HEX: &[Step] = &[SHOWN, receipt(300, Told { hex: true, ..DELIVRD })];
+const PADDED: &[Step] = &[SHOWN, receipt(300, Told { padded: true, ..DELIVRD })];
 const UNKNOWN_FIRST: &[Step] =
     &[receipt(300, told(PartState::Undelivered, "UNKNOWN", "")), delivered(1_500)];
 const INTERMEDIATE_FIRST: &[Step] =
@@ -138,7 +138,7 @@ const EXPIRED_FIRST: &[Step] =
 const SHOWN: Step = Step { after: ORDINARY, told: None, shows: true };
 
 const fn told(state: PartState, word: &'static str, error: &'static str) -> Told {
-    Told { state, word, error, hex: false }
+    Told { state, word, error, padded: false }
 }
 
 const fn receipt(after_ms: u64, told: Told) -> Step {

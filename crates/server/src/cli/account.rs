@@ -9,7 +9,7 @@ use pombo_store::Store;
 use serde_json::json;
 
 use super::out::{or_dash, yes_no};
-use super::{Failure, open_store, out};
+use super::{Failure, make_store, open_store, out};
 use crate::config::Config;
 
 #[derive(Subcommand)]
@@ -101,7 +101,10 @@ fn currency(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn run(command: Command, config: &Config) -> Result<(), Failure> {
-    let store = open_store(config)?;
+    let store = match command {
+        Command::Add(_) => make_store(config)?,
+        _ => open_store(config)?,
+    };
     let clock = Clock::system();
     match command {
         Command::Add(new) => add(&store, &clock, new),

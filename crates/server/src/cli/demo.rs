@@ -19,7 +19,8 @@ const CREDIT: Money = Money::from_micros(1_000_000_000);
 pub(super) fn run(mut config: Config) -> Result<(), Failure> {
     crate::log::start(&config.log);
     simulate(&mut config)?;
-    let store = boot::open_store(&config, true).map_err(Failure::Failed)?;
+    let store =
+        boot::open_store(&config, &pombo_store::Options::default()).map_err(Failure::Failed)?;
     let password = account(&store)?;
     runtime()?.block_on(async {
         let listener = listen(&config).await?;

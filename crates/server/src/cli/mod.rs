@@ -176,5 +176,15 @@ fn complain<T: fmt::Display>(lines: &[T]) {
 
 /// Opens the store that the configuration names, beside a server that may have it open.
 fn open_store(config: &Config) -> Result<Store, Failure> {
-    crate::boot::open_store(config, false).map_err(Failure::Failed)
+    open(config, false)
+}
+
+/// The same, and makes it where there is none.
+fn make_store(config: &Config) -> Result<Store, Failure> {
+    open(config, true)
+}
+
+fn open(config: &Config, create: bool) -> Result<Store, Failure> {
+    let options = pombo_store::Options { exclusive: false, create, ..Default::default() };
+    crate::boot::open_store(config, &options).map_err(Failure::Failed)
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -15,7 +16,8 @@ const DESCRIPTORS: u64 = 12_288;
 
 pub(super) fn run(config: Config, file: Option<PathBuf>) -> Result<(), Failure> {
     crate::log::start(&config.log);
-    let store = boot::open_store(&config, true).map_err(Failure::Failed)?;
+    let store =
+        boot::open_store(&config, &pombo_store::Options::default()).map_err(Failure::Failed)?;
     let runtime = runtime()?;
     runtime.block_on(async {
         let listener = listen(&config).await?;
@@ -27,12 +29,23 @@ pub(super) fn run(config: Config, file: Option<PathBuf>) -> Result<(), Failure> 
 /// The runtime that everything runs on. Connections and callbacks need more descriptors than the
 /// 1,024 that a shell gives; where the system allows no more, accepting waits for free ones.
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    match rlimit::increase_nofile_limit(DESCRIPTORS) {
-        Ok(n) if n >= DESCRIPTORS => {}
-        Ok(n) => tracing::warn!(n, "few open files are allowed; raise the limit (ulimit -n)"),
-        Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),
-    }
+    allow_descriptors();
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
+
+fn allow_descriptors() {
+    let allowed = getrlimit(Resource::Nofile);
+    // No maximum is no limit.
+    let maximum = allowed.maximum.unwrap_or(u64::MAX);
+    let wanted = DESCRIPTORS.min(maximum);
+    if maximum < DESCRIPTORS {
+        tracing::warn!(maximum, "few open files are allowed; raise the hard limit (ulimit -Hn)");
+    }
+    if allowed.current.is_some_and(|current| current < wanted)
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..allowed })
+    {
+        tracing::warn!(%error, "the limit of open files cannot be raised");
+    }
 }
 
 /// Takes the port, or says who has it.

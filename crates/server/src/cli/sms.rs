@@ -13,6 +13,9 @@ use serde::Serialize;
 use super::{Failure, out};
 use crate::entry::nrs360::error::{Code, not_encodable};
 
+/// Of the text; the longest message has some 2,300 characters.
+const INPUT_BYTES_MAX: u64 = 1 << 20;
+
 #[derive(Subcommand)]
 pub(super) enum Command {
     /// Count the parts of the text on standard input; prints JSON.
@@ -80,7 +83,14 @@ struct Complaint {
 pub(super) fn run(command: &Command) -> Result<(), Failure> {
     let Command::Segments(asked) = command;
     let mut bytes = Vec::new();
-    std::io::stdin().lock().read_to_end(&mut bytes)?;
+    let limit = INPUT_BYTES_MAX + 1;
+    std::io::stdin().lock().take(limit).read_to_end(&mut bytes).map_err(|e| {
+        Failure::Failed(format!("standard input: {e}; give the text there, as in `echo -n text |`"))
+    })?;
+    if bytes.len() as u64 == limit {
+        let text = "standard input: more than 1 MiB, which no SMS can carry; give a shorter text";
+        return Err(Failure::Failed(text.to_owned()));
+    }
     let text = String::from_utf8(bytes).map_err(|e| {
         let at = e.utf8_error().valid_up_to();
         Failure::Failed(format!("standard input: byte {at} is not UTF-8; give the text in UTF-8"))

@@ -293,9 +293,14 @@ fn log(mut section: Section<'_>, default: Log) -> Log {
 
 fn level(node: &Node) -> Result<String, String> {
     let text = node.text()?;
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    // A bare word that is no level would be taken for the name of a module.
+    let is_known = |directive: &str| {
+        directive.contains('=') || LEVELS.contains(&directive.trim().to_ascii_lowercase().as_str())
+    };
     match tracing_subscriber::EnvFilter::builder().parse(&text) {
-        Ok(_) if !text.trim().is_empty() => Ok(text),
-        _ => Err(format!("is {text:?}, but must be error, warn, info, debug or trace")),
+        Ok(_) if text.split(',').all(is_known) => Ok(text),
+        _ => Err(format!("is {text:?}, but must be one of {}", LEVELS.join(", "))),
     }
 }
 

@@ -90,8 +90,7 @@ async fn serve(
         .max_buf_size(BUFFER_BYTES_MAX)
         // A client that has said all it had to say still gets its answer, and what it asked for is
         // done to the end.
-        .half_close(true)
-        .pipeline_flush(true);
+        .half_close(true);
     let mut connection = std::pin::pin!(server.serve_connection(TokioIo::new(stream), service));
     let result = tokio::select! {
         result = connection.as_mut() => result,

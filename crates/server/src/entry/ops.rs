@@ -105,6 +105,12 @@ pub(crate) fn metrics_recorder() -> &'static PrometheusHandle {
                 Kind::Gauge => metrics::describe_gauge!(name, help),
             }
         }
+        // There from the start, so that an alarm sees them rise.
+        metrics::counter!("pombo_messages_accepted_total").absolute(0);
+        metrics::counter!("pombo_receipts_missing_total").absolute(0);
+        for result in ["delivered", "failed", "given_up", "put_off"] {
+            metrics::counter!("pombo_callbacks_total", "result" => result).absolute(0);
+        }
         handle
     })
 }

@@ -58,11 +58,26 @@ async fn script() -> impl IntoResponse {
     asset("text/javascript; charset=utf-8", include_str!("../../assets/sandbox.js"))
 }
 
-async fn events(State(sandbox): State<Sandbox>) -> Response {
+async fn events(State(sandbox): State<Sandbox>, headers: HeaderMap) -> Response {
+    if !is_this_machine(&headers) {
+        return StatusCode::FORBIDDEN.into_response();
+    }
     let Ok(permit) = Arc::clone(&sandbox.watchers).try_acquire_owned() else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
     Sse::new(changes(sandbox, permit)).keep_alive(KeepAlive::default()).into_response()
+}
+
+/// Whether the browser believes to speak to this machine: a page elsewhere whose name was made to
+/// point here must not read the texts.
+fn is_this_machine(headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    match url::Url::parse(&format!("http://{host}/")).as_ref().map(url::Url::host) {
+        Ok(Some(url::Host::Domain(name))) => name == "localhost" || name.ends_with(".localhost"),
+        Ok(Some(url::Host::Ipv4(address))) => address.is_loopback(),
+        Ok(Some(url::Host::Ipv6(address))) => address.is_loopback(),
+        Ok(None) | Err(_) => false,
+    }
 }
 
 /// What one page has been told.
@@ -157,55 +172,97 @@ struct Words {
     lang: &'static str,
     title: &'static str,
     simulated: &'static str,
+    /// On each phone, so that no picture of one deceives.
+    mark: &'static str,
     connecting: &'static str,
     live: &'static str,
     lost: &'static str,
     empty: &'static str,
     empty_text: &'static str,
     flash: &'static str,
+    /// `%n` stands for the parts.
+    joined: &'static str,
+    /// `%a` stands for the parts that arrived, `%n` for all.
     pending: &'static str,
+    /// `%n` stands for how many.
+    older: &'static str,
+    send: &'static str,
+    password: &'static str,
+    magic: &'static str,
+    docs: &'static str,
+    home: &'static str,
     needs_script: &'static str,
 }
 
 const ENGLISH: Words = Words {
     lang: "en",
     title: "Simulated phones",
-    simulated: "Everything here is simulated: no message on this page has reached a real phone.",
+    simulated: "Everything here is simulated: nothing reaches a real phone.",
+    mark: "simulated",
     connecting: "Connecting…",
     live: "Live",
     lost: "Connection lost, trying again…",
-    empty: "No message yet. Send one, and its phone appears here.",
+    empty: "No message yet. Send one like this, and its phone appears below.",
     empty_text: "(empty)",
     flash: "Flash",
-    pending: "parts have arrived; a real phone would show nothing yet",
+    joined: "%n parts, joined",
+    pending: "%a of %n parts; a real phone would show nothing yet",
+    older: "Older messages (%n)",
+    send: "Send a message",
+    password: "PASSWORD stands for the apiPassword that the demo printed when it started.",
+    magic: "The numbers +34\u{a0}699\u{a0}000\u{a0}000 to 018 give every outcome that a carrier can \
+            give: 000 is delivered at once, 002 never is, 005 is refused. Any other number is \
+            delivered within a second.",
+    docs: "API documentation",
+    home: "Start page",
     needs_script: "This page needs JavaScript to show messages as they come.",
 };
 
 const PORTUGUESE: Words = Words {
     lang: "pt",
     title: "Telefones simulados",
-    simulated: "Tudo aqui é simulado: nenhuma mensagem desta página chegou a um telefone real.",
+    simulated: "Tudo aqui é simulado: nada chega a um telefone real.",
+    mark: "simulado",
     connecting: "A ligar…",
     live: "Em direto",
     lost: "Ligação perdida, a tentar de novo…",
-    empty: "Ainda não há mensagens. Envie uma e o telefone aparece aqui.",
+    empty: "Ainda não há mensagens. Envie uma assim e o telefone aparece abaixo.",
     empty_text: "(vazia)",
     flash: "Flash",
-    pending: "partes recebidas; um telefone real ainda não mostraria nada",
+    joined: "%n partes, unidas",
+    pending: "%a de %n partes; um telefone real ainda não mostraria nada",
+    older: "Mensagens anteriores (%n)",
+    send: "Enviar uma mensagem",
+    password: "PASSWORD é a apiPassword que a demonstração mostrou ao arrancar.",
+    magic: "Os números +34\u{a0}699\u{a0}000\u{a0}000 a 018 dão todos os resultados que uma operadora \
+            pode dar: 000 é entregue de imediato, 002 nunca é entregue, 005 é recusado. Qualquer \
+            outro número é entregue num segundo.",
+    docs: "Documentação da API",
+    home: "Página inicial",
     needs_script: "Esta página precisa de JavaScript para mostrar as mensagens à medida que chegam.",
 };
 
 const SPANISH: Words = Words {
     lang: "es",
     title: "Teléfonos simulados",
-    simulated: "Todo aquí es simulado: ningún mensaje de esta página ha llegado a un teléfono real.",
+    simulated: "Todo aquí es simulado: nada llega a un teléfono real.",
+    mark: "simulado",
     connecting: "Conectando…",
     live: "En directo",
     lost: "Conexión perdida, reintentando…",
-    empty: "Aún no hay mensajes. Envíe uno y su teléfono aparecerá aquí.",
+    empty: "Aún no hay mensajes. Envíe uno así y su teléfono aparecerá debajo.",
     empty_text: "(vacío)",
     flash: "Flash",
-    pending: "partes recibidas; un teléfono real aún no mostraría nada",
+    joined: "%n partes, unidas",
+    pending: "%a de %n partes; un teléfono real aún no mostraría nada",
+    older: "Mensajes anteriores (%n)",
+    send: "Enviar un mensaje",
+    password: "PASSWORD es la apiPassword que la demostración mostró al arrancar.",
+    magic: "Los números +34\u{a0}699\u{a0}000\u{a0}000 a 018 dan todos los resultados que puede dar un \
+            operador: 000 se entrega al momento, 002 no se entrega nunca, 005 se rechaza. Cualquier \
+            otro número se entrega en un segundo.",
+    docs: "Documentación de la API",
+    home: "Página de inicio",
     needs_script: "Esta página necesita JavaScript para mostrar los mensajes según llegan.",
 };
 
@@ -222,18 +279,26 @@ impl Words {
             .unwrap_or(&ENGLISH)
     }
 
-    fn places(&self) -> [(&'static str, &'static str); 11] {
+    fn places(&self) -> [(&'static str, &'static str); 19] {
         [
             ("{{LANG}}", self.lang),
             ("{{TITLE}}", self.title),
             ("{{SIMULATED}}", self.simulated),
+            ("{{MARK}}", self.mark),
             ("{{CONNECTING}}", self.connecting),
             ("{{LIVE}}", self.live),
             ("{{LOST}}", self.lost),
             ("{{EMPTY}}", self.empty),
             ("{{EMPTY_TEXT}}", self.empty_text),
             ("{{FLASH}}", self.flash),
+            ("{{JOINED}}", self.joined),
             ("{{PENDING}}", self.pending),
+            ("{{OLDER}}", self.older),
+            ("{{SEND}}", self.send),
+            ("{{PASSWORD}}", self.password),
+            ("{{MAGIC}}", self.magic),
+            ("{{DOCS}}", self.docs),
+            ("{{HOME}}", self.home),
             ("{{NEEDS_SCRIPT}}", self.needs_script),
         ]
     }
@@ -265,5 +330,25 @@ mod tests {
             page = page.replace(place, &escape(text));
         }
         assert!(!page.contains("{{"), "{page}");
+    }
+
+    #[test]
+    fn every_language_leaves_room_for_the_numbers() {
+        for words in [&ENGLISH, &PORTUGUESE, &SPANISH] {
+            for (text, places) in
+                [(words.joined, "%n"), (words.pending, "%a %n"), (words.older, "%n")]
+            {
+                assert!(places.split(' ').all(|place| text.contains(place)), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_language_tells_the_magic_numbers_from_first_to_last() {
+        let last = pombo_channels::sandbox::MAGIC.len() - 1;
+        for words in [&ENGLISH, &PORTUGUESE, &SPANISH] {
+            assert!(words.magic.contains("+34\u{a0}699\u{a0}000\u{a0}000"), "{}", words.magic);
+            assert!(words.magic.contains(&format!(" 0{last:02} ")), "{}", words.magic);
+        }
     }
 }

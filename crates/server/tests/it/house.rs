@@ -165,7 +165,8 @@ fn serve(
     orders: mpsc::Receiver<Order>,
     ready: std::sync::mpsc::Sender<SocketAddr>,
 ) {
-    let store = boot::open_store(&config, true).expect("the store opens");
+    let store =
+        boot::open_store(&config, &pombo_store::Options::default()).expect("the store opens");
     let account = NewAccount {
         name: "username".into(),
         api_password: Some("apiPassword".into()),

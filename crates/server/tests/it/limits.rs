@@ -96,3 +96,24 @@ fn a_client_that_has_finished_speaking_still_gets_its_answer() {
     std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 202"), "{answer:?}");
 }
+
+#[test]
+fn what_is_no_http_is_told_so() {
+    let house = House::open();
+    for (head, status) in [
+        ("GET / HTTP/1.1\r\nHost: x\r\nX Y: 1\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n", 400),
+        ("GET / HTTP/9.9\r\nHost: x\r\n\r\n", 400),
+        ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: abc\r\n\r\n", 400),
+    ] {
+        assert_eq!(status_of(&house.raw(head.as_bytes())), status, "{head}");
+    }
+    let lines: String = (0..150).map(|n| format!("A{n}: 1\r\n")).collect();
+    let many = format!("GET / HTTP/1.1\r\nHost: x\r\n{lines}\r\n");
+    assert_eq!(status_of(&house.raw(many.as_bytes())), 431);
+}
+
+fn status_of(answer: &[u8]) -> u16 {
+    let text = String::from_utf8_lossy(answer);
+    text.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default()
+}

@@ -7,7 +7,7 @@ use crate::house::House;
 /// Reads the stream until a phone shows `text`; gives that phone back.
 fn phone_with(house: &House, text: &str) -> serde_json::Value {
     let mut stream = house.connect();
-    stream.write_all(b"GET /sandbox/events HTTP/1.1\r\nHost: pombo\r\n\r\n").unwrap();
+    stream.write_all(b"GET /sandbox/events HTTP/1.1\r\nHost: localhost:1\r\n\r\n").unwrap();
     for line in BufReader::new(stream).lines() {
         let line = line.expect("the stream goes on");
         let Some(data) = line.strip_prefix("data: ") else { continue };
@@ -32,6 +32,19 @@ fn a_phone_shows_what_was_sent_parts_joined() {
     assert_eq!(phone["phone"], "34666555444");
     let message = &phone["messages"][0];
     assert_eq!((&message["from"], &message["flash"]), (&"TEST".into(), &true.into()));
+}
+
+#[test]
+fn a_page_of_another_name_does_not_get_the_texts() {
+    let house = House::open();
+    for host in ["evil.example", "localhost.evil.example", "192.0.2.1", ""] {
+        let request = format!("GET /sandbox/events HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        let mut stream = house.connect();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut first = String::new();
+        BufReader::new(stream).read_line(&mut first).unwrap();
+        assert!(first.starts_with("HTTP/1.1 403"), "{host}: {first}");
+    }
 }
 
 #[test]

@@ -13,10 +13,7 @@ const STEPS: &[&str] = &[
 ];
 
 pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
-    let damaged = |why: rusqlite::Error| OpenError::Damaged {
-        path: path.display().to_string(),
-        why: why.to_string(),
-    };
+    let damaged = |why: rusqlite::Error| OpenError::at(path, &why);
     let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
     // Immediate: two processes that start together take turns.
     let tx =

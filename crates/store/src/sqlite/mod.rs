@@ -22,7 +22,7 @@ pub(crate) use money::LedgerKind;
 pub use work::Work;
 
 use crate::operation::{Operation, Question};
-use crate::{Error, OpenError, Options};
+use crate::{Error, OpenError, Options, Room};
 
 /// Pages of 4 KiB that the writer keeps in memory (32 MiB).
 const WRITER_CACHE_KIB: i64 = 32 * 1024;
@@ -52,14 +52,15 @@ impl Sqlite {
             path: path.display().to_string(),
             why: why.to_string(),
         };
+        if !options.create && !path.exists() {
+            return Err(OpenError::Missing { path: path.display().to_string() });
+        }
         if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(refused)?;
         }
+        make_private(path).map_err(refused)?;
         let lock = if options.exclusive { Some(lock(path)?) } else { None };
-        let damaged = |why: rusqlite::Error| OpenError::Damaged {
-            path: path.display().to_string(),
-            why: why.to_string(),
-        };
+        let damaged = |why: rusqlite::Error| OpenError::at(path, &why);
         let mut connection = connect(path, WRITER_CACHE_KIB).map_err(damaged)?;
         migrate::migrate(&mut connection, path)?;
         let readers = (0..options.readers.max(1))
@@ -107,6 +108,16 @@ impl Sqlite {
         self.inner.writer.close();
     }
 
+    pub(crate) fn room(&self) -> Option<Room> {
+        let disk = rustix::fs::statvfs(&self.inner.path).ok()?;
+        let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+        Some(Room { free: bytes(disk.f_bavail), total: bytes(disk.f_blocks) })
+    }
+
+    pub(crate) fn is_served(&self) -> bool {
+        self.inner._lock.is_some() || matches!(lock(&self.inner.path), Err(OpenError::InUse { .. }))
+    }
+
     pub(crate) fn backup(
         &self,
         to: &Path,
@@ -114,7 +125,7 @@ impl Sqlite {
     ) -> Result<(), Error> {
         if to.exists() {
             let why = format!("{} exists already; name a new file", to.display());
-            return Err(Error::Failed(why));
+            return Err(Error::Refused(why));
         }
         let from = connect(&self.inner.path, READER_CACHE_KIB)?;
         // One statement, one snapshot: consistent while others write. It gives no progress of
@@ -122,9 +133,25 @@ impl Sqlite {
         let pages: i64 = from.query_row("pragma page_count", [], |row| row.get(0))?;
         let pages = u64::try_from(pages).unwrap_or(0);
         progress(0, pages);
+        // An empty file is taken over, with its permissions.
+        make_private(to).map_err(|why| {
+            let why = format!("{} cannot be written: {why}; name a file that can", to.display());
+            Error::Refused(why)
+        })?;
         from.execute("vacuum into $1", [to.display().to_string()])?;
         progress(pages, pages);
         Ok(())
+    }
+}
+
+/// Makes the file where it is missing, for nobody but its owner: it holds texts and numbers.
+/// What `SQLite` puts beside it gets the same permissions.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let made = File::options().write(true).create_new(true).mode(0o600).open(path);
+    match made {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
     }
 }
 

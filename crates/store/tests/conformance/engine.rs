@@ -11,7 +11,7 @@ use pombo_store::{Error, OpenError, Options, Store, Work};
 
 use crate::world::{CREDIT, Folder, PRICE, on_every_store, parts_of};
 
-const SHARED: Options = Options { exclusive: false, readers: 1 };
+const SHARED: Options = Options { exclusive: false, create: true, readers: 1 };
 
 /// Holds the writer until it is told to go on, so that a group gathers behind it.
 struct Gate {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Buf, BytesMut};
 use pombo_domain::channel::LinkState;
-use pombo_wire::smpp::{self, Bind as BindPdu, BindKind, Frames, Pdu, command, status};
+use pombo_wire::smpp::{self, Bind as BindPdu, BindKind, Frames, Header, Pdu, command, status};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -20,6 +20,9 @@ use super::{Route, tls};
 
 /// Sessions that lasted so many first pauses were healthy: the next pause is the first again.
 const HEALTHY_PAUSES: u32 = 10;
+
+/// First pauses that a carrier which refuses the bind for now is left alone for at least.
+const SLOW_PAUSES: u32 = 10;
 
 /// A connection of either kind.
 pub(super) type Connection = Box<dyn Duplex>;
@@ -101,11 +104,13 @@ pub(super) struct Link {
 struct Unbound {
     why: String,
     misconfigured: bool,
+    /// The carrier asks for a pause: too many sessions, mostly.
+    is_slow: bool,
 }
 
 impl Unbound {
     fn because(what: &str, error: impl fmt::Display) -> Self {
-        Self { why: format!("{what}: {error}"), misconfigured: false }
+        Self { why: format!("{what}: {error}"), misconfigured: false, is_slow: false }
     }
 }
 
@@ -144,13 +149,21 @@ impl Link {
                     took_nothing = matches!(end, End::Misconfigured(_));
                     match end {
                         End::Stopped => break,
-                        End::Lost(why) => Unbound { why, misconfigured: false },
-                        End::Misconfigured(why) => Unbound { why, misconfigured: true },
+                        End::Lost(why) => Unbound { why, misconfigured: false, is_slow: false },
+                        End::Misconfigured(why) => {
+                            Unbound { why, misconfigured: true, is_slow: false }
+                        }
                     }
                 }
                 Err(unbound) => unbound,
             };
-            let pause = if down.misconfigured { timings.reconnect_max } else { backoff.pause() };
+            let pause = match &down {
+                Unbound { misconfigured: true, .. } => timings.reconnect_max,
+                Unbound { is_slow: true, .. } => {
+                    backoff.pause().max(timings.reconnect_min * SLOW_PAUSES)
+                }
+                _ => backoff.pause(),
+            };
             self.tell_down(down);
             let seed = self.route.desk.now().micros().unsigned_abs()
                 ^ ((self.standing.number as u64) << 1);
@@ -176,7 +189,7 @@ impl Link {
     }
 
     fn tell_down(&self, down: Unbound) {
-        let Unbound { why, misconfigured } = down;
+        let Unbound { why, misconfigured, .. } = down;
         let (route, link) = (&self.route.config.route, self.standing.number);
         if misconfigured {
             tracing::error!(route, link, why, "the carrier refuses this route; correct it");
@@ -234,7 +247,14 @@ impl Link {
         };
         let mut out = Vec::new();
         smpp::encode(&mut out, 0, 1, &Pdu::Bind(self.kind, request))
-            .map_err(|error| Unbound { why: format!("bind: {error}"), misconfigured: true })?;
+            .map_err(|error| Unbound { misconfigured: true, ..Unbound::because("bind", error) })?;
+        let header = Header {
+            command_length: 0,
+            command_id: self.kind.command(),
+            command_status: 0,
+            sequence: 1,
+        };
+        pen.open(self.route.desk.now()).bare(Way::Out, header);
         let failed = |error: std::io::Error| Unbound::because("bind", error);
         connection.write_all(&out).await.map_err(failed)?;
         connection.flush().await.map_err(failed)?;
@@ -250,6 +270,7 @@ impl Link {
                     code => Err(Unbound {
                         why: format!("bind refused: {}", table::name(code)),
                         misconfigured: table::is_misconfigured(code),
+                        is_slow: code == status::RBINDFAIL,
                     }),
                 };
             }

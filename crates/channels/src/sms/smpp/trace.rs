@@ -112,6 +112,11 @@ impl Page<'_> {
         self.push(way, header, Detail::of(pdu));
     }
 
+    /// Notes a PDU that has nothing in its body.
+    pub(super) fn bare(&mut self, way: Way, header: Header) {
+        self.push(way, header, Detail::Nothing);
+    }
+
     /// Notes a PDU whose body cannot be read.
     pub(super) fn unreadable(&mut self, way: Way, header: Header, missing: &'static str) {
         self.push(way, header, Detail::Unreadable { missing });

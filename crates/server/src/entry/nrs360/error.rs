@@ -271,12 +271,14 @@ impl From<Refusal> for Problem {
             },
             Refusal::ExpiresBeforeSending => Code::BadExpiration.into(),
             Refusal::NotEnoughCredits => Code::NotEnoughCredits.into(),
-            Refusal::DailyLimit => Self::busy(
-                "The account's messages of today are used up",
-                Duration::from_secs(3_600),
-            ),
+            Refusal::DailyLimit { retry_after } => {
+                Self::busy("The account's messages of today are used up", retry_after)
+            }
             Refusal::IdempotencyMismatch => {
                 Self::invalid("This Idempotency-Key was used with another request body.")
+            }
+            Refusal::NoRoom { retry_after } => {
+                Self { http: 503, header: self::retry_after(retry_after), ..Code::Database.into() }
             }
             Refusal::Busy { retry_after } => Self::busy("Too many requests", retry_after),
         }

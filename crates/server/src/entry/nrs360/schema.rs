@@ -6,7 +6,10 @@ use utoipa::ToSchema;
 
 /// The body of `POST /sms`. Unknown keys are ignored; `null` is absent.
 #[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
+#[schema(
+    rename_all = "camelCase",
+    example = json!({"to": ["34666555444"], "from": "TEST", "message": "Hello from pombo"})
+)]
 pub(super) struct SmsRequest {
     /// Numbers with their country code, as text or as integers.
     #[schema(example = json!(["34666555444"]))]

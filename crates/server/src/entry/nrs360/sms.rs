@@ -99,9 +99,9 @@ fn flag(query: Option<&str>, switch: &str) -> Result<bool, Problem> {
         return Ok(false);
     };
     match value.to_ascii_lowercase().as_str() {
-        "1" | "true" | "yes" => Ok(true),
-        "" | "0" | "false" | "no" => Ok(false),
-        // A misspelt wish not to send must never send.
+        // A bare or misspelt wish not to send must never send.
+        "" | "1" | "true" | "yes" => Ok(true),
+        "0" | "false" | "no" => Ok(false),
         _ => Err(Problem::wrong_type(switch, "true or false")),
     }
 }
@@ -213,6 +213,8 @@ pub(super) async fn status(
     query: Option<&str>,
 ) -> Result<Response, Problem> {
     let details = flag(query, "details")?;
+    // A client that encodes the path's last piece whole encodes the commas too.
+    let ids = ids.replace("%2C", ",").replace("%2c", ",").replace("%20", "");
     let asked: Vec<&str> = ids.split(',').take(limits::STATUS_IDS_MAX + 1).collect();
     if asked.len() > limits::STATUS_IDS_MAX {
         let max = limits::STATUS_IDS_MAX;

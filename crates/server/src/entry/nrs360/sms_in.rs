@@ -100,6 +100,8 @@ fn recipients(to: &Many<'_>) -> Result<Vec<Recipient>, Problem> {
 
 fn recipient(item: &Scalar<'_>) -> Recipient {
     let phone = match item {
+        // A minus is punctuation in a text only.
+        Scalar::Integer(..=0) => None,
         Scalar::Text(_) | Scalar::Integer(_) => Phone::parse_with_country(&item.spelling()).ok(),
         _ => None,
     };

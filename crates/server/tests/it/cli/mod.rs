@@ -33,6 +33,14 @@ pub(crate) fn good(folder: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// Expects that it is not done, for a reason that holds `why`.
+pub(crate) fn bad(folder: &Path, arguments: &[&str], why: &str) {
+    let output = run(folder, arguments);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && stderr.contains(why), "{arguments:?}: {output:?}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+}
+
 /// Runs with octets on standard input.
 pub(crate) fn fed(folder: &Path, arguments: &[&str], input: &[u8]) -> Output {
     let mut child = command(folder, arguments)

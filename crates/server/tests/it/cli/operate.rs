@@ -1,6 +1,6 @@
 //! What operators do on a store, with and without a server beside it.
 
-use super::{good, run};
+use super::{bad, good, run};
 use crate::house::{House, folder};
 
 #[test]
@@ -95,8 +95,40 @@ fn a_backup_is_a_store() {
 #[test]
 fn lists_of_nothing_are_empty() {
     let folder = folder();
+    good(&folder, &["migrate"]);
     assert_eq!(good(&folder, &["uncertain", "list", "--json"]), "[]\n");
     assert_eq!(good(&folder, &["receipts", "unmatched", "--json"]), "[]\n");
     assert_eq!(good(&folder, &["uncertain", "list"]), "nothing to list\n");
+}
+
+#[test]
+fn what_only_reads_makes_no_store() {
+    let folder = folder();
+    for command in [&["account", "list"][..], &["backup", "copy.db"], &["uncertain", "list"]] {
+        bad(&folder, command, "there is no store");
+    }
+    assert!(!folder.join("pombo-data").exists());
+}
+
+#[test]
+fn a_store_and_its_copies_are_for_their_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = folder();
     good(&folder, &["migrate"]);
+    good(&folder, &["backup", "copy.db"]);
+    for file in ["pombo-data/pombo.db", "copy.db"] {
+        let mode = folder.join(file).metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+    bad(&folder, &["backup", "copy.db"], "copy.db exists already; name a new file\n");
+}
+
+#[test]
+fn deciding_on_parts_that_are_not_in_doubt_is_not_done() {
+    let folder = folder();
+    good(&folder, &["migrate"]);
+    for word in ["resend", "drop"] {
+        bad(&folder, &["uncertain", word, "12345"], "none of these parts is in doubt");
+        good(&folder, &["uncertain", word, "--all"]);
+    }
 }

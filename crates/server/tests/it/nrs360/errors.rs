@@ -112,7 +112,10 @@ fn strangers_and_foreign_addresses_are_told_apart() {
         },
         ..Default::default()
     };
-    let store = pombo::boot::open_store(&config, false).unwrap();
+    let store = {
+        let options = pombo_store::Options { exclusive: false, ..Default::default() };
+        pombo::boot::open_store(&config, &options).unwrap()
+    };
     operate::account_allow(&store, "username", vec!["192.0.2.0/24".into()]).unwrap();
     let mut stories = String::new();
     for (what, headers) in [

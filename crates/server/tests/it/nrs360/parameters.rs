@@ -67,13 +67,21 @@ fn a_dry_run_decides_everything_and_sends_nothing() {
     let house = House::open();
     let json = r#"{"to":["34666555444","nobody"],"from":"TEST","message":"x"}"#;
     let mut stories = String::new();
-    for query in ["?dryRun=1", "?dryRun=true&x=y", "?dryRun=perhaps"] {
+    for query in ["?dryRun=1", "?dryRun", "?dryRun=true&x=y", "?dryRun=perhaps"] {
         let target = format!("/api/rest/sms{query}");
         stories.push_str(&story(&format!("{query} {json}"), &house.call("POST", &target, json)));
     }
     insta::assert_snapshot!(stories);
     let account = house.call("GET", "/api/rest/account", "").json();
     assert_eq!(account["data"]["balance"], 100.0);
+    let many = (0..2_001).map(|n| format!("34600{n:06}")).collect::<Vec<_>>();
+    let json = serde_json::json!({"to": many, "from": "TEST", "message": "x"}).to_string();
+    let answers = ["?dryRun=1", ""].map(|query| {
+        let answer = house.call("POST", &format!("/api/rest/sms{query}"), &json);
+        (answer.status, answer.body)
+    });
+    assert_eq!(answers[0], answers[1], "what cannot be paid is refused alike");
+    assert_eq!(answers[0].0, 402);
 }
 
 #[test]

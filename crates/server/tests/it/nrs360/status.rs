@@ -87,6 +87,14 @@ fn unknown_ids_are_left_out_and_none_at_all_is_404() {
 }
 
 #[test]
+fn commas_may_be_percent_encoded() {
+    let house = House::open();
+    let (one, two) = (send(&house, "34666555444", ""), send(&house, "34666555333", ""));
+    let data = house.call("GET", &format!("/api/rest/sms/{one}%2C%20{two}%2c"), "").json();
+    assert_eq!(data["data"].as_array().unwrap().len(), 2);
+}
+
+#[test]
 fn five_hundred_ids_are_answered_and_too_many_refused() {
     let house = House::open();
     let to: Vec<String> = (0..500).map(|n| format!("\"34600000{n:03}\"")).collect();

@@ -12,7 +12,7 @@ use std::io;
 
 use bytes::BytesMut;
 use pombo_domain::channel::{Attempt, Outcome, Report};
-use pombo_wire::smpp::{self, Pdu, SmResp, status};
+use pombo_wire::smpp::{self, Header, Pdu, SmResp, status};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -22,7 +22,7 @@ use super::inbox::{Answer, Inbox};
 use super::link::{Connection, stopped};
 use super::pace::Pace;
 use super::submit::{Composer, Target, local};
-use super::trace::Pen;
+use super::trace::{Pen, Way};
 use super::window::{OnItsWay, Window};
 
 use output::Output;
@@ -75,6 +75,8 @@ pub(super) struct Session<'a> {
     inbox: Inbox<'a>,
     reports: Vec<Report>,
     n_accepted: u64,
+    /// Small PDUs written and not traced yet.
+    sent: Vec<Header>,
     pace: Pace,
     heard: Instant,
     asked: Option<Instant>,
@@ -110,6 +112,7 @@ impl<'a> Session<'a> {
             inbox: Inbox::new(route.desk.as_ref()),
             reports: Vec::new(),
             n_accepted: 0,
+            sent: Vec::new(),
             pace: Pace::new(&route.config.timings),
             heard: Instant::now(),
             asked: None,
@@ -303,6 +306,10 @@ impl<'a> Session<'a> {
 
     /// Hands reports to the engine and arrivals to the store, as batches.
     fn hand_over(&mut self) {
+        if !self.sent.is_empty() {
+            let mut page = self.pen.open(self.route.desk.now());
+            self.sent.drain(..).for_each(|header| page.bare(Way::Out, header));
+        }
         if self.n_accepted > 0 {
             self.route.meter.accepted(std::mem::take(&mut self.n_accepted));
         }
@@ -352,6 +359,8 @@ impl<'a> Session<'a> {
 
     /// Queues a small PDU for writing.
     fn send(&mut self, status: u32, sequence: u32, pdu: &Pdu<'_>) {
+        let command_id = pdu.command_id();
+        self.sent.push(Header { command_length: 0, command_id, command_status: status, sequence });
         // PDUs without text or addresses always fit.
         let encoded = smpp::encode(&mut self.output.bytes, status, sequence, pdu);
         debug_assert!(encoded.is_ok(), "{encoded:?}");
