@@ -210,9 +210,9 @@ const ENGLISH: Words = Words {
     older: "Older messages (%n)",
     send: "Send a message",
     password: "PASSWORD stands for the apiPassword that the demo printed when it started.",
-    magic: "The numbers +34\u{a0}699\u{a0}000\u{a0}000 to 018 give every outcome that a carrier can \
-            give: 000 is delivered at once, 002 never is, 005 is refused. Any other number is \
-            delivered within a second.",
+    magic: "The numbers +34\u{a0}699\u{a0}000\u{a0}000 to 018 give every outcome that a carrier \
+            can give: 000 is delivered at once, 002 never is, 005 is refused. Any other number \
+            is delivered within a second.",
     docs: "API documentation",
     home: "Start page",
     needs_script: "This page needs JavaScript to show messages as they come.",
@@ -234,9 +234,9 @@ const PORTUGUESE: Words = Words {
     older: "Mensagens anteriores (%n)",
     send: "Enviar uma mensagem",
     password: "PASSWORD é a apiPassword que a demonstração mostrou ao arrancar.",
-    magic: "Os números +34\u{a0}699\u{a0}000\u{a0}000 a 018 dão todos os resultados que uma operadora \
-            pode dar: 000 é entregue de imediato, 002 nunca é entregue, 005 é recusado. Qualquer \
-            outro número é entregue num segundo.",
+    magic: "Os números +34\u{a0}699\u{a0}000\u{a0}000 a 018 dão todos os resultados que uma \
+            operadora pode dar: 000 é entregue de imediato, 002 nunca é entregue, 005 é recusado. \
+            Qualquer outro número é entregue num segundo.",
     docs: "Documentação da API",
     home: "Página inicial",
     needs_script: "Esta página precisa de JavaScript para mostrar as mensagens à medida que chegam.",
@@ -258,9 +258,9 @@ const SPANISH: Words = Words {
     older: "Mensajes anteriores (%n)",
     send: "Enviar un mensaje",
     password: "PASSWORD es la apiPassword que la demostración mostró al arrancar.",
-    magic: "Los números +34\u{a0}699\u{a0}000\u{a0}000 a 018 dan todos los resultados que puede dar un \
-            operador: 000 se entrega al momento, 002 no se entrega nunca, 005 se rechaza. Cualquier \
-            otro número se entrega en un segundo.",
+    magic: "Los números +34\u{a0}699\u{a0}000\u{a0}000 a 018 dan todos los resultados que puede \
+            dar un operador: 000 se entrega al momento, 002 no se entrega nunca, 005 se \
+            rechaza. Cualquier otro número se entrega en un segundo.",
     docs: "Documentación de la API",
     home: "Página de inicio",
     needs_script: "Esta página necesita JavaScript para mostrar los mensajes según llegan.",
