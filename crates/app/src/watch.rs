@@ -20,6 +20,8 @@ const STRANDED_EVERY: u32 = 4;
 const SWEEP_EVERY: u32 = 120;
 /// Pieces that one look sweeps at most, so that a long sweep keeps no setting from being seen.
 const SWEEPS_AT_ONCE: usize = 10;
+/// Bytes free on the disk from which nobody counts what is owed.
+const PLENTY: u64 = 4 << 30;
 /// Grace after the longest validity before a missing receipt is given up.
 const RECEIPT_GRACE: Duration = Duration::from_secs(3_600);
 
@@ -45,7 +47,9 @@ pub(crate) fn start(app: &App) {
                     Err(error) => tracing::warn!(%error, "settings cannot be read anew"),
                 },
             }
-            look_at_room(&app);
+            if let Err(error) = look_at_room(&app).await {
+                tracing::warn!(%error, "what is owed cannot be counted");
+            }
             for desk in app.inner.engine.desks() {
                 desk.recover_rate();
             }
@@ -70,11 +74,19 @@ pub(crate) fn start(app: &App) {
 }
 
 /// Whether the disk has room for more than what is still owed.
-fn look_at_room(app: &App) {
-    let Some(room) = app.inner.store.room() else { return };
-    let is_short = room.is_short();
+async fn look_at_room(app: &App) -> Result<(), pombo_store::Error> {
+    let store = &app.inner.store;
+    let Some(room) = store.room() else { return Ok(()) };
+    let mut n_owed = 0;
+    if room.free < PLENTY {
+        for route in store.ask(op::route::List).await? {
+            let load = store.ask(op::route::Load { route: route.id }).await?;
+            n_owed += load.queued + load.in_flight;
+        }
+    }
+    let is_short = room.is_short(n_owed);
     if app.inner.is_short_of_room.swap(is_short, Ordering::Relaxed) == is_short {
-        return;
+        return Ok(());
     }
     let free_mib = room.free >> 20;
     if is_short {
@@ -82,6 +94,7 @@ fn look_at_room(app: &App) {
     } else {
         tracing::info!(free_mib, "the disk has room again");
     }
+    Ok(())
 }
 
 /// Accounts, paused routes, and queues that another process filled.

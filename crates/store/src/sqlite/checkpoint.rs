@@ -11,8 +11,13 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-/// Pages in the write-ahead log (48 MiB) from which it is to be copied and started over.
+use crate::Room;
+
+/// Pages in the write-ahead log (48 MiB) from which it is to be copied and started over; on a small
+/// disk a sixteenth of it, that the log leaves room for what it is copied to.
 const WORTH_PAGES: i64 = 12_288;
+const DISK_SHARE: u64 = 16;
+const PAGE_BYTES: u64 = 4_096;
 /// Pages copied by one pass below which the writer may copy the rest (1 MiB).
 const LITTLE_PAGES: i64 = 256;
 /// Passes after which the writer copies whatever is left.
@@ -23,12 +28,16 @@ const TOO_MANY_PAGES: i64 = 131_072;
 /// The thread's side that the writer sees; dropping it ends the thread.
 #[derive(Debug)]
 pub(crate) struct Checkpointer {
+    worth_pages: i64,
     wake: SyncSender<()>,
     nearly_done: Arc<AtomicBool>,
 }
 
 impl Checkpointer {
-    pub(crate) fn start(connection: Connection) -> Self {
+    pub(crate) fn start(connection: Connection, disk: Option<Room>) -> Self {
+        let share = disk.map_or(u64::MAX, |disk| disk.total / DISK_SHARE / PAGE_BYTES);
+        let worth_pages = i64::try_from(share).unwrap_or(i64::MAX);
+        let worth_pages = worth_pages.clamp(LITTLE_PAGES, WORTH_PAGES);
         let (wake, woken) = sync_channel(1);
         let nearly_done = Arc::new(AtomicBool::new(false));
         let tell = Arc::clone(&nearly_done);
@@ -36,12 +45,12 @@ impl Checkpointer {
         if let Err(error) = std::thread::Builder::new().name("store-ckpt".into()).spawn(run) {
             tracing::error!(%error, "the checkpoint thread could not be started");
         }
-        Self { wake, nearly_done }
+        Self { worth_pages, wake, nearly_done }
     }
 
     /// Tells how long the log is after a commit; says whether the writer is to copy the rest now.
     pub(crate) fn log_has(&self, pages: i64) -> bool {
-        if pages < WORTH_PAGES {
+        if pages < self.worth_pages {
             return false;
         }
         if self.nearly_done.swap(false, Ordering::AcqRel) {

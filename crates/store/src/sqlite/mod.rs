@@ -69,7 +69,7 @@ impl Sqlite {
             .map_err(damaged)?;
         let checkpoints = connect(path, READER_CACHE_KIB).map_err(damaged)?;
         let watch = Mutex::new(connect(path, READER_CACHE_KIB).map_err(damaged)?);
-        let writer = writer::Writer::start(connection, checkpoints).map_err(damaged)?;
+        let writer = writer::Writer::start(connection, checkpoints, room(path)).map_err(damaged)?;
         let readers = reader::Readers::start(readers);
         let inner = Inner { path: path.to_owned(), writer, readers, watch, _lock: lock };
         Ok(Self { inner: Arc::new(inner) })
@@ -109,9 +109,7 @@ impl Sqlite {
     }
 
     pub(crate) fn room(&self) -> Option<Room> {
-        let disk = rustix::fs::statvfs(&self.inner.path).ok()?;
-        let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
-        Some(Room { free: bytes(disk.f_bavail), total: bytes(disk.f_blocks) })
+        room(&self.inner.path)
     }
 
     pub(crate) fn is_served(&self) -> bool {
@@ -142,6 +140,13 @@ impl Sqlite {
         progress(pages, pages);
         Ok(())
     }
+}
+
+/// The disk that holds the file.
+fn room(path: &Path) -> Option<Room> {
+    let disk = rustix::fs::statvfs(path).ok()?;
+    let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+    Some(Room { free: bytes(disk.f_bavail), total: bytes(disk.f_blocks) })
 }
 
 /// Makes the file where it is missing, for nobody but its owner: it holds texts and numbers.

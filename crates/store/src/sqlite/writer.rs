@@ -15,8 +15,8 @@ use tokio::sync::{oneshot, watch};
 
 use super::checkpoint::{self, Checkpointer};
 use super::work::{Shelf, Work};
-use crate::Error;
 use crate::operation::Operation;
+use crate::{Error, Room};
 
 /// Rows after which a group is committed even if more commands wait.
 const GROUP_ROWS_MAX: usize = 8_000;
@@ -71,6 +71,7 @@ impl Writer {
     pub(crate) fn start(
         mut connection: Connection,
         checkpoints: Connection,
+        disk: Option<Room>,
     ) -> rusqlite::Result<Self> {
         let (queue, commands) = channel();
         let backlog = Arc::new(AtomicUsize::new(0));
@@ -79,7 +80,7 @@ impl Writer {
         let (tell, events) = watch::channel(shelf.last_event());
         let mut loop_ = Loop {
             connection,
-            checkpointer: Checkpointer::start(checkpoints),
+            checkpointer: Checkpointer::start(checkpoints, disk),
             shelf,
             backlog: Arc::clone(&backlog),
             events: tell,

@@ -299,3 +299,19 @@ fn the_log_of_writes_stays_short_under_load() {
         assert!(n_bytes < 192 << 20, "{n_bytes} bytes");
     });
 }
+
+#[test]
+fn a_disk_is_short_when_it_could_not_hold_what_is_owed() {
+    const MIB: u64 = 1 << 20;
+    for (free, total, n_owed, is_short) in [
+        (65 * MIB, 100_000 * MIB, 0, false),
+        (63 * MIB, 100_000 * MIB, 0, true),
+        (2 * MIB, 16 * MIB, 0, false),
+        (MIB, 16 * MIB, 0, true),
+        (600 * MIB, 100_000 * MIB, 1_000_000, true),
+        (700 * MIB, 100_000 * MIB, 1_000_000, false),
+    ] {
+        let room = pombo_store::Room { free, total };
+        assert_eq!(room.is_short(n_owed), is_short, "{room:?}, {n_owed} owed");
+    }
+}
