@@ -222,6 +222,20 @@ impl App {
         self.admit(account, source).await
     }
 
+    /// The same, of credentials that came otherwise than in a header.
+    pub async fn authenticate_pair(
+        &self,
+        name: &str,
+        password: &str,
+        source: IpAddr,
+    ) -> Result<Caller, Denied> {
+        // A header's name ends at the first colon, so that one with a colon is nobody's.
+        let pair = (!name.contains(':')).then(|| format!("{name}:{password}"));
+        let encode = |pair| base64::engine::general_purpose::STANDARD.encode(pair);
+        let header = pair.map(|pair| format!("Basic {}", encode(pair)));
+        self.authenticate(header.as_deref(), source).await
+    }
+
     /// From the snapshot, or from the store where the account is newer than that.
     async fn find_account(&self, name: &str) -> Result<Option<Arc<Account>>, Denied> {
         let found = self

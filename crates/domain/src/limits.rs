@@ -18,6 +18,12 @@ pub const ROWS_PER_OPERATION_MAX: usize = 1_000;
 /// Message ids that one status request may name.
 pub const STATUS_IDS_MAX: usize = 1_000;
 
+/// Ids that one request about scheduled messages may name.
+pub const SCHEDULED_IDS_MAX: usize = 10_000;
+
+/// Scheduled messages of one page.
+pub const SCHEDULED_PAGE_MAX: usize = 1_000;
+
 /// Bytes of a notification URL template.
 pub const CALLBACK_URL_BYTES_MAX: usize = 2_000;
 

@@ -88,6 +88,12 @@ impl Instant {
         self.civil().strftime("%Y-%m-%d %H:%M").to_string()
     }
 
+    /// `YYYY-MM-DD HH:MM:SS`, as the API writes dates of scheduled messages.
+    #[must_use]
+    pub fn civil_seconds(self) -> String {
+        self.civil().strftime("%Y-%m-%d %H:%M:%S").to_string()
+    }
+
     /// Reads `YYYYmmddHHiiss` in UTC, the form of dates in the 360NRS requests:
     /// exactly 14 digits that name a real second (`20130215142000`).
     pub fn parse_compact(text: &str) -> Result<Self, NotADate> {

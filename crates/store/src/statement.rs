@@ -44,6 +44,7 @@ pub(crate) fn all() -> Vec<Statement> {
         op::recover::STATEMENTS,
         op::request::STATEMENTS,
         op::route::STATEMENTS,
+        op::schedule::STATEMENTS,
         op::settle::STATEMENTS,
         op::stage::STATEMENTS,
         op::status::STATEMENTS,

@@ -1,5 +1,6 @@
 //! One file per thing a user can ask.
 
 pub mod account;
+pub mod scheduled;
 pub mod send;
 pub mod status;

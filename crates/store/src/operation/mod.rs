@@ -11,6 +11,7 @@ pub mod receipt;
 pub mod recover;
 pub mod request;
 pub mod route;
+pub mod schedule;
 pub mod settle;
 pub mod stage;
 pub mod status;

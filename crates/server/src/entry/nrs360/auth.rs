@@ -19,6 +19,17 @@ pub(super) async fn caller(
     Ok(house.app.authenticate(authorization, source).await?)
 }
 
+/// The same, of credentials that stand in the query.
+pub(super) async fn caller_by(
+    house: &House,
+    (name, password): (&str, &str),
+    headers: &HeaderMap,
+    peer: IpAddr,
+) -> Result<Caller, Problem> {
+    let source = source(peer, headers, &house.trusted_proxies);
+    Ok(house.app.authenticate_pair(name, password, source).await?)
+}
+
 /// The address that the request comes from: the peer's own, or, where the peer is a trusted
 /// proxy, the right-most address of `X-Forwarded-For` that is no trusted proxy. What stands
 /// further left was written by strangers.

@@ -207,6 +207,19 @@ impl Problem {
         Self { header: retry_after(wait), ..Self::plain(429, description) }
     }
 
+    /// The answer of the older form's GET: a line, with status 200 unless the caller should wait.
+    pub(super) fn into_line(self) -> Response {
+        let waits = matches!(self.header, Header::RetryAfter(_));
+        let status = if waits { self.http } else { 200 };
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response =
+            super::older::text(status, format!("{}: {}", self.code, self.description));
+        if let Header::RetryAfter(seconds) = self.header {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+
     /// The code that the caller sees.
     #[cfg(test)]
     pub(super) fn code(&self) -> u16 {

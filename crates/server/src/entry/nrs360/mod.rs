@@ -5,6 +5,8 @@ mod account;
 mod auth;
 mod body;
 pub mod error;
+mod older;
+mod scheduled;
 mod schema;
 mod sms;
 mod sms_in;
@@ -23,6 +25,7 @@ use metrics::Counter;
 use super::body::Unread;
 use super::{House, Response};
 use error::Problem;
+use older::Door;
 
 /// What every path of this dialect begins with.
 const PREFIX: &str = "/api/rest";
@@ -30,7 +33,7 @@ const PREFIX: &str = "/api/rest";
 /// A resource and its method.
 #[derive(Debug, Clone, Copy)]
 pub struct Route {
-    /// `GET` or `POST`.
+    /// `GET`, `POST`, `PUT` or `DELETE`.
     pub method: &'static str,
     /// The path below the prefix; `{…}` stands for one segment.
     pub path: &'static str,
@@ -42,6 +45,10 @@ enum Action {
     SendSms,
     SmsStatus,
     Account,
+    OlderMessage,
+    ListScheduled,
+    MoveScheduled,
+    CancelScheduled,
 }
 
 /// Every route of the dialect.
@@ -49,17 +56,37 @@ pub const ROUTES: &[Route] = &[
     Route { method: "POST", path: "/sms", action: Action::SendSms },
     Route { method: "GET", path: "/sms/{ids}", action: Action::SmsStatus },
     Route { method: "GET", path: "/account", action: Action::Account },
+    Route { method: "POST", path: "/message", action: Action::OlderMessage },
+    Route { method: "GET", path: "/scheduled", action: Action::ListScheduled },
+    Route { method: "PUT", path: "/scheduled", action: Action::MoveScheduled },
+    Route { method: "DELETE", path: "/scheduled", action: Action::CancelScheduled },
 ];
 
 /// The handlers' documentation, for `/openapi.json`.
 #[derive(utoipa::OpenApi)]
 #[openapi(
-    paths(sms::send, sms::status, account::view),
+    paths(
+        sms::send,
+        sms::status,
+        account::view,
+        older::message,
+        older::send_php,
+        scheduled::list,
+        scheduled::update,
+        scheduled::delete
+    ),
     components(schemas(
         schema::SmsRequest,
         schema::SmsAnswer,
         schema::StatusAnswer,
         schema::AccountAnswer,
+        schema::OlderMessage,
+        schema::OlderFate,
+        schema::ScheduledAnswer,
+        schema::ScheduledChange,
+        schema::ScheduledFilter,
+        schema::UpdatedAnswer,
+        schema::DeletedAnswer,
         schema::ErrorAnswer
     ))
 )]
@@ -89,6 +116,7 @@ impl Counters {
 /// Whether a path belongs to this dialect.
 pub(super) fn is_ours(path: &str) -> bool {
     path.strip_prefix(PREFIX).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        || Door::at(path).is_some()
 }
 
 /// Answers a request.
@@ -104,8 +132,17 @@ pub(super) async fn answer(house: &House, peer: IpAddr, request: Request<Incomin
 async fn act(house: &House, peer: IpAddr, request: Request<Incoming>) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
     let path = head.uri.path();
-    let rest = path.strip_prefix(PREFIX).unwrap_or(path);
-    let (action, argument) = find(&head.method, rest)?;
+    let (action, argument) = match Door::at(path) {
+        Some(Door::SendPhp) => {
+            Door::SendPhp.allow(&head.method)?;
+            return Ok(older::send_php(house, &head.headers, peer, head.uri.query()).await);
+        }
+        Some(Door::Message) => {
+            Door::Message.allow(&head.method)?;
+            (Action::OlderMessage, "")
+        }
+        None => find(&head.method, path.strip_prefix(PREFIX).unwrap_or(path))?,
+    };
     let caller = auth::caller(house, &head.headers, peer).await?;
     match action {
         Action::SendSms => {
@@ -115,6 +152,19 @@ async fn act(house: &House, peer: IpAddr, request: Request<Incoming>) -> Result<
         }
         Action::SmsStatus => sms::status(house, &caller, argument, head.uri.query()).await,
         Action::Account => account::view(house, &caller).await,
+        Action::OlderMessage => {
+            let (body, _taken) = super::body::read(body, &house.bodies).await?;
+            older::message(house, &caller, body).await
+        }
+        Action::ListScheduled | Action::MoveScheduled | Action::CancelScheduled => {
+            let (body, _taken) = super::body::read(body, &house.bodies).await?;
+            let query = head.uri.query();
+            match action {
+                Action::MoveScheduled => scheduled::update(house, &caller, query, &body).await,
+                Action::CancelScheduled => scheduled::delete(house, &caller, query, &body).await,
+                _ => scheduled::list(house, &caller, query, &body).await,
+            }
+        }
     }
 }
 

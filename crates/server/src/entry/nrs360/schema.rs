@@ -47,6 +47,124 @@ pub(super) struct SmsRequest {
     category: Option<String>,
 }
 
+/// The body of the older `POST /message`.
+#[derive(ToSchema)]
+#[schema(example = json!({"to": ["34666555444"], "from": "TEST", "text": "Hello from pombo"}))]
+pub(super) struct OlderMessage {
+    /// Numbers with their country code.
+    to: Vec<String>,
+    /// The sender.
+    from: String,
+    /// The text.
+    text: String,
+    /// `gsm`, `gsm-pt` or `utf-16`; also as `encoding`.
+    coding: Option<String>,
+    /// The most parts allowed; default 1.
+    parts: Option<u8>,
+    /// Not before, UTC, `YYYYmmddHHiiss`.
+    fsend: Option<String>,
+    /// 1: transliterate; also as `trsec`.
+    trans: Option<u8>,
+    /// Where status is called back.
+    #[schema(rename = "dlr-url")]
+    dlr_url: Option<String>,
+}
+
+/// What became of one recipient, in the older form.
+#[derive(ToSchema)]
+pub(super) struct OlderFate {
+    accepted: bool,
+    to: String,
+    /// Where it was accepted.
+    id: Option<String>,
+    /// Where it was not.
+    error: Option<ErrorBody>,
+}
+
+/// The answer to `GET /scheduled`.
+#[derive(ToSchema)]
+pub(super) struct ScheduledAnswer {
+    /// A list; where exactly one `guid` was asked for and waits, that one alone.
+    result: Vec<ScheduledMessage>,
+    /// How many there are in all.
+    total: u64,
+}
+
+/// A message that waits for its time.
+#[derive(ToSchema)]
+pub(super) struct ScheduledMessage {
+    /// The `id` of the send answer.
+    guid: String,
+    r#type: String,
+    /// Only where exactly one `guid` was asked for.
+    content: Option<ScheduledContent>,
+    /// `YYYY-MM-DD HH:MM:SS`, UTC.
+    created_at: String,
+    updated_at: String,
+    scheduled_at: String,
+}
+
+/// What will be sent.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(super) struct ScheduledContent {
+    to: String,
+    from: String,
+    encoding: String,
+    message: String,
+    campaign_id: i64,
+    sending_id: i64,
+}
+
+/// Which scheduled messages; absent filters mean all.
+#[derive(ToSchema)]
+#[schema(example = json!({"guid": ["1497922441822208"]}))]
+pub(super) struct ScheduledFilter {
+    /// An id, or a list of them.
+    guid: Option<Vec<String>>,
+    /// `SMS` or `MAILING`.
+    r#type: Option<String>,
+}
+
+/// Which scheduled messages, and when to send them instead.
+#[derive(ToSchema)]
+#[schema(
+    rename_all = "camelCase",
+    example = json!({"guid": ["1497922441822208"], "scheduleDate": "20300215142000"})
+)]
+pub(super) struct ScheduledChange {
+    /// An id, or a list of them.
+    guid: Option<Vec<String>>,
+    /// `SMS` or `MAILING`.
+    r#type: Option<String>,
+    /// UTC, `YYYYmmddHHiiss`.
+    schedule_date: String,
+}
+
+/// How many were moved.
+#[derive(ToSchema)]
+pub(super) struct UpdatedAnswer {
+    result: Updated,
+}
+
+/// A count.
+#[derive(ToSchema)]
+pub(super) struct Updated {
+    updated: u64,
+}
+
+/// How many were withdrawn.
+#[derive(ToSchema)]
+pub(super) struct DeletedAnswer {
+    result: Deleted,
+}
+
+/// A count.
+#[derive(ToSchema)]
+pub(super) struct Deleted {
+    deleted: u64,
+}
+
 /// One URL, or one per recipient.
 #[derive(ToSchema, serde::Serialize)]
 #[serde(untagged)]

@@ -82,7 +82,7 @@ pub(super) async fn send(
 }
 
 /// Runs what would keep other requests waiting on a thread of its own.
-async fn off_thread<T: Send + 'static>(
+pub(super) async fn off_thread<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Problem> {
     tokio::task::spawn_blocking(work).await.map_err(|e| {

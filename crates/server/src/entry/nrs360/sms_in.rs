@@ -30,18 +30,23 @@ pub(super) struct Around {
 /// Reads a request.
 pub(super) fn parse(json: &[u8], around: Around) -> Result<SendSms, Problem> {
     let sms = body::parse(json).map_err(|body::NotAnObject| Code::InvalidJson)?;
+    command(&sms, around)
+}
+
+/// The command that the fields ask for.
+pub(super) fn command(sms: &SmsIn<'_>, around: Around) -> Result<SendSms, Problem> {
     let from = sender(&sms.from)?;
     let text = message(&sms.message)?;
     let to = recipients(&sms.to)?;
     let encoding = encoding(&sms.encoding)?;
     let split = flag("splitParts", &sms.split_parts);
     let parts_max = parts_max(&sms.parts, split.as_ref().copied().unwrap_or(false))?;
-    let (schedule, expires) = dates(&sms, around.now)?;
+    let (schedule, expires) = dates(sms, around.now)?;
     let callbacks = callbacks(&sms.notification_url, to.len())?;
     let campaign = campaign(&sms.campaign_name, &sms.tags)?;
     let windows = windows(&sms.available_times)?;
     let category = category(&sms.category)?;
-    unsupported(&sms)?;
+    unsupported(sms)?;
     Ok(SendSms {
         from,
         text,

@@ -3,5 +3,7 @@
 mod account;
 mod errors;
 mod idempotency;
+mod older;
 mod parameters;
+mod scheduled;
 mod status;

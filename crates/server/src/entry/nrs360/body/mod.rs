@@ -97,6 +97,151 @@ pub(super) fn parse(body: &[u8]) -> Result<SmsIn<'_>, NotAnObject> {
     serde_json::from_slice(json).map_err(|_| NotAnObject)
 }
 
+/// Reads the body of the older `POST /message`.
+pub(super) fn parse_older(body: &[u8]) -> Result<SmsIn<'_>, NotAnObject> {
+    let json = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    let Older(sms) = serde_json::from_slice(json).map_err(|_| NotAnObject)?;
+    Ok(sms)
+}
+
+/// The filters of scheduled messages.
+#[derive(Debug, PartialEq, Default)]
+pub(super) struct FilterIn<'a> {
+    pub(super) guid: Many<'a>,
+    pub(super) kind: Scalar<'a>,
+    pub(super) schedule_date: Scalar<'a>,
+    pub(super) page: Scalar<'a>,
+    pub(super) limit: Scalar<'a>,
+}
+
+impl<'a> FilterIn<'a> {
+    /// Takes from `other` what is absent here.
+    pub(super) fn or(self, other: Self) -> Self {
+        let first = |a: Scalar<'a>, b: Scalar<'a>| if a.is_null() { b } else { a };
+        Self {
+            guid: if self.guid == Many::Absent { other.guid } else { self.guid },
+            kind: first(self.kind, other.kind),
+            schedule_date: first(self.schedule_date, other.schedule_date),
+            page: first(self.page, other.page),
+            limit: first(self.limit, other.limit),
+        }
+    }
+}
+
+/// Reads the filters of a body.
+pub(super) fn parse_filter(body: &[u8]) -> Result<FilterIn<'_>, NotAnObject> {
+    let json = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    serde_json::from_slice(json).map_err(|_| NotAnObject)
+}
+
+/// The keys of the filters.
+#[derive(serde::Deserialize)]
+#[serde(field_identifier, rename_all = "camelCase")]
+enum FilterKey {
+    Guid,
+    Type,
+    ScheduleDate,
+    Page,
+    Limit,
+    #[serde(other)]
+    Unknown,
+}
+
+impl<'de> Deserialize<'de> for FilterIn<'de> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(FilterVisitor)
+    }
+}
+
+struct FilterVisitor;
+
+impl<'de> Visitor<'de> for FilterVisitor {
+    type Value = FilterIn<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut filter = FilterIn::default();
+        while let Some(key) = map.next_key::<FilterKey>()? {
+            match key {
+                FilterKey::Guid => filter.guid = map.next_value()?,
+                FilterKey::Type => filter.kind = map.next_value()?,
+                FilterKey::ScheduleDate => filter.schedule_date = map.next_value()?,
+                FilterKey::Page => filter.page = map.next_value()?,
+                FilterKey::Limit => filter.limit = map.next_value()?,
+                FilterKey::Unknown => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(filter)
+    }
+}
+
+/// `0` is the older form's name of `gsm`.
+pub(super) fn older_coding(coding: Scalar<'_>) -> Scalar<'_> {
+    match coding.whole() {
+        Some(0) => Scalar::Text("gsm".into()),
+        _ => coding,
+    }
+}
+
+/// The keys of the older `POST /message`.
+#[derive(serde::Deserialize)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum OlderKey {
+    To,
+    From,
+    Text,
+    #[serde(alias = "encoding")]
+    Coding,
+    Parts,
+    #[serde(alias = "trsec", alias = "tresc")]
+    Trans,
+    #[serde(rename = "dlr-url")]
+    DlrUrl,
+    Fsend,
+    #[serde(other)]
+    Unknown,
+}
+
+/// The older form's fields under their later names.
+struct Older<'a>(SmsIn<'a>);
+
+impl<'de> Deserialize<'de> for Older<'de> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(OlderVisitor).map(Self)
+    }
+}
+
+struct OlderVisitor;
+
+impl<'de> Visitor<'de> for OlderVisitor {
+    type Value = SmsIn<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut sms = SmsIn::default();
+        while let Some(key) = map.next_key::<OlderKey>()? {
+            match key {
+                OlderKey::To => sms.to = map.next_value()?,
+                OlderKey::From => sms.from = map.next_value()?,
+                OlderKey::Text => sms.message = map.next_value()?,
+                OlderKey::Coding => sms.encoding = older_coding(map.next_value()?),
+                OlderKey::Parts => sms.parts = map.next_value()?,
+                OlderKey::Trans => sms.trans = map.next_value()?,
+                OlderKey::DlrUrl => sms.notification_url = map.next_value()?,
+                OlderKey::Fsend => sms.schedule_date = map.next_value()?,
+                OlderKey::Unknown => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(sms)
+    }
+}
+
 impl<'de> Deserialize<'de> for SmsIn<'de> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         from.deserialize_map(SmsVisitor)
