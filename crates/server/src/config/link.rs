@@ -132,12 +132,18 @@ pub(super) fn link(s: &mut Section<'_>) -> Smpp {
     }
 }
 
+/// What every certificate of a PEM file begins with.
+const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
+
 fn tls(s: &mut Section<'_>) -> Option<Tls> {
     let on = s.get("tls", Node::boolean).unwrap_or(false);
     let ca = s.get("tls_ca", |node| {
         let path = some_text(node)?;
-        match std::fs::File::open(&path) {
-            Ok(_) => Ok(PathBuf::from(path)),
+        match std::fs::read(&path) {
+            Ok(pem) if pem.windows(CERTIFICATE.len()).any(|text| text == CERTIFICATE) => {
+                Ok(PathBuf::from(path))
+            }
+            Ok(_) => Err(format!("names {path}, which holds no certificate; name a PEM file")),
             Err(e) => Err(format!("names {path}, which cannot be read: {e}; name a PEM file")),
         }
     });
@@ -156,7 +162,12 @@ fn password(s: &mut Section<'_>) -> Secret {
         if typed.is_some() {
             return Err("stands beside password; keep one of the two".into());
         }
-        Ok(text.lines().next().unwrap_or_default().to_owned())
+        match text.lines().next().filter(|line| !line.is_empty()) {
+            Some(line) => Ok(line.to_owned()),
+            None => {
+                Err(format!("names {path}, whose first line is empty; write the password there"))
+            }
+        }
     });
     Secret::new(typed.or(from_file).unwrap_or_default())
 }
@@ -187,7 +198,9 @@ fn pair(node: &Node) -> Result<(u8, u8), String> {
 fn host_port(node: &Node) -> Result<String, String> {
     let text = node.text()?;
     let is_one = text.rsplit_once(':').is_some_and(|(host, port)| {
-        !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
+        let is_name = |c: char| c.is_ascii_alphanumeric() || ".-_:[]%".contains(c);
+        let has_host = !host.is_empty() && host.chars().all(is_name);
+        has_host && port.parse::<u16>().is_ok_and(|port| port > 0)
     });
     if is_one {
         return Ok(text);

@@ -237,6 +237,11 @@ impl Mistakes {
         self.0.borrow_mut().push(format!("{origin}: {key} {what}"));
     }
 
+    /// Whether one was noted about a key, or about an item of it.
+    pub(super) fn are_about(&self, key: &str) -> bool {
+        self.0.borrow().iter().any(|line| line.contains(&format!(": {key}")))
+    }
+
     /// All lines, in the order in which they were found.
     pub(super) fn into_lines(self) -> Vec<String> {
         self.0.into_inner()

@@ -131,10 +131,11 @@ fn route(mut s: Section<'_>, origin: &Origin, mistakes: &Mistakes) -> Option<Rou
     let transport = if sandbox {
         Transport::Sandbox
     } else {
-        if link.addresses.is_empty() {
+        // A value that is wrong is not missing besides.
+        if link.addresses.is_empty() && !mistakes.are_about(&s.name("address")) {
             missing(&s, "address", "\"smpp.example.com:2775\"");
         }
-        if link.system_id.is_empty() {
+        if link.system_id.is_empty() && !mistakes.are_about(&s.name("system_id")) {
             missing(&s, "system_id", "\"the name the carrier gave you\"");
         }
         Transport::Smpp(Box::new(link))

@@ -156,3 +156,44 @@ fn what_is_shown_hides_secrets_and_reads_back() {
     assert_eq!(again.http.public_url.take().as_deref(), Some("http://127.0.0.1:8360"));
     assert_eq!(again.to_string(), shown);
 }
+
+#[test]
+fn a_value_that_is_wrong_is_not_missing_besides() {
+    let route =
+        |keys: &str| mistakes(&format!("[[sms.routes]]\nname = \"a\"\nkind = \"smpp\"\n{keys}"));
+    let lines = route("address = \"h h:22\"\nsystem_id = \"a name that is too long\"\n");
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].contains("address is \"h h:22\", but must be a host and a port"));
+    assert!(lines[1].contains("system_id is"), "{lines:?}");
+    let lines = route("addresses = []\n");
+    assert!(lines.iter().all(|line| line.contains("is missing")), "{lines:?}");
+}
+
+#[test]
+fn files_that_do_not_hold_what_they_are_named_for_are_told() {
+    let folder = std::env::temp_dir().join(format!("pombo-config-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let (empty, text) = (folder.join("empty"), folder.join("text"));
+    std::fs::write(&empty, "").expect("a file");
+    std::fs::write(&text, "no certificate\n").expect("a file");
+    let lines = mistakes(&format!(
+        "[[sms.routes]]\nname = \"a\"\naddress = \"h:22\"\nsystem_id = \"s\"\n\
+         password_file = \"{}\"\ntls = true\ntls_ca = \"{}\"\n",
+        empty.display(),
+        text.display(),
+    ));
+    let _ = std::fs::remove_dir_all(&folder);
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines.iter().any(|line| line.contains("whose first line is empty")));
+    assert!(lines.iter().any(|line| line.contains("which holds no certificate")));
+}
+
+#[test]
+fn a_log_level_that_is_none_is_told() {
+    for level in ["inof", "chatty", "", "info,verbose"] {
+        let lines = mistakes(&format!("[log]\nlevel = \"{level}\"\n"));
+        assert!(lines[0].contains("but must be one of off, error"), "{lines:?}");
+    }
+    let good = resolve(Some(("x", "[log]\nlevel = \"info,pombo_app=debug\"\n")), &[]);
+    assert!(good.is_ok());
+}
