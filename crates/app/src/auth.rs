@@ -29,8 +29,10 @@ const HEADER_BYTES_MAX: usize = 1_024;
 const REMEMBERED_MAX: usize = 10_000;
 /// argon2 checks at a time: 19 MiB each.
 const CHECKS_AT_ONCE: usize = 2;
+/// Of one source; its others stand behind, so that a flood of guesses delays no other source.
+const CHECKS_PER_SOURCE: usize = 4;
 /// Checks that may wait for their turn; beyond, the source is asked to come later.
-const CHECKS_WAITING_MAX: usize = 64;
+const CHECKS_WAITING_MAX: usize = 512;
 /// Sources whose failures are remembered.
 const SOURCES_MAX: usize = 10_000;
 /// The longest a wrong pair waits for its answer.
@@ -92,6 +94,8 @@ pub(crate) struct Gate {
     failures: Mutex<HashMap<IpAddr, (u32, Instant)>>,
     checks: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
+    /// Sources with checks under way or waiting.
+    sources: Mutex<HashMap<IpAddr, Arc<Semaphore>>>,
 }
 
 /// A pair that was right, as long as the account still has this password.
@@ -109,7 +113,17 @@ impl Gate {
             failures: Mutex::default(),
             checks: Arc::new(Semaphore::new(CHECKS_AT_ONCE)),
             waiting: Arc::new(Semaphore::new(CHECKS_WAITING_MAX)),
+            sources: Mutex::default(),
         }
+    }
+
+    /// The turns of one source.
+    fn turns_of(&self, source: IpAddr) -> Arc<Semaphore> {
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those that nobody waits for are only here.
+        sources.retain(|_, turns| Arc::strong_count(turns) > 1);
+        let turns = sources.entry(source);
+        Arc::clone(turns.or_insert_with(|| Arc::new(Semaphore::new(CHECKS_PER_SOURCE))))
     }
 
     fn keyed_hash(&self, header: &str) -> KeyedHash {
@@ -213,7 +227,7 @@ impl App {
             return Err(self.turn_away(source).await);
         };
         let account = self.find_account(&user).await?;
-        if !self.check(hash, password, account.clone()).await? {
+        if !self.check((hash, password), account.clone(), source).await? {
             return Err(self.turn_away(source).await);
         }
         let Some(account) = account else {
@@ -259,12 +273,13 @@ impl App {
     /// Many connections that begin together with one pair cost one comparison.
     async fn check(
         &self,
-        hash: KeyedHash,
-        password: String,
+        (hash, password): (KeyedHash, String),
         account: Option<Arc<Account>>,
+        source: IpAddr,
     ) -> Result<bool, Denied> {
         let gate = &self.inner.gate;
         let busy = || Denied::Busy { retry_after: Duration::from_secs(1) };
+        let first = gate.turns_of(source).acquire_owned().await.map_err(|_| busy())?;
         let place = Arc::clone(&gate.waiting).try_acquire_owned().map_err(|_| busy())?;
         let turn = Arc::clone(&gate.checks).acquire_owned().await.map_err(|_| busy())?;
         let stored = account.as_ref().map(|account| &account.password_hash);
@@ -274,7 +289,7 @@ impl App {
         let app = self.clone();
         let checked = tokio::task::spawn_blocking(move || {
             // Kept until the pair is remembered, so that the next in turn finds it.
-            let _kept = (place, turn);
+            let _kept = (first, place, turn);
             let Some(account) = account else {
                 let _ = hash_password(&password);
                 return false;

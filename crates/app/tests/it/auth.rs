@@ -6,7 +6,7 @@ use std::time::Duration;
 use pombo_app::auth::Denied;
 use pombo_app::operate;
 
-use crate::house::{House, basic, cheap_hash, ops, poll_once, route};
+use crate::house::{House, a_while, basic, cheap_hash, ops, poll_once, route};
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -114,4 +114,24 @@ async fn a_pair_that_was_right_once_gets_in_without_a_check_or_a_wait() {
     let header = basic("one", "secret-1");
     let right = std::pin::pin!(tries(&house, &header, "192.0.2.1"));
     assert!(matches!(poll_once(right).await, std::task::Poll::Ready(Ok(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_guesses_turns_no_right_pair_away_that_was_never_checked() {
+    let house = House::new(vec![route("a")]).await;
+    house.account("one").await;
+    let guesses: Vec<_> = (0..700)
+        .map(|n| {
+            let (app, header) = (house.app.clone(), basic("one", &format!("guess-{n}")));
+            let source = "203.0.113.3".parse().unwrap();
+            tokio::spawn(async move { app.authenticate(Some(&header), source).await.map(drop) })
+        })
+        .collect();
+    a_while().await;
+    // A second password of the same account, so that nothing is remembered of this pair.
+    ops(|| operate::account_passwd(&house.store, "one", Some("secret-2".into()))).unwrap();
+    tries(&house, &basic("one", "secret-2"), "192.0.2.1").await.unwrap();
+    for guess in guesses {
+        guess.abort();
+    }
 }

@@ -202,10 +202,12 @@ impl From<Unread> for Problem {
     }
 }
 
-/// Whether `json` would be taken as the body of `POST /sms`: what a fuzzer calls.
+/// Whether `json` would be taken as the body of some request: what a fuzzer calls.
 #[doc(hidden)]
 #[must_use]
-pub fn takes_sms(json: &[u8], now: pombo_domain::time::Instant) -> bool {
-    let around = sms_in::Around { dry_run: false, idempotency: None, now };
-    sms_in::parse(json, around).is_ok()
+pub fn takes(json: &[u8], now: pombo_domain::time::Instant) -> bool {
+    let around = || sms_in::Around { dry_run: false, idempotency: None, now };
+    let sms = sms_in::parse(json, around()).is_ok();
+    let older = body::parse_older(json).is_ok_and(|sms| sms_in::command(&sms, around()).is_ok());
+    sms || older || scheduled::is_filter(json)
 }

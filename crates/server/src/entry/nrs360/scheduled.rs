@@ -195,6 +195,11 @@ fn counted(what: &str, n: u64) -> Response {
     json(StatusCode::OK, format!("{{\"result\":{{\"{what}\":{n}}}}}").into_bytes())
 }
 
+/// Whether a body holds filters.
+pub(super) fn is_filter(body: &[u8]) -> bool {
+    Filter::read(None, body).is_ok()
+}
+
 impl Filter {
     /// Reads the filters of the query and of the body; where both have one, the body's counts.
     fn read(query: Option<&str>, body: &[u8]) -> Result<Self, Problem> {

@@ -255,14 +255,14 @@ fn a_broken_body_is_refused_and_breaks_nothing() {
            "availableTimes":[{"day":1,"from":"09:00","to":"21:00"}],"sub":null"#,
     );
     for end in 0..sample.len() {
-        assert!(!super::takes_sms(&sample.as_bytes()[..end], NOW), "cut at {end}");
+        assert!(!super::takes(&sample.as_bytes()[..end], NOW), "cut at {end}");
     }
     for place in 0..sample.len() {
         for octet in [0, b'"', b'[', b'}', b'9', b'\\', 0xC3, 0xFF] {
             let mut noise = sample.clone().into_bytes();
             noise[place] = octet;
             // Some of these are fine; none may panic.
-            let _ = super::takes_sms(&noise, NOW);
+            let _ = super::takes(&noise, NOW);
         }
     }
 }

@@ -61,47 +61,115 @@ pub(super) struct SmsIn<'a> {
     pub(super) otp_config: Scalar<'a>,
 }
 
-/// The keys of `POST /sms`.
-#[derive(serde::Deserialize)]
-#[serde(field_identifier, rename_all = "camelCase")]
-enum Key {
-    To,
-    From,
-    Message,
-    Encoding,
-    Parts,
-    Trans,
-    SplitParts,
-    Flash,
-    ScheduleDate,
-    ExpirationDate,
-    NotificationUrl,
-    CampaignName,
-    Tags,
-    AvailableTimes,
-    Category,
-    Certified,
-    Sub,
-    OtpConfig,
-    #[serde(other)]
-    Unknown,
-}
-
 /// The text is not a JSON object.
 #[derive(Debug)]
 pub(super) struct NotAnObject;
 
-/// Reads the body of `POST /sms`. Unknown keys are skipped; of a key given twice the last counts.
-pub(super) fn parse(body: &[u8]) -> Result<SmsIn<'_>, NotAnObject> {
+/// Reads a body's JSON: a byte order mark is skipped.
+fn read<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, NotAnObject> {
     let json = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
     serde_json::from_slice(json).map_err(|_| NotAnObject)
 }
 
+/// Makes `$visitor` read a JSON object into the fields of `$into`, by the names of their keys.
+/// Unknown keys are skipped; of a key given twice the last counts.
+macro_rules! object {
+    ($visitor:ident => $into:ident {
+        $($key:literal $(| $alias:literal)* => $variant:ident $field:ident $(by $convert:path)?,)*
+    }) => {
+        struct $visitor;
+
+        impl<'de> Visitor<'de> for $visitor {
+            type Value = $into<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                #[derive(serde::Deserialize)]
+                #[serde(field_identifier)]
+                enum Key {
+                    $(#[serde(rename = $key $(, alias = $alias)*)] $variant,)*
+                    #[serde(other)]
+                    Unknown,
+                }
+                let mut object = $into::default();
+                while let Some(key) = map.next_key::<Key>()? {
+                    match key {
+                        $(Key::$variant => object.$field = $($convert)?(map.next_value()?),)*
+                        Key::Unknown => drop(map.next_value::<IgnoredAny>()?),
+                    }
+                }
+                Ok(object)
+            }
+        }
+    };
+}
+
+object!(SmsVisitor => SmsIn {
+    "to" => To to,
+    "from" => From from,
+    "message" => Message message,
+    "encoding" => Encoding encoding,
+    "parts" => Parts parts,
+    "trans" => Trans trans,
+    "splitParts" => SplitParts split_parts,
+    "flash" => Flash flash,
+    "scheduleDate" => ScheduleDate schedule_date,
+    "expirationDate" => ExpirationDate expiration_date,
+    "notificationUrl" => NotificationUrl notification_url,
+    "campaignName" => CampaignName campaign_name,
+    "tags" => Tags tags,
+    "availableTimes" => AvailableTimes available_times,
+    "category" => Category category,
+    "certified" => Certified certified,
+    "sub" => Sub sub,
+    "otpConfig" => OtpConfig otp_config,
+});
+
+/// Reads the body of `POST /sms`.
+pub(super) fn parse(body: &[u8]) -> Result<SmsIn<'_>, NotAnObject> {
+    read(body)
+}
+
+impl<'de> Deserialize<'de> for SmsIn<'de> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(SmsVisitor)
+    }
+}
+
+object!(OlderVisitor => SmsIn {
+    "to" => To to,
+    "from" => From from,
+    "text" => Text message,
+    "coding" | "encoding" => Coding encoding by older_coding,
+    "parts" => Parts parts,
+    "trans" | "trsec" | "tresc" => Trans trans,
+    "dlr-url" => DlrUrl notification_url,
+    "fsend" => Fsend schedule_date,
+});
+
+/// The older form's fields under their later names.
+struct Older<'a>(SmsIn<'a>);
+
 /// Reads the body of the older `POST /message`.
 pub(super) fn parse_older(body: &[u8]) -> Result<SmsIn<'_>, NotAnObject> {
-    let json = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
-    let Older(sms) = serde_json::from_slice(json).map_err(|_| NotAnObject)?;
-    Ok(sms)
+    read(body).map(|Older(sms)| sms)
+}
+
+impl<'de> Deserialize<'de> for Older<'de> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(OlderVisitor).map(Self)
+    }
+}
+
+/// `0` is the older form's name of `gsm`.
+pub(super) fn older_coding(coding: Scalar<'_>) -> Scalar<'_> {
+    match coding.whole() {
+        Some(0) => Scalar::Text("gsm".into()),
+        _ => coding,
+    }
 }
 
 /// The filters of scheduled messages.
@@ -112,6 +180,25 @@ pub(super) struct FilterIn<'a> {
     pub(super) schedule_date: Scalar<'a>,
     pub(super) page: Scalar<'a>,
     pub(super) limit: Scalar<'a>,
+}
+
+object!(FilterVisitor => FilterIn {
+    "guid" => Guid guid,
+    "type" => Type kind,
+    "scheduleDate" => ScheduleDate schedule_date,
+    "page" => Page page,
+    "limit" => Limit limit,
+});
+
+/// Reads the filters of a body.
+pub(super) fn parse_filter(body: &[u8]) -> Result<FilterIn<'_>, NotAnObject> {
+    read(body)
+}
+
+impl<'de> Deserialize<'de> for FilterIn<'de> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(FilterVisitor)
+    }
 }
 
 impl<'a> FilterIn<'a> {
@@ -125,164 +212,6 @@ impl<'a> FilterIn<'a> {
             page: first(self.page, other.page),
             limit: first(self.limit, other.limit),
         }
-    }
-}
-
-/// Reads the filters of a body.
-pub(super) fn parse_filter(body: &[u8]) -> Result<FilterIn<'_>, NotAnObject> {
-    let json = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
-    serde_json::from_slice(json).map_err(|_| NotAnObject)
-}
-
-/// The keys of the filters.
-#[derive(serde::Deserialize)]
-#[serde(field_identifier, rename_all = "camelCase")]
-enum FilterKey {
-    Guid,
-    Type,
-    ScheduleDate,
-    Page,
-    Limit,
-    #[serde(other)]
-    Unknown,
-}
-
-impl<'de> Deserialize<'de> for FilterIn<'de> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_map(FilterVisitor)
-    }
-}
-
-struct FilterVisitor;
-
-impl<'de> Visitor<'de> for FilterVisitor {
-    type Value = FilterIn<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut filter = FilterIn::default();
-        while let Some(key) = map.next_key::<FilterKey>()? {
-            match key {
-                FilterKey::Guid => filter.guid = map.next_value()?,
-                FilterKey::Type => filter.kind = map.next_value()?,
-                FilterKey::ScheduleDate => filter.schedule_date = map.next_value()?,
-                FilterKey::Page => filter.page = map.next_value()?,
-                FilterKey::Limit => filter.limit = map.next_value()?,
-                FilterKey::Unknown => drop(map.next_value::<IgnoredAny>()?),
-            }
-        }
-        Ok(filter)
-    }
-}
-
-/// `0` is the older form's name of `gsm`.
-pub(super) fn older_coding(coding: Scalar<'_>) -> Scalar<'_> {
-    match coding.whole() {
-        Some(0) => Scalar::Text("gsm".into()),
-        _ => coding,
-    }
-}
-
-/// The keys of the older `POST /message`.
-#[derive(serde::Deserialize)]
-#[serde(field_identifier, rename_all = "lowercase")]
-enum OlderKey {
-    To,
-    From,
-    Text,
-    #[serde(alias = "encoding")]
-    Coding,
-    Parts,
-    #[serde(alias = "trsec", alias = "tresc")]
-    Trans,
-    #[serde(rename = "dlr-url")]
-    DlrUrl,
-    Fsend,
-    #[serde(other)]
-    Unknown,
-}
-
-/// The older form's fields under their later names.
-struct Older<'a>(SmsIn<'a>);
-
-impl<'de> Deserialize<'de> for Older<'de> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_map(OlderVisitor).map(Self)
-    }
-}
-
-struct OlderVisitor;
-
-impl<'de> Visitor<'de> for OlderVisitor {
-    type Value = SmsIn<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut sms = SmsIn::default();
-        while let Some(key) = map.next_key::<OlderKey>()? {
-            match key {
-                OlderKey::To => sms.to = map.next_value()?,
-                OlderKey::From => sms.from = map.next_value()?,
-                OlderKey::Text => sms.message = map.next_value()?,
-                OlderKey::Coding => sms.encoding = older_coding(map.next_value()?),
-                OlderKey::Parts => sms.parts = map.next_value()?,
-                OlderKey::Trans => sms.trans = map.next_value()?,
-                OlderKey::DlrUrl => sms.notification_url = map.next_value()?,
-                OlderKey::Fsend => sms.schedule_date = map.next_value()?,
-                OlderKey::Unknown => drop(map.next_value::<IgnoredAny>()?),
-            }
-        }
-        Ok(sms)
-    }
-}
-
-impl<'de> Deserialize<'de> for SmsIn<'de> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_map(SmsVisitor)
-    }
-}
-
-struct SmsVisitor;
-
-impl<'de> Visitor<'de> for SmsVisitor {
-    type Value = SmsIn<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut sms = SmsIn::default();
-        while let Some(key) = map.next_key::<Key>()? {
-            match key {
-                Key::To => sms.to = map.next_value()?,
-                Key::From => sms.from = map.next_value()?,
-                Key::Message => sms.message = map.next_value()?,
-                Key::Encoding => sms.encoding = map.next_value()?,
-                Key::Parts => sms.parts = map.next_value()?,
-                Key::Trans => sms.trans = map.next_value()?,
-                Key::SplitParts => sms.split_parts = map.next_value()?,
-                Key::Flash => sms.flash = map.next_value()?,
-                Key::ScheduleDate => sms.schedule_date = map.next_value()?,
-                Key::ExpirationDate => sms.expiration_date = map.next_value()?,
-                Key::NotificationUrl => sms.notification_url = map.next_value()?,
-                Key::CampaignName => sms.campaign_name = map.next_value()?,
-                Key::Tags => sms.tags = map.next_value()?,
-                Key::AvailableTimes => sms.available_times = map.next_value()?,
-                Key::Category => sms.category = map.next_value()?,
-                Key::Certified => sms.certified = map.next_value()?,
-                Key::Sub => sms.sub = map.next_value()?,
-                Key::OtpConfig => sms.otp_config = map.next_value()?,
-                Key::Unknown => drop(map.next_value::<IgnoredAny>()?),
-            }
-        }
-        Ok(sms)
     }
 }
 
