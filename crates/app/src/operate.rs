@@ -1,14 +1,18 @@
 //! What operators do from the command line, on the open store; works beside a running `serve`.
 
+use std::time::Duration;
+
 use pombo_domain::id::{AccountId, PartId};
 use pombo_domain::limits::ROWS_PER_OPERATION_MAX;
 use pombo_domain::message::Category;
 use pombo_domain::money::Money;
+use pombo_domain::time::Instant;
 use pombo_store::Store;
 use pombo_store::operation as op;
 pub use pombo_store::operation::account::Account;
 use pombo_store::operation::account::Change;
 pub use pombo_store::operation::receipt::UnmatchedRow;
+use pombo_store::operation::retention::{DayOfHistory, Forgotten};
 pub use pombo_store::operation::uncertain::UncertainRow;
 
 use crate::auth;
@@ -297,6 +301,74 @@ pub fn uncertain_drop(
 /// The newest receipts that fit nothing.
 pub fn receipts_unmatched(store: &Store, limit: i64) -> Result<Vec<UnmatchedRow>, Problem> {
     Ok(store.ask_blocking(op::receipt::Unmatched { limit })?)
+}
+
+/// What [`retention_run`] tells while it works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// A day begins to go.
+    Day {
+        /// `YYYY-MM-DD`.
+        day: String,
+        /// Its messages.
+        n_messages: u64,
+    },
+    /// Rows of it that went so far.
+    Rows(usize),
+    /// A day stays.
+    Kept {
+        /// `YYYY-MM-DD`.
+        day: String,
+        /// Its parts that are not over; 0: its events were not all read yet.
+        n_open: u64,
+    },
+}
+
+/// Rows of each kind that go at a time: a few milliseconds of the writer.
+const FORGOTTEN_AT_ONCE: i64 = 500;
+
+/// Between two such pieces.
+const FORGETTING_PAUSE: Duration = Duration::from_millis(10);
+
+/// Forgets the history of the days before the last `n_days` and today, oldest first, a piece at a
+/// time. Answers how many of them stay. `progress` says whether to go on.
+pub fn retention_run(
+    store: &Store,
+    clock: &Clock,
+    n_days: u32,
+    progress: &mut dyn FnMut(Progress) -> bool,
+) -> Result<usize, Problem> {
+    let before = clock.now().day() - i64::from(n_days);
+    let mut n_kept = 0;
+    for found in store.ask_blocking(op::retention::Days { before })? {
+        let day = Instant::of_day(found.day).iso8601()[..10].to_owned();
+        let DayOfHistory { n_messages, n_open, .. } = found;
+        let mut is_kept = n_open > 0;
+        if !is_kept && !progress(Progress::Day { day: day.clone(), n_messages }) {
+            return Ok(n_kept);
+        }
+        let mut n_rows = 0;
+        while !is_kept {
+            let (day, limit, begun) = (found.day, FORGOTTEN_AT_ONCE, n_rows > 0);
+            match store.run_blocking(op::retention::Forget { day, limit, begun })? {
+                Forgotten::Some(n) => {
+                    n_rows += n;
+                    // The server's commits come first.
+                    std::thread::sleep(FORGETTING_PAUSE);
+                    if !progress(Progress::Rows(n_rows)) {
+                        return Ok(n_kept);
+                    }
+                }
+                Forgotten::All => break,
+                Forgotten::Kept => is_kept = true,
+            }
+        }
+        if is_kept {
+            n_kept += 1;
+            progress(Progress::Kept { day, n_open });
+        }
+    }
+    Ok(n_kept)
 }
 
 /// Copies a live store.

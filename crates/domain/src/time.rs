@@ -39,6 +39,12 @@ impl Instant {
         self.0.div_euclid(86_400_000_000)
     }
 
+    /// The first instant of a day, numbered since the epoch.
+    #[must_use]
+    pub const fn of_day(day: i64) -> Self {
+        Self(day.saturating_mul(86_400_000_000))
+    }
+
     /// How long until the next UTC day begins.
     #[must_use]
     pub fn until_next_day(self) -> Duration {

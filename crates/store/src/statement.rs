@@ -43,6 +43,7 @@ pub(crate) fn all() -> Vec<Statement> {
         op::receipt::STATEMENTS,
         op::recover::STATEMENTS,
         op::request::STATEMENTS,
+        op::retention::STATEMENTS,
         op::route::STATEMENTS,
         op::schedule::STATEMENTS,
         op::settle::STATEMENTS,

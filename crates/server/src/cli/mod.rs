@@ -7,6 +7,7 @@ mod demo;
 mod migrate;
 mod out;
 mod receipts;
+mod retention;
 mod routes;
 mod serve;
 mod sms;
@@ -59,6 +60,9 @@ enum Command {
     /// Delivery receipts.
     #[command(subcommand)]
     Receipts(receipts::Command),
+    /// How long history is kept.
+    #[command(subcommand)]
+    Retention(retention::Command),
     /// What a text takes as an SMS.
     #[command(subcommand)]
     Sms(sms::Command),
@@ -141,6 +145,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Routes(command) => routes::run(command, &config),
         Command::Uncertain(command) => uncertain::run(command, &config),
         Command::Receipts(command) => receipts::run(&command, &config),
+        Command::Retention(command) => retention::run(&command, &config),
         Command::Sms(command) => sms::run(&command),
         Command::Backup(arguments) => backup::run(&arguments, &config),
     }

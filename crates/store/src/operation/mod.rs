@@ -10,6 +10,7 @@ pub(crate) mod part;
 pub mod receipt;
 pub mod recover;
 pub mod request;
+pub mod retention;
 pub mod route;
 pub mod schedule;
 pub mod settle;

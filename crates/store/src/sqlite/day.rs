@@ -12,6 +12,8 @@ const TABLES: &str = include_str!("../../migrations/sqlite/day.sql");
 #[derive(Debug, Default)]
 pub(crate) struct Days {
     known: BTreeSet<i64>,
+    /// The schema's version when they were looked up.
+    schema: i64,
     texts: HashMap<((usize, usize), i64), String>,
 }
 
@@ -34,6 +36,17 @@ impl Days {
             if let Some(day) = name?.strip_prefix("part_").and_then(|d| d.parse().ok()) {
                 self.known.insert(day);
             }
+        }
+        Ok(())
+    }
+
+    /// The same, where tables have come or gone since.
+    pub(crate) fn follow(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let mut version = connection.prepare_cached("pragma schema_version")?;
+        let schema = version.query_row([], |row| row.get(0))?;
+        if schema != self.schema {
+            self.reload(connection)?;
+            self.schema = schema;
         }
         Ok(())
     }

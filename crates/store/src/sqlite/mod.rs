@@ -17,7 +17,7 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
 pub(crate) use day::Days;
-pub(crate) use ids::{day_of, first_at};
+pub(crate) use ids::{day_of, first_at, first_of_day};
 pub(crate) use money::LedgerKind;
 pub use work::Work;
 

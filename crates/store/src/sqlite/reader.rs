@@ -59,6 +59,9 @@ fn read(connection: &Connection, queue: &Mutex<Receiver<Job>>) {
         if let Err(error) = connection.execute_batch("begin") {
             tracing::warn!(%error, "a question is answered without a snapshot");
         }
+        if let Err(error) = days.follow(connection) {
+            tracing::warn!(%error, "the days with tables cannot be read anew");
+        }
         // A question that panics is a defect; it must not take the others' reader with it.
         let done = catch_unwind(AssertUnwindSafe(|| {
             job(&mut View { connection, days: &mut days, looked: false });

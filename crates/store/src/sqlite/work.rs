@@ -215,6 +215,21 @@ impl<'c> Work<'c> {
         self.shelf.days.newest_first(oldest).collect()
     }
 
+    /// Takes a day's tables away.
+    pub(crate) fn drop_day<const N: usize>(
+        &mut self,
+        day: i64,
+        statements: [Statement; N],
+    ) -> rusqlite::Result<()> {
+        // A statement that is still prepared would hold its table.
+        self.connection.flush_prepared_statement_cache();
+        for statement in statements {
+            let sql = statement.sql.replace("{day}", &day.to_string());
+            self.connection.execute_batch(&sql)?;
+        }
+        self.shelf.days.reload(self.connection)
+    }
+
     /// Keeps a request at hand.
     pub(crate) fn remember(&mut self, request: Arc<Request>) {
         if self.shelf.requests.len() >= REQUESTS_KEPT {

@@ -12,6 +12,7 @@ mod model;
 mod money;
 mod receipt;
 mod recover;
+mod retention;
 mod schedule;
 mod status;
 mod uncertain;

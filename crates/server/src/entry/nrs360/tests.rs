@@ -254,7 +254,8 @@ fn a_broken_body_is_refused_and_breaks_nothing() {
            "notificationUrl":["https://example.com/%i"],"campaignName":"é\u00e9","tags":["a"],
            "availableTimes":[{"day":1,"from":"09:00","to":"21:00"}],"sub":null"#,
     );
-    for end in 0..sample.len() {
+    // No body at all names everything that is scheduled; half a body names nothing.
+    for end in 1..sample.len() {
         assert!(!super::takes(&sample.as_bytes()[..end], NOW), "cut at {end}");
     }
     for place in 0..sample.len() {

@@ -102,6 +102,18 @@ fn lists_of_nothing_are_empty() {
 }
 
 #[test]
+fn retention_forgets_nothing_of_the_last_week() {
+    let folder = folder();
+    bad(&folder, &["retention", "run"], "there is no store");
+    good(&folder, &["migrate"]);
+    assert_eq!(
+        good(&folder, &["retention", "run", "--days", "7"]),
+        "0 messages are forgotten, 0 days stay\n"
+    );
+    assert_ne!(run(&folder, &["retention", "run", "--days", "6"]).status.code(), Some(0));
+}
+
+#[test]
 fn what_only_reads_makes_no_store() {
     let folder = folder();
     for command in [&["account", "list"][..], &["backup", "copy.db"], &["uncertain", "list"]] {

@@ -1,0 +1,56 @@
+//! `pombo retention run`: the history of old days goes.
+
+use std::io::{IsTerminal, Write};
+
+use clap::{Args, Subcommand};
+use pombo_app::clock::Clock;
+use pombo_app::operate::{self, Progress};
+
+use super::{Failure, open_store, out};
+use crate::config::Config;
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Forget the messages of old days, with their events, while the server works.
+    ///
+    /// A day stays as long as one of its messages is not over: scheduled, on its way, in doubt.
+    Run(Run),
+}
+
+#[derive(Args)]
+pub(super) struct Run {
+    /// Days to keep, besides today.
+    #[arg(long, value_name = "N", default_value_t = 90,
+          value_parser = clap::value_parser!(u32).range(7..=36_500))]
+    days: u32,
+}
+
+pub(super) fn run(command: &Command, config: &Config) -> Result<(), Failure> {
+    let Command::Run(Run { days }) = command;
+    let store = open_store(config)?;
+    let mut stderr = std::io::stderr();
+    let is_shown = stderr.is_terminal();
+    let mut n_messages = 0;
+    let kept = operate::retention_run(&store, &Clock::system(), *days, &mut |progress| {
+        match progress {
+            Progress::Day { day, n_messages: n } => {
+                n_messages += n;
+                out::line(&format!("{day}: {n} messages go"))
+            }
+            Progress::Rows(n) if is_shown => {
+                // Progress is for those who watch; it never stops the work.
+                let _ = write!(stderr, "\r{n} rows");
+                Ok(())
+            }
+            Progress::Rows(_) => Ok(()),
+            Progress::Kept { day, n_open } => {
+                out::line(&format!("{day}: stays, {n_open} parts are not over"))
+            }
+        }
+        .is_ok()
+    })?;
+    if is_shown {
+        let _ = writeln!(stderr);
+    }
+    out::line(&format!("{n_messages} messages are forgotten, {kept} days stay"))
+}

@@ -1,0 +1,130 @@
+//! `retention`: the history of old days goes, a piece at a time, so that nobody waits for it.
+
+use pombo_domain::id::MessageId;
+use rusqlite::OptionalExtension;
+
+use super::{Operation, Question, View};
+use crate::sqlite::{Work, first_of_day};
+use crate::statement::statements;
+
+statements! {
+    OPEN = "select count(1) from part_{day} where state in (0, 1, 6)";
+    SIZE = "select coalesce(sum(messages), 0) from request_{day}";
+    /// First, so that what is going is nobody's any more.
+    REQUESTS = "delete from request_{day} where id in (select id from request_{day} limit $1)";
+    PARTS = "delete from part_{day} where id in (select id from part_{day} limit $1)";
+    CALLBACKS = "delete from callback_{day} where message in \
+        (select message from callback_{day} limit $1)";
+    EVENTS = "delete from event_{day} where id in (select id from event_{day} limit $1)";
+    CARRIERS = "delete from carrier_{day} where (route, hash, part) in \
+        (select route, hash, part from carrier_{day} limit $1)";
+    DOUBTS = "delete from uncertain where part between $1 and $2 and resolution not in (0, 2)";
+    DROP_REQUESTS = "drop table request_{day}";
+    DROP_PARTS = "drop table part_{day}";
+    DROP_CALLBACKS = "drop table callback_{day}";
+    DROP_EVENTS = "drop table event_{day}";
+    DROP_CARRIERS = "drop table carrier_{day}";
+    NEWEST_EVENT = "select max(id) from event_{day}";
+    CURSORS = "select min(event) from event_cursor";
+}
+
+/// A day of history, numbered since 1970-01-01.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DayOfHistory {
+    /// Which.
+    pub day: i64,
+    /// Its messages.
+    pub n_messages: u64,
+    /// Its parts that are not over: the day stays until they are.
+    pub n_open: u64,
+}
+
+/// The days before this one that have history, oldest first.
+#[derive(Debug, Clone, Copy)]
+pub struct Days {
+    /// The first day that is to be kept.
+    pub before: i64,
+}
+
+impl Question for Days {
+    type Answer = Vec<DayOfHistory>;
+
+    fn answer(self, view: &mut View<'_>) -> rusqlite::Result<Vec<DayOfHistory>> {
+        let mut found = Vec::new();
+        for day in view.days_since(i64::MIN)?.into_iter().take_while(|day| *day < self.before) {
+            let count = |n: i64| u64::try_from(n).unwrap_or(0);
+            let n_open: i64 = view.prepare_on(OPEN, day)?.query_row([], |row| row.get(0))?;
+            let n_messages: i64 = view.prepare_on(SIZE, day)?.query_row([], |row| row.get(0))?;
+            found.push(DayOfHistory { day, n_messages: count(n_messages), n_open: count(n_open) });
+        }
+        Ok(found)
+    }
+}
+
+/// Takes a piece of a day's history away, and in the end its tables; to be run until it is done.
+#[derive(Debug, Clone, Copy)]
+pub struct Forget {
+    /// Which day.
+    pub day: i64,
+    /// Rows of each kind at a time.
+    pub limit: i64,
+    /// Whether it goes on: the day was found to be over when it began, and stays so.
+    pub begun: bool,
+}
+
+/// How far it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forgotten {
+    /// So many rows went; there are more.
+    Some(usize),
+    /// Nothing is left of the day.
+    All,
+    /// It must stay: parts of it are not over, or its events were not all read.
+    Kept,
+}
+
+impl Operation for Forget {
+    type Answer = Forgotten;
+
+    fn rows(&self) -> usize {
+        usize::try_from(self.limit).unwrap_or(usize::MAX)
+    }
+
+    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<Forgotten> {
+        let (day, after) = (self.day, first_of_day(self.day + 1));
+        if !work.has_day_of(first_of_day(day)) {
+            return Ok(Forgotten::All);
+        }
+        if !self.begun && !self.is_over(work)? {
+            return Ok(Forgotten::Kept);
+        }
+        let mut n = 0;
+        for statement in [REQUESTS, PARTS, CALLBACKS, EVENTS, CARRIERS] {
+            n += work.prepare_on(statement, day)?.execute([self.limit])?;
+        }
+        if n > 0 {
+            return Ok(Forgotten::Some(n));
+        }
+        let first = MessageId(first_of_day(day)).part(0).0;
+        let last = MessageId(after).part(0).0 - 1;
+        work.prepare(DOUBTS)?.execute([first, last])?;
+        work.drop_day(
+            day,
+            [DROP_REQUESTS, DROP_PARTS, DROP_CALLBACKS, DROP_EVENTS, DROP_CARRIERS],
+        )?;
+        Ok(Forgotten::All)
+    }
+}
+
+impl Forget {
+    /// Whether every part has ended and every event was read.
+    fn is_over(&self, work: &mut Work<'_>) -> rusqlite::Result<bool> {
+        let open: i64 = work.prepare_on(OPEN, self.day)?.query_row([], |row| row.get(0))?;
+        let newest: Option<i64> =
+            work.prepare_on(NEWEST_EVENT, self.day)?.query_row([], |row| row.get(0))?;
+        let read: Option<i64> =
+            work.prepare(CURSORS)?.query_row([], |row| row.get(0)).optional()?.flatten();
+        let is_read = newest.is_none_or(|newest| read.is_some_and(|read| read >= newest));
+        Ok(open == 0 && is_read)
+    }
+}
