@@ -8,7 +8,7 @@ use pombo_domain::route::UncertainPolicy;
 use pombo_domain::time::Instant;
 use rusqlite::params;
 
-use super::claim::enqueue;
+use super::claim::{enqueue, unpack};
 use super::part::{self, Part, Step};
 use super::receipt::{is_silent, recipient_agrees};
 use super::request;
@@ -29,6 +29,7 @@ statements! {
     OPEN = "select part, route, account from uncertain where resolution in (0, 2) order by part";
     RESOLUTION = "select resolution from uncertain where part = $1";
     COUNT_OPEN = "select count(1) from uncertain where resolution in (0, 2)";
+    ON_THEIR_WAY = "select parts from intent where route = $1";
     RECIPIENT = "select recipient from part_{day} where id = $1";
 }
 
@@ -130,7 +131,7 @@ pub(crate) fn doubt(
 }
 
 /// The one part in doubt that an unmatched receipt fits by recipient, sender and first characters;
-/// `None` when it fits none, or more than one.
+/// `None` when it fits none, or more than one, or may have overtaken the answer to another part.
 pub(crate) fn adopt(
     work: &mut Work<'_>,
     route: RouteId,
@@ -161,7 +162,27 @@ pub(crate) fn adopt(
             return Ok(None);
         }
     }
+    if fitting.is_some() && is_awaited(work, route, receipt)? {
+        return Ok(None);
+    }
     Ok(fitting)
+}
+
+/// Whether a part for that recipient is being submitted: the receipt may be its.
+fn is_awaited(work: &mut Work<'_>, route: RouteId, receipt: &Receipt) -> rusqlite::Result<bool> {
+    let intents: Vec<Vec<u8>> = work
+        .prepare(ON_THEIR_WAY)?
+        .query_map([route.0], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for id in intents.iter().flat_map(|parts| unpack(parts)) {
+        let found = part::find(work, id)?;
+        let is_its =
+            |part: Part| part.state == PartState::Queued && recipient_agrees(&part, receipt);
+        if found.is_some_and(is_its) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn sender_agrees(sender: &str, receipt: &Receipt) -> bool {

@@ -108,6 +108,19 @@ fn a_receipt_that_fits_two_parts_in_doubt_or_none_is_kept() {
 }
 
 #[test]
+fn a_receipt_that_may_have_overtaken_an_answer_is_not_adopted() {
+    on_every_store(|w| {
+        let doubtful = in_doubt(&w, UncertainPolicy::Wait);
+        let (flying, intent) = w.flying();
+        let done = w.settle(vec![w.receipt("X", PartState::Delivered, 0)]);
+        assert_eq!((done.n_matched, done.n_unmatched), (0, 1));
+        w.settle(vec![w.sent(flying.part(0), "X"), Item::IntentDone(intent)]);
+        assert_eq!(w.state(flying), PartState::Delivered);
+        assert_eq!(w.state(doubtful), PartState::Uncertain);
+    });
+}
+
+#[test]
 fn a_receipt_on_another_route_is_not_adopted() {
     on_every_store(|w| {
         let message = in_doubt(&w, UncertainPolicy::Wait);
