@@ -198,6 +198,7 @@ fn smpp_config(route: &RouteConfig, link: &Smpp) -> smpp::Config {
             FlashBy::Tlv => smpp::Flash::Tlv,
         },
         shift_tables: link.shift_tables,
+        temporary_errors: link.temporary_errors.clone(),
         ton_npi: ton_npi(link.ton_npi),
         timings: drain,
         ..defaults

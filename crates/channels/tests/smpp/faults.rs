@@ -168,6 +168,27 @@ async fn error_statuses_become_the_outcomes_of_their_class() {
 }
 
 #[tokio::test]
+async fn what_a_route_calls_temporary_is_tried_again_whatever_the_table_says() {
+    let smsc = Smsc::start(Behaviour::default().reacting(|_, to| match to {
+        "34600000001" => Reaction::Status(0x45),
+        "34600000002" => Reaction::Status(0x401),
+        "34600000003" => Reaction::Status(0x43),
+        _ => Reaction::Status(0x402),
+    }))
+    .unwrap();
+    let temporary_errors = vec![0x43, 0x45, 0x401];
+    let channel = Channel::start(Config { temporary_errors, ..config(smsc.addr) });
+    channel.desk.give(messages(4));
+    let reports = channel.reports(4).await;
+    for n in 1..=3 {
+        let outcome = outcome_of(&reports, n);
+        assert!(matches!(outcome, Outcome::Deferred { tries_max: Some(3), .. }), "{outcome:?}");
+    }
+    assert!(matches!(outcome_of(&reports, 4), Outcome::Refused { .. }));
+    channel.stop().await;
+}
+
+#[tokio::test]
 async fn the_rest_of_a_refused_message_is_not_sent() {
     let smsc = Smsc::start(Behaviour::default().reacting(|_, _| Reaction::Status(0x0B))).unwrap();
     let channel = Channel::start(Config { window: 1, ..config(smsc.addr) });

@@ -34,6 +34,8 @@ pub struct Smpp {
     pub flash: FlashBy,
     /// Whether national shift tables pass.
     pub shift_tables: bool,
+    /// Statuses that are worth another try there.
+    pub temporary_errors: Vec<u32>,
     /// Type of number and numbering plan per kind of address, where not the usual.
     pub ton_npi: TonNpi,
 }
@@ -128,8 +130,18 @@ pub(super) fn link(s: &mut Section<'_>) -> Smpp {
         long: s.get("long", |n| one_of(n, &longs)).unwrap_or(LongBy::Udh),
         flash: s.get("flash", |n| one_of(n, &flashes)).unwrap_or(FlashBy::DataCoding),
         shift_tables: s.get("shift_tables", Node::boolean).unwrap_or(true),
+        temporary_errors: s.each("temporary_errors", status).unwrap_or_default(),
         ton_npi: ton_npi(s.section("ton_npi")),
     }
+}
+
+/// An error status of SMPP.
+fn status(node: &Node) -> Result<u32, String> {
+    let n = node.integer()?;
+    u32::try_from(n)
+        .ok()
+        .filter(|status| *status > 0)
+        .ok_or_else(|| format!("is {n}, but must be an error status, as in 0x45"))
 }
 
 /// What every certificate of a PEM file begins with.

@@ -104,6 +104,8 @@ fn smpp(f: &mut fmt::Formatter<'_>, link: &Smpp) -> fmt::Result {
     writeln!(f, "response_s = {}", link.response.as_secs())?;
     writeln!(f, "encoding = \"{encoding}\"\nlong = \"{long}\"\nflash = \"{flash}\"")?;
     writeln!(f, "shift_tables = {}", link.shift_tables)?;
+    let errors: Vec<String> = link.temporary_errors.iter().map(|n| format!("0x{n:X}")).collect();
+    writeln!(f, "temporary_errors = [{}]", errors.join(", "))?;
     let kinds = [
         ("alphanumeric", link.ton_npi.alphanumeric),
         ("long", link.ton_npi.long),

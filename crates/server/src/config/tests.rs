@@ -148,7 +148,8 @@ fn an_unreadable_file_is_one_line() {
 #[test]
 fn what_is_shown_hides_secrets_and_reads_back() {
     let text = "[[sms.routes]]\nname = \"a\"\naddress = \"h:1\"\nsystem_id = \"s\"\n\
-                password = \"hunter2\"\nton_npi = { short = [3, 0] }\nbuy_price = \"0.03\"\n";
+                password = \"hunter2\"\nton_npi = { short = [3, 0] }\n\
+                temporary_errors = [0x45, 1025]\nbuy_price = \"0.03\"\n";
     let config = resolve(Some(("pombo.toml", text)), &[]).expect("right");
     let shown = config.to_string();
     assert!(!shown.contains("hunter2"), "{shown}");
@@ -165,6 +166,9 @@ fn a_value_that_is_wrong_is_not_missing_besides() {
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert!(lines[0].contains("address is \"h h:22\", but must be a host and a port"));
     assert!(lines[1].contains("system_id is"), "{lines:?}");
+    let lines = route("address = \"h:22\"\nsystem_id = \"s\"\ntemporary_errors = [0, 0x45]\n");
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("temporary_errors[0] is 0, but must be an error status"));
     let lines = route("addresses = []\n");
     assert!(lines.iter().all(|line| line.contains("is missing")), "{lines:?}");
 }

@@ -65,6 +65,9 @@ pub struct Config {
     pub flash: Flash,
     /// Whether the carrier passes national shift tables on.
     pub shift_tables: bool,
+    /// Error statuses that this carrier gives for what passes: its own codes, and those that the
+    /// table takes for final.
+    pub temporary_errors: Vec<u32>,
     /// Type of number and numbering plan of each kind of address.
     pub ton_npi: TonNpi,
     /// Pauses and limits that hardly anyone needs to change.
@@ -94,6 +97,7 @@ impl Config {
             long: Long::Udh,
             flash: Flash::DataCoding,
             shift_tables: true,
+            temporary_errors: Vec::new(),
             ton_npi: TonNpi::default(),
             timings: Timings::default(),
             trace: Trace::default(),

@@ -134,7 +134,7 @@ pub fn name(code: u32) -> String {
 pub fn outcome(code: u32, detail: &str) -> Outcome {
     let cause = cause(code, detail);
     let Some(row) = find(code) else {
-        // Vendors' codes and unknown ones: final, unless the route says otherwise one day.
+        // Vendors' codes and unknown ones: final, unless the route says otherwise.
         return Outcome::Refused { state: PartState::Rejected, cause };
     };
     if row.tries > 0 {
@@ -146,6 +146,14 @@ pub fn outcome(code: u32, detail: &str) -> Outcome {
         _ => PartState::Rejected,
     };
     Outcome::Refused { state, cause }
+}
+
+/// What an error status means that the route's settings call temporary, whatever the table says.
+#[must_use]
+pub fn try_later(code: u32, detail: &str) -> Outcome {
+    const WAIT: Duration = Duration::from_secs(60);
+    const TRIES: u8 = 3;
+    Outcome::Deferred { wait: WAIT, tries_max: Some(TRIES), cause: cause(code, detail) }
 }
 
 /// `ESME_RDELIVERYFAILURE`: the carrier tried at once, and failed.

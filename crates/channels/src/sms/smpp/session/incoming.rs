@@ -158,6 +158,9 @@ impl Session<'_> {
             let cause = table::cause(code, &detail);
             return Outcome::Deferred { wait: self.pace.pause(), tries_max: None, cause };
         }
+        if self.route.config.temporary_errors.contains(&code) {
+            return table::try_later(code, &detail);
+        }
         match table::find(code).map(|row| row.class) {
             Some(table::Class::Config) => self.on_misfit(now, code),
             Some(table::Class::Session) => {
