@@ -96,7 +96,9 @@ impl Operation for Divert {
             if !at.stays {
                 take(work, (self.from, self.lane, self.account), &row)?;
             }
-            at = Place { due: row.due, first: row.first + 1, next: 0, stays: false };
+            // The next row may begin at the very next part.
+            let first = row.first + 1;
+            at = Place { due: row.due, first, next: first, stays: false };
         }
         Ok(done)
     }

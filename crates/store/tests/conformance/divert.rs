@@ -122,6 +122,26 @@ fn a_long_message_that_was_given_back_unsent_moves() {
 }
 
 #[test]
+fn rows_that_stand_side_by_side_move_nothing_but_their_own() {
+    on_every_store(|w| {
+        let later = w.now().plus(crate::world::HOUR);
+        let scheduled = w.accept(Accept { due: later, ..w.request(3) });
+        let message = w.accept(Accept { n_parts: 3, ..w.request(1) });
+        let intent = w.claim(3).work[0].intent;
+        let unsent = |idx| {
+            let fate = Fate::Again { due: w.now(), route: w.route, tries: 0, cause: None };
+            w.settled(message.part(idx), fate)
+        };
+        w.settle(vec![unsent(0), unsent(1), unsent(2), Item::IntentDone(intent)]);
+        let diverted = divert(&w, Place::default(), &always(w.other_route));
+        assert_eq!((diverted.n_moved, diverted.next), (3, None));
+        assert_eq!(w.view(scheduled).parts[0].route, "one");
+        assert!(w.kinds(scheduled).is_empty());
+        assert_eq!(parts_of(&w.claim_on(w.other_route, 100)), [0, 1, 2].map(|i| message.part(i)));
+    });
+}
+
+#[test]
 fn a_message_that_was_tried_before_moves_with_its_tries() {
     on_every_store(|w| {
         let (message, intent) = w.flying();
