@@ -327,8 +327,8 @@ pub enum Progress {
 /// Rows of each kind that go at a time: a few milliseconds of the writer.
 const FORGOTTEN_AT_ONCE: i64 = 500;
 
-/// Between two such pieces.
-const FORGETTING_PAUSE: Duration = Duration::from_millis(10);
+/// Between two such pieces: after each of them a server that runs reads its memory anew.
+const FORGETTING_PAUSE: Duration = Duration::from_millis(25);
 
 /// Forgets the history of the days before the last `n_days` and today, oldest first, a piece at a
 /// time. Answers how many of them stay. `progress` says whether to go on.
@@ -349,8 +349,8 @@ pub fn retention_run(
         }
         let mut n_rows = 0;
         while !is_kept {
-            let (day, limit, begun) = (found.day, FORGOTTEN_AT_ONCE, n_rows > 0);
-            match store.run_blocking(op::retention::Forget { day, limit, begun })? {
+            let (day, limit) = (found.day, FORGOTTEN_AT_ONCE);
+            match store.run_blocking(op::retention::Forget { day, limit })? {
                 Forgotten::Some(n) => {
                     n_rows += n;
                     // The server's commits come first.

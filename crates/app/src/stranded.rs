@@ -1,6 +1,6 @@
 //! What waits for routes that cannot send: it expires in time, and others that can carry it do.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use pombo_domain::address::{Phone, Sender};
 use pombo_domain::id::{AccountId, RouteId};
 use pombo_domain::message::Lane;
 use pombo_domain::route::{Question, choose};
+use pombo_domain::time::Instant;
 use pombo_store::operation as op;
 use pombo_store::operation::claim::Head;
 use pombo_store::operation::divert::{Choose, Divert, Place};
@@ -18,13 +19,18 @@ use crate::App;
 /// How long a route may be without a link before others carry what waits for it: longer than a
 /// carrier's restart of its link, shorter than a sender's patience.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Pieces of one queue moved in one look.
+/// Pieces moved in one look, of all queues: the watch has more to look after.
 const PIECES_AT_ONCE: usize = 20;
+
+/// What an account has waiting in one lane of a route.
+type Queue = (RouteId, Lane, AccountId);
 
 /// How far each such queue was looked through.
 #[derive(Debug, Default)]
 pub(crate) struct Stranded {
-    places: HashMap<(RouteId, Lane, AccountId), Place>,
+    places: HashMap<Queue, Place>,
+    /// The one that had its turn last: those after it come first.
+    last: Option<Queue>,
     /// Routes that are not configured any more and whose messages were spoken of.
     spoken_of: HashSet<RouteId>,
 }
@@ -33,6 +39,8 @@ impl Stranded {
     /// Ends what has expired, and moves what others can carry.
     pub(crate) async fn look(&mut self, app: &App) -> Result<(), pombo_store::Error> {
         let engine = &app.inner.engine;
+        let mut names = HashMap::new();
+        let mut waiting = Vec::new();
         for route in app.inner.store.ask(op::route::List).await? {
             let (is_idle, is_stranded) = match engine.desk(route.id) {
                 Some(desk) => (!desk.is_usable(), desk.is_stranded(PATIENCE)),
@@ -41,22 +49,33 @@ impl Stranded {
             if !is_idle {
                 continue;
             }
-            let heads = app.inner.store.ask(op::claim::Heads { route: route.id }).await?;
-            let mut n_moved = 0;
-            for head in &heads {
-                expire(app, route.id, head).await?;
+            for head in app.inner.store.ask(op::claim::Heads { route: route.id }).await? {
+                expire(app, route.id, &head).await?;
                 if is_stranded && head.due <= app.inner.clock.now() {
-                    n_moved += self.divert(app, route.id, head).await?;
+                    waiting.push(((route.id, head.lane, head.account), head.due));
                 }
             }
+            names.insert(route.id, route.name);
+        }
+        let last = waiting.iter().position(|(queue, _)| Some(*queue) == self.last);
+        waiting.rotate_left(last.map_or(0, |last| last + 1));
+        let mut moved: BTreeMap<RouteId, usize> = BTreeMap::new();
+        let mut n_pieces = PIECES_AT_ONCE;
+        for (queue, due) in waiting {
+            if n_pieces == 0 {
+                break;
+            }
+            *moved.entry(queue.0).or_default() +=
+                self.divert(app, queue, due, &mut n_pieces).await?;
+            self.last = Some(queue);
+        }
+        for (id, n_moved) in moved {
+            let route = names.get(&id).map_or("", String::as_str);
             if n_moved > 0 {
-                tracing::warn!(route = route.name, n_moved, "messages went to other routes");
-            } else if !heads.is_empty()
-                && engine.desk(route.id).is_none()
-                && self.spoken_of.insert(route.id)
-            {
+                tracing::warn!(route, n_moved, "messages went to other routes");
+            } else if engine.desk(id).is_none() && self.spoken_of.insert(id) {
                 tracing::warn!(
-                    route = route.name,
+                    route,
                     "messages wait for a route that is not configured, and no other carries them; \
                      configure it again, or a route for their recipients"
                 );
@@ -65,30 +84,33 @@ impl Stranded {
         Ok(())
     }
 
+    /// Moves pieces of a queue, at most `n_pieces`, which it counts down; answers how many parts.
     async fn divert(
         &mut self,
         app: &App,
-        from: RouteId,
-        head: &Head,
+        queue: Queue,
+        due: Instant,
+        n_pieces: &mut usize,
     ) -> Result<usize, pombo_store::Error> {
-        let (lane, account) = (head.lane, head.account);
+        let (from, lane, account) = queue;
         let mut n_moved = 0;
-        for _ in 0..PIECES_AT_ONCE {
+        while *n_pieces > 0 {
+            *n_pieces -= 1;
             let divert = Divert {
                 from,
                 lane,
                 account,
-                at: self.places.remove(&(from, lane, account)).unwrap_or_default(),
+                at: self.places.remove(&queue).unwrap_or_default(),
                 choose: other_than(app, from),
                 now: app.inner.clock.now(),
             };
             let diverted = app.inner.store.run(divert).await?;
             for route in diverted.to {
-                app.inner.engine.ring(route, lane, account, head.due);
+                app.inner.engine.ring(route, lane, account, due);
             }
             n_moved += diverted.n_moved;
             let Some(next) = diverted.next else { break };
-            self.places.insert((from, lane, account), next);
+            self.places.insert(queue, next);
         }
         Ok(n_moved)
     }

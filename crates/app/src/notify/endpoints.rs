@@ -65,6 +65,8 @@ struct State {
     places: usize,
     failures: u32,
     left_alone_until: Option<Instant>,
+    /// Since when it is being left alone, again and again.
+    dead_since: Option<Instant>,
     waiting: VecDeque<Call>,
     /// More is due in the store than there was room for.
     has_filed: bool,
@@ -81,6 +83,7 @@ impl State {
             places: PER_STRANGER,
             failures: 0,
             left_alone_until: None,
+            dead_since: None,
             waiting: VecDeque::new(),
             has_filed: false,
             usual: None,
@@ -125,6 +128,7 @@ impl State {
         self.owes_since = now;
         self.failures = 0;
         self.left_alone_until = None;
+        self.dead_since = None;
         self.places = (self.places + 1).min(PER_ENDPOINT);
     }
 
@@ -133,6 +137,7 @@ impl State {
         self.places = (self.places / 2).max(PER_STRANGER);
         if self.failures >= FAILURES_MAX {
             self.left_alone_until = Some(now.plus(LEFT_ALONE));
+            self.dead_since.get_or_insert(now);
         }
     }
 }
@@ -220,9 +225,10 @@ impl Endpoints {
         }
     }
 
-    /// Whether it has not answered for so long that it is left alone.
-    pub(super) fn is_dead(&self, at: &Endpoint) -> bool {
-        self.states.get(at).is_some_and(|state| state.left_alone_until.is_some())
+    /// Whether it has been tried for so long, and has never answered.
+    pub(super) fn was_dead_for(&self, at: &Endpoint, time: Duration, now: Instant) -> bool {
+        let since = self.states.get(at).and_then(|state| state.dead_since);
+        since.is_some_and(|since| now.since(since) >= time)
     }
 
     /// More is due of this endpoint in the store than there was room for.

@@ -9,7 +9,7 @@ use pombo_domain::id::{EventId, PartId, RouteId};
 use pombo_domain::message::{EventKind, PartState};
 use pombo_domain::route::ReceiptId;
 use pombo_domain::time::Instant;
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
 use super::part::{self, Part, Step};
 use super::uncertain;
@@ -236,8 +236,13 @@ fn apply(
     Ok(Some(event))
 }
 
+/// The word of an event; `UNKNOWN` also where its day is forgotten.
 fn word_of(work: &mut Work<'_>, event: i64) -> rusqlite::Result<String> {
-    work.prepare_for(WORD, event)?.query_row([event], |row| row.get(0))
+    let mut word = None;
+    if work.has_day_of(event) {
+        word = work.prepare_for(WORD, event)?.query_row([event], |row| row.get(0)).optional()?;
+    }
+    Ok(word.unwrap_or_else(|| "UNKNOWN".to_owned()))
 }
 
 fn keep(

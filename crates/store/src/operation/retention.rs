@@ -61,15 +61,14 @@ impl Question for Days {
     }
 }
 
-/// Takes a piece of a day's history away, and in the end its tables; to be run until it is done.
+/// Takes a piece away of the history of a day that [`Days`] found to be over, which it stays, and
+/// in the end its tables; to be run until it is done.
 #[derive(Debug, Clone, Copy)]
 pub struct Forget {
     /// Which day.
     pub day: i64,
     /// Rows of each kind at a time.
     pub limit: i64,
-    /// Whether it goes on: the day was found to be over when it began, and stays so.
-    pub begun: bool,
 }
 
 /// How far it is.
@@ -79,7 +78,7 @@ pub enum Forgotten {
     Some(usize),
     /// Nothing is left of the day.
     All,
-    /// It must stay: parts of it are not over, or its events were not all read.
+    /// It must stay: its events were not all read.
     Kept,
 }
 
@@ -95,7 +94,7 @@ impl Operation for Forget {
         if !work.has_day_of(first_of_day(day)) {
             return Ok(Forgotten::All);
         }
-        if !self.begun && !self.is_over(work)? {
+        if !self.is_read(work)? {
             return Ok(Forgotten::Kept);
         }
         let mut n = 0;
@@ -117,14 +116,12 @@ impl Operation for Forget {
 }
 
 impl Forget {
-    /// Whether every part has ended and every event was read.
-    fn is_over(&self, work: &mut Work<'_>) -> rusqlite::Result<bool> {
-        let open: i64 = work.prepare_on(OPEN, self.day)?.query_row([], |row| row.get(0))?;
+    /// Whether every event was read by all who do.
+    fn is_read(&self, work: &mut Work<'_>) -> rusqlite::Result<bool> {
         let newest: Option<i64> =
             work.prepare_on(NEWEST_EVENT, self.day)?.query_row([], |row| row.get(0))?;
         let read: Option<i64> =
             work.prepare(CURSORS)?.query_row([], |row| row.get(0)).optional()?.flatten();
-        let is_read = newest.is_none_or(|newest| read.is_some_and(|read| read >= newest));
-        Ok(open == 0 && is_read)
+        Ok(newest.is_none_or(|newest| read.is_some_and(|read| read >= newest)))
     }
 }

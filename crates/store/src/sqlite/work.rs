@@ -76,7 +76,10 @@ impl Shelf {
     pub(crate) fn begin(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         let version = data_version(connection)?;
         if self.stale || version != self.data_version {
+            // Numbers set aside are this process's, whatever others commit.
+            let campaigns = if self.stale { 0..0 } else { self.campaigns.clone() };
             self.reset(connection)?;
+            self.campaigns = campaigns;
             self.data_version = version;
         }
         Ok(())

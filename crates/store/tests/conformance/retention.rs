@@ -12,8 +12,11 @@ use crate::world::{CREDIT, DAY, HOUR, PRICE, World, on_every_store};
 /// Forgets a day in small pieces; answers how many rows went, or `None` where it stays.
 fn forget(w: &World, day: i64) -> Option<usize> {
     let mut n_rows = 0;
+    if w.ask(Days { before: day + 1 }).iter().any(|found| found.day == day && found.n_open > 0) {
+        return None;
+    }
     loop {
-        match w.run(Forget { day, limit: 3, begun: n_rows > 0 }) {
+        match w.run(Forget { day, limit: 3 }) {
             Forgotten::Some(n) => n_rows += n,
             Forgotten::All => return Some(n_rows),
             Forgotten::Kept => return None,

@@ -71,8 +71,8 @@ impl Notifier {
             });
         }
         for endpoint in due.stale {
-            // It may have become due while this process did not run.
-            if self.endpoints.is_dead(&endpoint) {
+            // What became due while this process did not run has the same hour.
+            if self.endpoints.was_dead_for(&endpoint, KEPT, self.clock.now()) {
                 self.give_up(endpoint);
             }
         }

@@ -15,7 +15,7 @@ use pombo_domain::id::{EventId, PartId};
 use pombo_domain::time::Instant;
 use pombo_store::operation as op;
 use pombo_store::operation::callback::Owed;
-use pombo_store::operation::callback_due::{Deferred, Due, DueCallbacks, Endpoint, GiveUp};
+use pombo_store::operation::callback_due::{Deferred, Due, DueCallbacks, Endpoint, GiveUp, KEPT};
 use pombo_store::{Error, Store};
 use tokio::sync::oneshot;
 
