@@ -68,19 +68,24 @@ pub async fn cancel_scheduled(app: &App, caller: &Caller, which: Which) -> Resul
 }
 
 async fn change(app: &App, caller: &Caller, which: Which, change: Change) -> Result<u64, Fault> {
-    let (account, now) = (caller.account(), app.inner.clock.now());
+    let account = caller.account();
+    // It may take long: each piece has its own time, so that none touches what has left meanwhile.
+    let now = || app.inner.clock.now();
     let mut n = 0;
     match which {
-        Which::These(ids) => {
+        Which::These(mut ids) => {
+            ids.sort_unstable();
+            ids.dedup();
             for ids in ids.chunks(ROWS_PER_OPERATION_MAX) {
-                let these = schedule::ChangeThese { account, ids: ids.to_vec(), change, now };
+                let these =
+                    schedule::ChangeThese { account, ids: ids.to_vec(), change, now: now() };
                 n += told(app, caller, change, app.inner.store.run(these).await?);
             }
         }
         Which::All => {
             let mut next = Some(Place::default());
             while let Some(at) = next {
-                let all = schedule::ChangeAll { account, at, change, now };
+                let all = schedule::ChangeAll { account, at, change, now: now() };
                 let changed = app.inner.store.run(all).await?;
                 next = changed.next;
                 n += told(app, caller, change, changed);

@@ -27,8 +27,8 @@ statements! {
     NEW_REQUEST = "insert into request_{day} (id, messages, parts, account, created, sender, text, \
         encoding, flags, concat_ref, due, expires, windows, campaign, named, sending, reserved, callback) \
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
-    NEW_QUEUED = "insert into queue (route, lane, account, due, first, last, tries) \
-        values ($1, $2, $3, $4, $5, $6, 0)";
+    NEW_QUEUED = "insert into queue (route, lane, account, due, first, last, tries, scheduled) \
+        values ($1, $2, $3, $4, $5, $6, 0, $7)";
     END_STAGING = "delete from staging where first = $1";
     SEEN_KEY = "select body, request, campaign, sending from idempotency \
         where account = $1 and key = $2 and at > $3";
@@ -398,6 +398,7 @@ impl Accept {
                 self.due.micros(),
                 first.plus(from).part(0).0,
                 first.plus(to).part(self.n_parts.saturating_sub(1)).0,
+                self.due > self.now,
             ])?;
         }
         Ok(())

@@ -25,10 +25,10 @@ statements! {
         and (due, first) <= ($4, $5)";
     TAKE = "delete from queue where route = $1 and lane = $2 and account = $3 \
         and due = $4 and first = $5";
-    QUEUED = "insert or ignore into queue (route, lane, account, due, first, last, tries) \
-        values ($1, $2, $3, $4, $5, $6, $7)";
-    QUEUED_AGAIN = "update queue set tries = $1 where route = $2 and lane = $3 and account = $4 \
-        and due = $5 and first = $6 and last = $7";
+    QUEUED = "insert or ignore into queue (route, lane, account, due, first, last, tries, scheduled) \
+        values ($1, $2, $3, $4, $5, $6, $7, $8)";
+    QUEUED_AGAIN = "update queue set tries = $1, scheduled = $2 where route = $3 and lane = $4 \
+        and account = $5 and due = $6 and first = $7 and last = $8";
     READY = "select id, recipient from part_{day} \
         where id between $1 and $2 and route = $3 and state = 0 order by id limit $4";
     /// A range spans parts of other routes too. One that came to this route later has an event,
@@ -330,18 +330,38 @@ pub(super) fn take(
 /// Puts a range of parts into a queue.
 pub(crate) fn enqueue(
     work: &Work<'_>,
-    (route, lane, account): (RouteId, Lane, AccountId),
-    (first, last): (PartId, PartId),
+    queue: (RouteId, Lane, AccountId),
+    parts: (PartId, PartId),
     (due, tries): (i64, u8),
 ) -> rusqlite::Result<()> {
+    put(work, queue, parts, (due, tries, false))
+}
+
+/// Puts a range of parts into a queue whose owner named the time.
+pub(super) fn schedule(
+    work: &Work<'_>,
+    queue: (RouteId, Lane, AccountId),
+    parts: (PartId, PartId),
+    due: i64,
+) -> rusqlite::Result<()> {
+    put(work, queue, parts, (due, 0, true))
+}
+
+fn put(
+    work: &Work<'_>,
+    (route, lane, account): (RouteId, Lane, AccountId),
+    (first, last): (PartId, PartId),
+    (due, tries, scheduled): (i64, u8, bool),
+) -> rusqlite::Result<()> {
     let (lane, account, first, last) = (lane as i64, account.0, first.0, last.0);
+    let (tries, scheduled) = (i64::from(tries), i64::from(scheduled));
     // Where another row has that very place, this one stands a microsecond behind it.
     for due in due.. {
-        let place = [route.0, lane, account, due, first, last, i64::from(tries)];
+        let place = [route.0, lane, account, due, first, last, tries, scheduled];
         if work.prepare(QUEUED)?.execute(place)? == 1 {
             break;
         }
-        let same = [i64::from(tries), route.0, lane, account, due, first, last];
+        let same = [tries, scheduled, route.0, lane, account, due, first, last];
         if work.prepare(QUEUED_AGAIN)?.execute(same)? == 1 {
             break;
         }

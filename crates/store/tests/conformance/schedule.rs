@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use pombo_domain::id::MessageId;
 use pombo_domain::message::{EventKind, Lane, PartState};
+use pombo_domain::route::UncertainPolicy;
 use pombo_domain::time::Instant;
 use pombo_store::operation::accept::{Accept, Recipient};
 use pombo_store::operation::schedule::{
     Change, ChangeAll, ChangeThese, Changed, List, Listed, One, Place, Scheduled,
 };
+use pombo_store::operation::settle::{Fate, Item};
+use pombo_store::operation::uncertain::{Decide, Selection};
 
 use crate::world::{CREDIT, HOUR, PRICE, World, on_every_store, parts_of, phone};
 
@@ -176,17 +179,60 @@ fn all_are_moved_and_all_are_withdrawn() {
 #[test]
 fn what_waits_for_another_try_is_not_scheduled() {
     on_every_store(|w| {
-        let (message, intent) = w.flying();
-        let again = pombo_store::operation::settle::Fate::Again {
-            due: in_hours(&w, 1),
-            route: w.route,
-            tries: 1,
-            cause: Some(crate::world::cause("busy")),
-        };
-        let done = pombo_store::operation::settle::Item::IntentDone(intent);
-        w.settle(vec![w.settled(message.part(0), again), done]);
-        assert_eq!(list(&w).total, 0);
-        assert!(one(&w, message).is_none());
-        assert_eq!(change(&w, &[message], Change::Cancel).n, 0);
+        // A throttled one has no try that counts; one that is scheduled may be throttled too.
+        for tries in [0, 1] {
+            let message = schedule(&w, 1, 1);
+            w.pass(HOUR);
+            let again = Fate::Again {
+                due: in_hours(&w, 1),
+                route: w.route,
+                tries,
+                cause: Some(crate::world::cause("busy")),
+            };
+            let done = Item::IntentDone(w.claim(1).work[0].intent);
+            w.settle(vec![w.settled(message.part(0), again), done]);
+            is_not_scheduled(&w, message);
+        }
     });
+}
+
+#[test]
+fn what_is_sent_again_after_a_doubt_is_not_scheduled() {
+    on_every_store(|w| {
+        let message = schedule(&w, 1, 1);
+        w.pass(HOUR);
+        let intent = w.claim(1).work[0].intent;
+        w.settle(vec![w.doubt(message.part(0), UncertainPolicy::Hold), Item::IntentDone(intent)]);
+        w.run(Decide { selection: Selection::All, resend: true, now: in_hours(&w, 1) });
+        is_not_scheduled(&w, message);
+    });
+}
+
+#[test]
+fn the_rest_of_a_message_that_has_begun_to_leave_is_not_scheduled() {
+    on_every_store(|w| {
+        let first = schedule(&w, 1, 3);
+        // Now each part has a row of its own.
+        change(&w, &[first], Change::MoveTo(in_hours(&w, 2)));
+        let before = w.now();
+        w.pass(HOUR * 2);
+        assert!(w.claim(1).work.is_empty(), "the place that it had before");
+        assert_eq!(w.claim(1).work[0].parts, 1);
+        // A long change has its time from when it began.
+        let (account, at, now) = (w.account, Place::default(), before);
+        for what in [Change::Cancel, Change::MoveTo(in_hours(&w, 9))] {
+            assert_eq!(w.run(ChangeAll { account, at, change: what, now }).n, 0);
+            let ids = vec![first];
+            assert_eq!(w.run(ChangeThese { account, ids, change: what, now }).n, 0);
+        }
+        assert_eq!(parts_of(&w.claim(2)), [first.part(1), first.part(2)]);
+    });
+}
+
+fn is_not_scheduled(w: &World, message: MessageId) {
+    assert_eq!(list(w).total, 0);
+    assert!(one(w, message).is_none());
+    assert_eq!(change(w, &[message], Change::Cancel).n, 0);
+    assert_eq!(change_all(w, Change::Cancel), 0);
+    assert_eq!(w.state(message), PartState::Queued);
 }

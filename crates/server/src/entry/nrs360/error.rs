@@ -146,7 +146,7 @@ enum Header {
     /// Whole seconds, at least one.
     RetryAfter(u64),
     /// The method that the resource has.
-    Allow(&'static str),
+    Allow(String),
 }
 
 impl From<Code> for Problem {
@@ -171,8 +171,8 @@ impl Problem {
     }
 
     /// 405, with the method that would do.
-    pub(super) fn method_not_allowed(allowed: &'static str) -> Self {
-        let header = Header::Allow(allowed);
+    pub(super) fn method_not_allowed(allowed: &str) -> Self {
+        let header = Header::Allow(allowed.to_owned());
         Self { header, ..Self::plain(405, "Method not allowed") }
     }
 
@@ -250,8 +250,9 @@ impl Problem {
             Header::RetryAfter(seconds) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
             }
-            Header::Allow(method) => {
-                headers.insert(ALLOW, HeaderValue::from_static(method));
+            Header::Allow(methods) => {
+                // Names of methods are letters, commas and spaces.
+                headers.extend(HeaderValue::try_from(methods).map(|value| (ALLOW, value)));
             }
         }
         response
@@ -306,6 +307,15 @@ pub(crate) fn not_encodable(character: char, position: usize) -> String {
         return format!("{text}: character U+{point:04X} at position {position}");
     }
     format!("{text}: character \"{character}\" (U+{point:04X}) at position {position}")
+}
+
+impl Problem {
+    /// A failure of the store, where the API has a code of its own for what was asked.
+    pub(super) fn of_store(fault: Fault, code: Code) -> Self {
+        let is_passing = matches!(fault, Fault::StoreUnavailable(_));
+        let problem = Self::from(fault);
+        if is_passing { problem } else { code.into() }
+    }
 }
 
 impl From<Fault> for Problem {

@@ -171,15 +171,18 @@ async fn act(house: &House, peer: IpAddr, request: Request<Incoming>) -> Result<
 /// The action for a method and a path below the prefix, with the path's argument.
 fn find<'p>(method: &Method, path: &'p str) -> Result<(Action, &'p str), Problem> {
     let path = path.strip_suffix('/').unwrap_or(path);
-    let mut allowed = None;
+    let mut allowed = Vec::new();
     for route in ROUTES {
         let Some(argument) = matched(route.path, path) else { continue };
         if route.method == method.as_str() {
             return Ok((route.action, argument));
         }
-        allowed = Some(route.method);
+        allowed.push(route.method);
     }
-    Err(allowed.map_or_else(Problem::not_found, Problem::method_not_allowed))
+    Err(match allowed.as_slice() {
+        [] => Problem::not_found(),
+        allowed => Problem::method_not_allowed(&allowed.join(", ")),
+    })
 }
 
 /// Whether `path` is of the pattern, and its argument; empty where the pattern has none.

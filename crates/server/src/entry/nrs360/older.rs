@@ -169,7 +169,7 @@ async fn send_by_query(
             "username" => name = value.into_owned(),
             "password" => password = value.into_owned(),
             "to" => {
-                let numbers = value.split([' ', ',']).filter(|number| !number.is_empty());
+                let numbers = value.split([' ', '+', ',']).filter(|number| !number.is_empty());
                 let numbers = numbers.map(|number| Scalar::Text(number.to_owned().into()));
                 sms.to = Many::Items(numbers.collect());
             }

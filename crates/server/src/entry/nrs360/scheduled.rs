@@ -144,6 +144,7 @@ fn write_message(out: &mut Vec<u8>, message: &Scheduled, with_content: bool) {
         (status = 200, description = "How many were moved: those that still waited, and do not expire before", body = super::schema::UpdatedAnswer),
         (status = 400, description = "Codes 120, 121, 125", body = super::schema::ErrorAnswer),
         (status = 401, description = "Codes 103, 112", body = super::schema::ErrorAnswer),
+        (status = 500, description = "Code 122", body = super::schema::ErrorAnswer),
     ),
     security(("basic" = []))
 )]
@@ -157,7 +158,9 @@ pub(super) async fn update(
     let at = filter.date.as_deref().and_then(|date| Instant::parse_compact(date).ok());
     let at = at.ok_or(Code::InvalidScheduledDate)?;
     let n = match filter.sms {
-        true => reschedule(&house.app, caller, filter.which, at).await?,
+        true => reschedule(&house.app, caller, filter.which, at)
+            .await
+            .map_err(|fault| Problem::of_store(fault, Code::UpdateFailed))?,
         false => 0,
     };
     Ok(counted("updated", n))
@@ -174,6 +177,7 @@ pub(super) async fn update(
         (status = 200, description = "How many were withdrawn: those that still waited", body = super::schema::DeletedAnswer),
         (status = 400, description = "Codes 120, 125", body = super::schema::ErrorAnswer),
         (status = 401, description = "Codes 103, 112", body = super::schema::ErrorAnswer),
+        (status = 500, description = "Code 123", body = super::schema::ErrorAnswer),
     ),
     security(("basic" = []))
 )]
@@ -185,7 +189,9 @@ pub(super) async fn delete(
 ) -> Result<Response, Problem> {
     let filter = Filter::read(query, body)?;
     let n = match filter.sms {
-        true => cancel_scheduled(&house.app, caller, filter.which).await?,
+        true => cancel_scheduled(&house.app, caller, filter.which)
+            .await
+            .map_err(|fault| Problem::of_store(fault, Code::DeleteFailed))?,
         false => 0,
     };
     Ok(counted("deleted", n))

@@ -86,6 +86,9 @@ fn send_php_is_answered_with_a_line_of_text() {
 #[test]
 fn what_send_php_sends_arrives() {
     let house = House::open();
+    // Several numbers have a plus between them, as it is, as a space, or written out.
+    let query = format!("{PAIR}&to=34666555444+34666555445%2B%2B34666555446&text=x&from=TEST");
+    assert_eq!(send_php(&house, &query).body.lines().count(), 3);
     let query = format!("{PAIR}&to=34666555444&text=a%20b%20%C3%A7&from=TEST&coding=gsm-pt");
     let answer = house.call_with("GET", &format!("/SEND.PHP?{query}"), &[], b"");
     let (_, id) = answer.body.split_once(" ID ").unwrap();

@@ -1,15 +1,14 @@
 //! Moving and withdrawing.
 
-use pombo_domain::address::Phone;
 use pombo_domain::id::{AccountId, MessageId, PartId, RouteId};
 use pombo_domain::limits::ROWS_PER_OPERATION_MAX;
 use pombo_domain::message::{EventKind, Lane, PartState};
 use pombo_domain::time::Instant;
 use rusqlite::OptionalExtension;
 
-use super::{LATER, ROUTES, find_row};
+use super::{COUNT, Place, SCHEDULED, Waiting, find_row};
 use crate::operation::Operation;
-use crate::operation::claim::{QueueRow, enqueue, ready, take};
+use crate::operation::claim::{QueueRow, ready, schedule, take};
 use crate::operation::part::{self, Part, Step};
 use crate::operation::request::{self, Request};
 use crate::sqlite::Work;
@@ -68,8 +67,9 @@ impl Operation for ChangeThese {
         let mut changed = Changed::default();
         for id in &self.ids {
             let Some(request) = request::of_message(work, *id)? else { continue };
-            if request.account == self.account && !is_too_late(&request, self.change) {
-                self.change_one(work, &request, *id, &mut changed)?;
+            if request.account == self.account {
+                let what = (self.change, self.now);
+                change_message(work, (&request, *id), what, &mut changed)?;
             }
         }
         Ok(changed)
@@ -83,41 +83,41 @@ fn is_too_late(request: &Request, change: Change) -> bool {
     }
 }
 
-impl ChangeThese {
-    fn change_one(
-        &self,
-        work: &mut Work<'_>,
-        request: &Request,
-        id: MessageId,
-        changed: &mut Changed,
-    ) -> rusqlite::Result<()> {
-        let mut found: Vec<(PartId, Part, QueueRow)> = Vec::new();
-        for idx in 0..request.n_parts {
-            let part_id = id.part(idx);
-            let Some(part) = part::find(work, part_id)? else { return Ok(()) };
-            let queue = (part.route, request.lane, self.account);
-            let place = (part_id, part.event);
-            let row = find_row(queue, place, (request.due, self.now), |statement, values| {
-                work.prepare(statement)?
-                    .query_map(rusqlite::params_from_iter(values), QueueRow::from_row)?
-                    .collect()
-            })?;
-            match row {
-                Some(row) if part.state == PartState::Queued => found.push((part_id, part, row)),
-                _ => return Ok(()), // It has left, or a part of it.
-            }
-        }
-        for (part_id, part, row) in found {
-            let queue = (part.route, request.lane, self.account);
-            if row.first == row.last {
-                take(work, queue, &row)?;
-            }
-            change_part(work, (part_id, &part), queue, self.change, self.now)?;
-            changed.note((part.route, request.lane));
-        }
-        changed.n += 1;
-        Ok(())
+/// Changes a message whole, where every part of it waits.
+fn change_message(
+    work: &mut Work<'_>,
+    (request, id): (&Request, MessageId),
+    (change, now): (Change, Instant),
+    changed: &mut Changed,
+) -> rusqlite::Result<()> {
+    if is_too_late(request, change) {
+        return Ok(());
     }
+    let mut found: Vec<(PartId, Part, Waiting)> = Vec::new();
+    for idx in 0..request.n_parts {
+        let part_id = id.part(idx);
+        let Some(part) = part::find(work, part_id)? else { return Ok(()) };
+        let place = (part_id, part.event, part.route);
+        let row = find_row(request.account, place, now, |statement, values| {
+            work.prepare(statement)?
+                .query_map(rusqlite::params_from_iter(values), Waiting::from_row)?
+                .collect()
+        })?;
+        match row {
+            Some(row) if part.state == PartState::Queued => found.push((part_id, part, row)),
+            _ => return Ok(()), // It has left, or a part of it.
+        }
+    }
+    for (part_id, part, row) in found {
+        let queue = (row.route, row.lane, request.account);
+        if row.is_one_part() {
+            take(work, queue, &row.into())?;
+        }
+        change_part(work, (part_id, &part), queue, (change, now))?;
+        changed.note((row.route, row.lane));
+    }
+    changed.n += 1;
+    Ok(())
 }
 
 /// Moves or withdraws one part. Its event says that no range speaks for it any more.
@@ -125,8 +125,7 @@ fn change_part(
     work: &mut Work<'_>,
     (id, before): (PartId, &Part),
     queue: (RouteId, Lane, AccountId),
-    change: Change,
-    now: Instant,
+    (change, now): (Change, Instant),
 ) -> rusqlite::Result<()> {
     let (kind, state, detail) = match change {
         Change::MoveTo(_) => (EventKind::Deferred, PartState::Queued, "moved to another time"),
@@ -135,7 +134,7 @@ fn change_part(
     let step = Step { part: id, kind, route: before.route, at: now, word: "", code: "", detail };
     part::advance(work, before, state, &step)?;
     match change {
-        Change::MoveTo(due) => enqueue(work, queue, (id, id), (due.micros(), 0)),
+        Change::MoveTo(due) => schedule(work, queue, (id, id), due.micros()),
         Change::Cancel => {
             work.money().0.release(queue.2, before.price);
             Ok(())
@@ -143,13 +142,10 @@ fn change_part(
     }
 }
 
-/// A place among all that is scheduled of an account. The default is the start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Place {
-    /// Index of the queue, by route and lane.
-    queue: usize,
-    due: i64,
-    first: i64,
+impl From<Waiting> for QueueRow {
+    fn from(row: Waiting) -> Self {
+        Self { due: row.due, first: row.first, last: row.last, tries: 0 }
+    }
 }
 
 /// Changes a piece of all that is scheduled; to be run again from `next` on.
@@ -174,43 +170,27 @@ impl Operation for ChangeAll {
 
     fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<Changed> {
         work.now_is(self.now);
-        let routes: Vec<RouteId> = work
-            .prepare(ROUTES)?
-            .query_map([], |row| row.get(0).map(RouteId))?
-            .collect::<Result<_, _>>()?;
-        let queues = routes.into_iter().flat_map(|route| Lane::ALL.map(|lane| (route, lane)));
         let mut changed = Changed::default();
         let mut room = ROWS_PER_OPERATION_MAX;
         let mut at = self.at;
-        for queue in queues.skip(at.queue) {
-            while let Some(row) = self.next_row(work, queue, at)? {
-                if room == 0 {
-                    changed.next = Some(at);
-                    return Ok(changed);
-                }
-                let n = self.change_row(work, queue, &row, (room, &mut changed))?;
-                (at.due, at.first) = (row.due, row.first);
-                room = room.saturating_sub(n.max(1));
+        while let Some(row) = self.next_row(work, at)? {
+            if room == 0 {
+                changed.next = Some(at);
+                break;
             }
-            at = Place { queue: at.queue + 1, ..Place::default() };
+            let n = self.change_row(work, row, (room, &mut changed))?;
+            at = row.place();
+            room = room.saturating_sub(n.max(1));
         }
         Ok(changed)
     }
 }
 
 impl ChangeAll {
-    fn next_row(
-        &self,
-        work: &Work<'_>,
-        (route, lane): (RouteId, Lane),
-        at: Place,
-    ) -> rusqlite::Result<Option<QueueRow>> {
-        let (account, now) = (self.account.0, self.now.micros());
-        work.prepare(LATER)?
-            .query_row(
-                [route.0, lane as i64, account, now, at.due, at.first, 1],
-                QueueRow::from_row,
-            )
+    fn next_row(&self, work: &Work<'_>, at: Place) -> rusqlite::Result<Option<Waiting>> {
+        let now = self.now.micros();
+        work.prepare(SCHEDULED)?
+            .query_row([self.account.0, at.first, at.route, at.due, now, 1], Waiting::from_row)
             .optional()
     }
 
@@ -218,52 +198,56 @@ impl ChangeAll {
     fn change_row(
         &self,
         work: &mut Work<'_>,
-        (route, lane): (RouteId, Lane),
-        row: &QueueRow,
+        row: Waiting,
         (room, changed): (usize, &mut Changed),
     ) -> rusqlite::Result<usize> {
-        let Some(request) = request::of_message(work, PartId(row.first).message())? else {
-            return Ok(0);
-        };
-        let queue = (route, lane, self.account);
-        // Two rows that wanted one place stand a microsecond apart.
-        let is_there = match self.change {
-            Change::MoveTo(due) => (0..1_000).contains(&(row.due - due.micros())),
-            Change::Cancel => false,
-        };
-        if is_there || is_too_late(&request, self.change) {
-            return Ok(0);
+        let first = PartId(row.first);
+        let Some(request) = request::of_message(work, first.message())? else { return Ok(0) };
+        // It was there, or was put there just now. Two rows that wanted one place stand a
+        // microsecond apart.
+        if let Change::MoveTo(due) = self.change
+            && (0..1_000).contains(&(row.due - due.micros()))
+        {
+            return Ok(1);
         }
-        let n_parts = usize::from(request.n_parts);
-        let is_alone = row.first == row.last;
-        let n_messages = |parts: &[(PartId, Phone)]| {
-            parts.iter().filter(|(part, _)| part.idx() == 0).count() as u64
-        };
+        if row.is_one_part() {
+            // The first part speaks for all of its message.
+            if first.idx() == 0 {
+                let what = (self.change, self.now);
+                change_message(work, (&request, first.message()), what, changed)?;
+            }
+            return Ok(1);
+        }
+        if is_too_late(&request, self.change) {
+            return Ok(1);
+        }
+        let queue = (row.route, row.lane, self.account);
+        let range = [row.first, row.last, row.route.0];
         match self.change {
             // The row moves whole; only its messages are counted.
             Change::MoveTo(due) => {
-                let waiting = ready(work, row, &request, (route, row.first), usize::MAX)?;
-                take(work, queue, row)?;
-                let range = (PartId(row.first), PartId(row.last));
-                enqueue(work, queue, range, (due.micros(), 0))?;
-                changed.n += n_messages(&waiting);
-                changed.note((route, lane));
-                Ok(waiting.len())
+                let n: i64 = work
+                    .prepare_for(COUNT, first.message().0)?
+                    .query_row(range, |found| found.get(0))?;
+                take(work, queue, &row.into())?;
+                schedule(work, queue, (first, PartId(row.last)), due.micros())?;
+                changed.n += u64::try_from(n).unwrap_or(0);
+                changed.note((row.route, row.lane));
+                Ok(room) // It may be long: the others' turn.
             }
             Change::Cancel => {
-                let limit = if is_alone { 1 } else { room.next_multiple_of(n_parts) };
-                let waiting = ready(work, row, &request, (route, row.first), limit)?;
+                let limit = room.next_multiple_of(usize::from(request.n_parts));
+                let waiting = ready(work, &row.into(), &request, (row.route, row.first), limit)?;
                 for (id, _) in &waiting {
                     let Some(before) = part::find(work, *id)? else { continue };
-                    change_part(work, (*id, &before), queue, self.change, self.now)?;
+                    change_part(work, (*id, &before), queue, (self.change, self.now))?;
                 }
-                changed.n += n_messages(&waiting);
-                take(work, queue, row)?;
+                changed.n += waiting.iter().filter(|(part, _)| part.idx() == 0).count() as u64;
+                take(work, queue, &row.into())?;
                 if let Some((last, _)) = waiting.last().filter(|_| waiting.len() == limit)
                     && last.0 < row.last
                 {
-                    let rest = (PartId(last.0 + 1), PartId(row.last));
-                    enqueue(work, queue, rest, (row.due, row.tries))?;
+                    schedule(work, queue, (PartId(last.0 + 1), PartId(row.last)), row.due)?;
                 }
                 Ok(waiting.len())
             }

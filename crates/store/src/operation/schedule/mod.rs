@@ -8,33 +8,73 @@ use pombo_domain::address::Phone;
 use pombo_domain::id::{AccountId, MessageId, PartId, RouteId};
 use pombo_domain::message::{Lane, PartState};
 use pombo_domain::time::Instant;
-use rusqlite::OptionalExtension;
+use rusqlite::{OptionalExtension, Row};
 
-use super::claim::QueueRow;
 use super::request::{self, Request};
 use super::{Question, View};
 use crate::statement::{Statement, statements};
 
-pub use change::{Change, ChangeAll, ChangeThese, Changed, Place};
+pub use change::{Change, ChangeAll, ChangeThese, Changed};
 
 statements! {
-    ROUTES = "select id from route order by id";
-    /// Not tried yet, so that it waits for its time and not for another try.
-    LATER = "select due, first, last, tries from queue where route = $1 and lane = $2 \
-        and account = $3 and due > $4 and (due, first) > ($5, $6) and tries = 0 \
-        order by due, first limit $7";
-    AT = "select due, first, last, tries from queue where route = $1 and lane = $2 \
-        and account = $3 and due = $4 and first <= $5 and tries = 0 order by first desc limit 64";
+    /// In the order in which they were accepted.
+    SCHEDULED = "select route, lane, due, first, last from queue where account = $1 \
+        and scheduled = 1 and (first, route, due) > ($2, $3, $4) and due > $5 \
+        order by first, route, due limit $6";
+    ALONE = "select route, lane, due, first, last from queue where account = $1 \
+        and scheduled = 1 and first = $2 and last = $2 and due > $3";
+    /// Ranges of one request stand in each other's way, one of each route.
+    AMONG = "select route, lane, due, first, last from queue where account = $1 \
+        and scheduled = 1 and last > first and first <= $2 and due > $3 \
+        order by first desc limit 64";
     WAITING = "select id, recipient from part_{day} where id between $1 and $2 and route = $3 \
         and state = 0 and event = 0 and (id & 15) = 0 order by id limit $4";
+    COUNT = "select count(1) from part_{day} where id between $1 and $2 and route = $3 \
+        and state = 0 and event = 0 and (id & 15) = 0";
     PART = "select recipient, route, state, event from part_{day} where id = $1";
     EVENT_AT = "select at from event_{day} where id = $1";
 }
 
-/// Rows of one queue looked at in one look.
+/// Rows looked at in one look.
 const ROWS_AT_ONCE: i64 = 200;
-/// Rows of one queue gone through for one message whose place is not where its request says.
-const SEARCH_MAX: i64 = 20_000;
+
+/// Parts that wait for the time that their owner named, as far as they are of its route.
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    route: RouteId,
+    lane: Lane,
+    due: i64,
+    first: i64,
+    last: i64,
+}
+
+impl Waiting {
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            route: RouteId(row.get(0)?),
+            lane: Lane::from_stored(row.get(1)?),
+            due: row.get(2)?,
+            first: row.get(3)?,
+            last: row.get(4)?,
+        })
+    }
+
+    const fn is_one_part(&self) -> bool {
+        self.first == self.last
+    }
+
+    const fn place(&self) -> Place {
+        Place { first: self.first, route: self.route.0, due: self.due }
+    }
+}
+
+/// A place among all that is scheduled of an account. The default is the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Place {
+    first: i64,
+    route: i64,
+    due: i64,
+}
 
 /// A message that waits for its time.
 #[derive(Debug, Clone)]
@@ -80,11 +120,10 @@ impl Question for One {
         if PartState::from_stored(state) != Some(PartState::Queued) {
             return Ok(None);
         }
-        let queue = (RouteId(route), request.lane, self.account);
-        let part = (self.id.part(0), event);
-        let row = find_row(queue, part, (request.due, self.now), |statement, values| {
+        let part = (self.id.part(0), event, RouteId(route));
+        let row = find_row(self.account, part, self.now, |statement, values| {
             view.prepare(statement)?
-                .query_map(rusqlite::params_from_iter(values), QueueRow::from_row)?
+                .query_map(rusqlite::params_from_iter(values), Waiting::from_row)?
                 .collect()
         })?;
         let Some(row) = row else { return Ok(None) };
@@ -104,7 +143,7 @@ impl Question for One {
     }
 }
 
-/// The scheduled messages of an account, queue after queue, in the order in which they are due.
+/// The scheduled messages of an account, in the order in which they were accepted.
 #[derive(Debug, Clone, Copy)]
 pub struct List {
     /// Whose.
@@ -132,66 +171,40 @@ impl Question for List {
     type Answer = Listed;
 
     fn answer(self, view: &mut View<'_>) -> rusqlite::Result<Listed> {
-        let routes: Vec<RouteId> = view
-            .prepare(ROUTES)?
-            .query_map([], |row| row.get(0).map(RouteId))?
-            .collect::<Result<_, _>>()?;
         let mut listed = Listed::default();
-        for route in routes {
-            for lane in Lane::ALL {
-                self.of_queue(view, (route, lane), &mut listed)?;
+        let mut at = Place::default();
+        loop {
+            let now = self.now.micros();
+            let rows: Vec<Waiting> = view
+                .prepare(SCHEDULED)?
+                .query_map(
+                    [self.account.0, at.first, at.route, at.due, now, ROWS_AT_ONCE],
+                    Waiting::from_row,
+                )?
+                .collect::<Result<_, _>>()?;
+            let Some(last) = rows.last() else { return Ok(listed) };
+            at = last.place();
+            for row in rows {
+                if listed.total >= self.count_max {
+                    return Ok(listed);
+                }
+                self.of_row(view, &row, &mut listed)?;
             }
         }
-        Ok(listed)
     }
 }
 
 impl List {
-    fn of_queue(
-        self,
-        view: &mut View<'_>,
-        (route, lane): (RouteId, Lane),
-        listed: &mut Listed,
-    ) -> rusqlite::Result<()> {
-        let mut after = (0, 0);
-        loop {
-            let rows: Vec<QueueRow> = view
-                .prepare(LATER)?
-                .query_map(
-                    [
-                        route.0,
-                        lane as i64,
-                        self.account.0,
-                        self.now.micros(),
-                        after.0,
-                        after.1,
-                        ROWS_AT_ONCE,
-                    ],
-                    QueueRow::from_row,
-                )?
-                .collect::<Result<_, _>>()?;
-            let Some(last) = rows.last() else { return Ok(()) };
-            after = (last.due, last.first);
-            for row in rows {
-                if listed.total >= self.count_max {
-                    return Ok(());
-                }
-                self.of_row(view, route, &row, listed)?;
-            }
-        }
-    }
-
     fn of_row(
         self,
         view: &mut View<'_>,
-        route: RouteId,
-        row: &QueueRow,
+        row: &Waiting,
         listed: &mut Listed,
     ) -> rusqlite::Result<()> {
         let first = PartId(row.first);
         let Some(request) = request::seen(view, first.message())? else { return Ok(()) };
         let request = Arc::new(request);
-        let messages: Vec<(PartId, Phone)> = if row.first == row.last {
+        let messages: Vec<(PartId, Phone)> = if row.is_one_part() {
             let Some(mut part) = view.prepare_for(PART, first.message().0)? else { return Ok(()) };
             let to: i64 = part.query_row([row.first], |found| found.get(0))?;
             // A message of several parts that was moved has a row for each: the first speaks.
@@ -203,7 +216,7 @@ impl List {
             };
             let limit = i64::try_from(self.count_max - listed.total).unwrap_or(i64::MAX);
             waiting
-                .query_map([row.first, row.last, route.0, limit], |found| {
+                .query_map([row.first, row.last, row.route.0, limit], |found| {
                     let to = Phone::from_stored(found.get::<_, i64>(1)?.unsigned_abs());
                     Ok((PartId(found.get(0)?), to))
                 })?
@@ -225,25 +238,19 @@ impl List {
     }
 }
 
-/// The row that holds a part which waits for its time: where its request says, or else among all
-/// that is due later. Once something has happened to a part, only a row of its own speaks for it.
+/// The row that holds a part which waits for its time. Once something has happened to a part, only
+/// a row of its own speaks for it.
 fn find_row(
-    (route, lane, account): (RouteId, Lane, AccountId),
-    (part, event): (PartId, i64),
-    (due, now): (Instant, Instant),
-    rows: impl Fn(Statement, Vec<i64>) -> rusqlite::Result<Vec<QueueRow>>,
-) -> rusqlite::Result<Option<QueueRow>> {
-    let holds = |row: &QueueRow| match event {
-        0 => (row.first..=row.last).contains(&part.0),
-        _ => row.first == part.0 && row.last == part.0,
-    };
-    let queue = [route.0, lane as i64, account.0];
-    let at = [&queue[..], &[due.micros(), part.0]].concat();
-    if due > now
-        && let Some(row) = rows(AT, at)?.into_iter().find(&holds)
-    {
-        return Ok(Some(row));
+    account: AccountId,
+    (part, event, route): (PartId, i64, RouteId),
+    now: Instant,
+    rows: impl Fn(Statement, [i64; 3]) -> rusqlite::Result<Vec<Waiting>>,
+) -> rusqlite::Result<Option<Waiting>> {
+    let values = [account.0, part.0, now.micros()];
+    let is_its = |row: &Waiting| row.route == route && part.0 <= row.last;
+    let alone = rows(ALONE, values)?.into_iter().find(is_its);
+    if alone.is_some() || event != 0 {
+        return Ok(alone);
     }
-    let later = [&queue[..], &[now.micros(), 0, 0, SEARCH_MAX]].concat();
-    Ok(rows(LATER, later)?.into_iter().find(holds))
+    Ok(rows(AMONG, values)?.into_iter().find(is_its))
 }
