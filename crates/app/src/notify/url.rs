@@ -26,10 +26,15 @@ pub(super) fn expand(callback: &OwedCallback) -> String {
 }
 
 /// `%d` of what is not the end.
-pub(super) const PASSING: u8 = 4;
+const PASSING: u8 = 4;
+
+/// Whether it tells of no end.
+pub(super) const fn is_passing(kind: EventKind) -> bool {
+    report_number(kind) == PASSING
+}
 
 /// `%d` of a callback: 1 delivered, 2 not delivered, 4 with the operator, 16 refused at submission.
-pub(super) const fn report_number(kind: EventKind) -> u8 {
+const fn report_number(kind: EventKind) -> u8 {
     match kind {
         EventKind::Delivered => 1,
         EventKind::Undelivered

@@ -148,6 +148,30 @@ async fn a_failed_4_is_not_repeated_after_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_end_is_not_told_while_a_4_is_repeated_and_is_safe_meanwhile() {
+    let (house, caller, sink) = told(true).await;
+    sink.host("sink.example", Host::Answers(500));
+    let _carrier = Carrier::start(house.desk("a"), |_, _| Says::Accept);
+    let id = house.send(&caller, to("sink.example", 1)).await[0];
+    filed(&house, minutes(1)).await;
+    sink.host("sink.example", Host::Hangs);
+    house.clock.move_to(minutes(1));
+    until("it is repeated", || sink.seen("sink.example").len() == 2).await;
+    delivers(&house, id, 0..1).await;
+    let end = format!("1-1-{id}");
+    let mut is_filed = false;
+    for _ in 0..6_000 {
+        is_filed = all_filed(&house).await.iter().any(|filed| filed.url.ends_with(&end));
+        if is_filed {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(is_filed);
+    assert_eq!(sink.seen("sink.example"), [4, 4].map(|d| format!("{d}-1-{id}")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_failed_callback_is_repeated_five_times_and_given_up() {
     let (house, caller, sink) = told(false).await;
     sink.host("sink.example", Host::Answers(500));
@@ -182,7 +206,7 @@ async fn all_filed(house: &House) -> Vec<Deferred> {
             busy: HashSet::new(),
         };
         let due = house.store.ask(question).await.unwrap();
-        found.extend(due.callbacks);
+        found.extend(due.callbacks.into_iter().map(|due| due.callback));
         after = due.next;
     }
     found

@@ -124,11 +124,20 @@ pub struct Due {
     pub busy: HashSet<AccountId>,
 }
 
+/// A callback that is due.
+#[derive(Debug, Clone)]
+pub struct DueCallback {
+    /// It.
+    pub callback: Deferred,
+    /// Of which part it tells, and what; `None` where its day is forgotten.
+    pub told: Option<(PartId, EventKind)>,
+}
+
 /// The answer to [`Due`].
 #[derive(Debug, Default)]
 pub struct DueCallbacks {
     /// Each endpoint's in the order in which they are due.
-    pub callbacks: Vec<Deferred>,
+    pub callbacks: Vec<DueCallback>,
     /// Those that are no longer worth telling: their part has come to another end since.
     pub overtaken: Vec<EventId>,
     /// Where to go on; `None`: there was nothing after.
@@ -205,27 +214,32 @@ impl Due {
             found.waiting.push(endpoint.clone());
         }
         for callback in due {
-            if is_overtaken(view, callback.event)? {
-                found.overtaken.push(callback.event);
-            } else {
-                found.callbacks.push(callback);
+            let told = told(view, callback.event)?;
+            match told {
+                Some((part, kind)) if is_overtaken(view, part, kind)? => {
+                    found.overtaken.push(callback.event);
+                }
+                _ => found.callbacks.push(DueCallback { callback, told }),
             }
         }
         Ok(())
     }
 }
 
-/// Whether the part has come to another end since the event.
-fn is_overtaken(view: &mut View<'_>, event: EventId) -> rusqlite::Result<bool> {
-    let Some(mut told) = view.prepare_for(TOLD, event.0)? else { return Ok(false) };
+/// What an event tells, and of which part.
+fn told(view: &mut View<'_>, event: EventId) -> rusqlite::Result<Option<(PartId, EventKind)>> {
+    let Some(mut told) = view.prepare_for(TOLD, event.0)? else { return Ok(None) };
     let told: Option<(i64, i64)> =
         told.query_row([event.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    let Some((part, kind)) = told else { return Ok(false) };
-    let Some(kind) = EventKind::from_stored(kind) else { return Ok(false) };
-    let Some(mut state) = view.prepare_for(STATE, PartId(part).message().0)? else {
+    Ok(told.and_then(|(part, kind)| Some((PartId(part), EventKind::from_stored(kind)?))))
+}
+
+/// Whether the part has come to another end since.
+fn is_overtaken(view: &mut View<'_>, part: PartId, kind: EventKind) -> rusqlite::Result<bool> {
+    let Some(mut state) = view.prepare_for(STATE, part.message().0)? else {
         return Ok(false);
     };
-    let state: Option<i64> = state.query_row([part], |row| row.get(0)).optional()?;
+    let state: Option<i64> = state.query_row([part.0], |row| row.get(0)).optional()?;
     let state = state.and_then(PartState::from_stored);
     Ok(state.is_some_and(|state| state.is_final() && kind.end() != Some(state)))
 }

@@ -122,7 +122,7 @@ fn due(now: Instant) -> Due {
 }
 
 fn events(due: &DueCallbacks) -> Vec<i64> {
-    due.callbacks.iter().map(|callback| callback.event.0).collect()
+    due.callbacks.iter().map(|due| due.callback.event.0).collect()
 }
 
 #[test]
@@ -135,8 +135,8 @@ fn what_failed_is_due_again_until_it_is_done() {
         w.run(Settle { cursor: Some(EventId(2)), deferred: both, done: vec![] });
         assert_eq!(events(&w.ask(due(w.now()))), []);
         let now = w.ask(due(soon)).callbacks;
-        assert_eq!((now.len(), now[0].event, now[0].tries), (1, EventId(2), 1));
-        assert_eq!(now[0].url, "https://example.com/2");
+        assert_eq!((now.len(), now[0].callback.event, now[0].callback.tries), (1, EventId(2), 1));
+        assert_eq!(now[0].callback.url, "https://example.com/2");
         w.run(Settle { deferred: vec![file(2, later, 2)], ..Settle::default() });
         let w = w.reopened();
         assert_eq!(events(&w.ask(due(later))), [1, 2]);

@@ -56,9 +56,15 @@ impl Notifier {
                 self.progress.filed_is_over(event);
             }
         }
-        for filed in due.callbacks {
-            if self.retrying.contains_key(&filed.event) {
+        for DueCallback { callback: filed, told } in due.callbacks {
+            let (part, kind) = told.unzip();
+            // What is told of its part just now comes first; then it is found here again.
+            let is_behind = part.is_some_and(|part| self.lines.contains_key(&part));
+            if is_behind || self.retrying.contains_key(&filed.event) {
                 continue;
+            }
+            if let Some(part) = part {
+                self.lines.insert(part, Line { is_filed: true, ..Line::default() });
             }
             self.retrying.insert(filed.event, filed.endpoint.clone());
             self.call(Call {
@@ -66,8 +72,8 @@ impl Notifier {
                 url: filed.url,
                 endpoint: filed.endpoint,
                 filed: Some(filed.tries),
-                part: None,
-                is_passing: false,
+                part,
+                is_passing: kind.is_some_and(is_passing),
             });
         }
         for endpoint in due.stale {
@@ -112,8 +118,11 @@ impl Notifier {
             let Some((_, call)) = self.fresh.remove(&event) else { continue };
             self.retrying.insert(event, call.endpoint.clone());
             self.file(&call, SURELY_OVER, "it was on its way when the notifier stopped");
-            let line = call.part.and_then(|part| self.lines.get_mut(&part));
-            let behind = line.map(std::mem::take).unwrap_or_default();
+            let mut behind = VecDeque::new();
+            if let Some(line) = call.part.and_then(|part| self.lines.get_mut(&part)) {
+                line.is_filed = true;
+                behind = std::mem::take(&mut line.calls);
+            }
             self.n_in_line -= behind.len();
             for call in behind {
                 self.file(&call, SURELY_OVER, "it waited behind another");

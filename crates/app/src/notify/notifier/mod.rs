@@ -15,14 +15,16 @@ use pombo_domain::id::{EventId, PartId};
 use pombo_domain::time::Instant;
 use pombo_store::operation as op;
 use pombo_store::operation::callback::Owed;
-use pombo_store::operation::callback_due::{Deferred, Due, DueCallbacks, Endpoint, GiveUp, KEPT};
+use pombo_store::operation::callback_due::{
+    Deferred, Due, DueCallback, DueCallbacks, Endpoint, GiveUp, KEPT,
+};
 use pombo_store::{Error, Store};
 use tokio::sync::oneshot;
 
 use super::Post;
 use super::endpoints::{CALLS_MAX, Endpoints, Place};
 use super::progress::{Progress, Saving};
-use super::url::{PASSING, endpoint_of, expand, report_number};
+use super::url::{endpoint_of, expand, is_passing};
 use crate::clock::Clock;
 use filed::Look;
 
@@ -58,7 +60,7 @@ pub(super) struct Notifier {
     events: tokio::sync::watch::Receiver<i64>,
     progress: Progress,
     /// Parts with a callback on its way, and what waits behind it.
-    lines: HashMap<PartId, VecDeque<Call>>,
+    lines: HashMap<PartId, Line>,
     n_in_line: usize,
     /// Filed callbacks that are being tried now, and the endpoint of each.
     retrying: HashMap<EventId, Endpoint>,
@@ -75,6 +77,14 @@ pub(super) struct Notifier {
     look: Look,
 }
 
+/// What waits behind a part's callback.
+#[derive(Debug, Default)]
+struct Line {
+    calls: VecDeque<Call>,
+    /// The one on its way is filed and may take long: what comes now is filed too.
+    is_filed: bool,
+}
+
 /// One callback.
 #[derive(Debug, Clone)]
 pub(super) struct Call {
@@ -83,7 +93,7 @@ pub(super) struct Call {
     pub(super) endpoint: Endpoint,
     /// Tries before this one; `None` for one that was never filed.
     filed: Option<u8>,
-    /// The part it tells of; unknown of a filed one.
+    /// The part it tells of; unknown of one whose day is forgotten.
     part: Option<PartId>,
     /// It tells of no end (`%d` = 4): worthless once the end can be told.
     is_passing: bool,
@@ -302,17 +312,17 @@ impl Notifier {
         for callback in owed.callbacks {
             let event = callback.event;
             self.progress.begin(event);
-            let is_passing = report_number(callback.kind) == PASSING;
-            let part = Some(callback.part);
+            let (part, is_passing) = (Some(callback.part), is_passing(callback.kind));
             let (url, endpoint) = (expand(&callback), endpoint_of(&callback));
             let call = Call::first(event, url, endpoint, part, is_passing);
             match self.lines.get_mut(&callback.part) {
+                Some(line) if line.is_filed => self.put_off(&call, "it waits behind another"),
                 Some(line) => {
-                    line.push_back(call);
+                    line.calls.push_back(call);
                     self.n_in_line += 1;
                 }
                 None => {
-                    self.lines.insert(callback.part, VecDeque::new());
+                    self.lines.insert(callback.part, Line::default());
                     self.call(call);
                 }
             }
@@ -373,7 +383,7 @@ impl Notifier {
     fn next_in_line(&mut self, call: &Call) -> Option<Call> {
         let part = call.part?;
         loop {
-            let line = self.lines.get_mut(&part)?;
+            let line = &mut self.lines.get_mut(&part)?.calls;
             let Some(next) = line.pop_front() else {
                 self.lines.remove(&part);
                 return None;
@@ -417,8 +427,8 @@ impl Notifier {
     fn failed(&mut self, call: &Call, failure: &str) {
         let tries = call.filed.unwrap_or(0);
         tracing::debug!(event = call.event.0, tries, %failure, "a callback failed");
-        let is_overtaken = call.is_passing
-            && call.part.is_some_and(|part| self.lines.get(&part).is_some_and(|l| !l.is_empty()));
+        let line = call.part.and_then(|part| self.lines.get(&part));
+        let is_overtaken = call.is_passing && line.is_some_and(|line| !line.calls.is_empty());
         match RETRY_MINUTES.get(usize::from(tries)) {
             Some(_) if is_overtaken => {
                 counted("failed");
