@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pombo_domain::address::Phone;
 use pombo_domain::id::{AccountId, MessageId, PartId, RouteId};
-use pombo_domain::limits::ROWS_PER_OPERATION_MAX;
+use pombo_domain::limits::{PARTS_MAX, ROWS_PER_OPERATION_MAX};
 use pombo_domain::message::{EventKind, Lane, PartState};
 use pombo_domain::time::Instant;
 use pombo_domain::window::AvailableTimes;
@@ -113,7 +113,9 @@ impl Operation for Claim {
         // The rows are gone through in order, so all that is done with goes in one statement.
         let mut done_to = None;
         for row in self.due_rows(work)? {
-            if room == 0 || claimed.n_expired >= ROWS_PER_OPERATION_MAX {
+            // Parts that came back have rows of their own; together they are one message.
+            let is_more = gathered.is_more(row.tries, PartId(row.first).message());
+            if (room == 0 && !is_more) || claimed.n_expired >= ROWS_PER_OPERATION_MAX {
                 break; // `next_due` says that there is more.
             }
             let key = (row.due, row.first);
@@ -159,6 +161,11 @@ struct Gathered {
 }
 
 impl Gathered {
+    /// Whether a row continues the last message.
+    fn is_more(&self, tries: u8, message: MessageId) -> bool {
+        self.tries == tries && self.messages.last().is_some_and(|last| last.1 == message)
+    }
+
     fn add(&mut self, request: &Arc<Request>, part: PartId, to: Phone) {
         self.parts.push(part.0);
         let bit = 1 << part.idx();
@@ -176,9 +183,10 @@ impl Claim {
             .optional()
     }
 
-    /// The rows that are due, in order; as many as the room can want.
+    /// The rows that are due, in order; as many as the room can want, and the rest of a message.
     fn due_rows(&self, work: &Work<'_>) -> rusqlite::Result<Vec<QueueRow>> {
-        let limit = i64::try_from(self.room.min(ROWS_PER_OPERATION_MAX)).unwrap_or(0);
+        let limit = self.room.min(ROWS_PER_OPERATION_MAX) + usize::from(PARTS_MAX);
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let (lane, now) = (self.lane as i64, self.now.micros());
         work.prepare(DUE_ROWS)?
             .query_map([self.route.0, lane, self.account.0, now, limit], QueueRow::from_row)?
@@ -249,7 +257,7 @@ impl Claim {
         let limit = room.saturating_add(usize::from(request.n_parts));
         let mut n = 0;
         let mut rest = None;
-        let mut current = None;
+        let mut current = gathered.messages.last().map(|(_, message, ..)| *message);
         for (part, to) in ready(work, row, request, (self.route, row.first), limit)? {
             if n >= room && current != Some(part.message()) {
                 rest = Some(part);

@@ -293,7 +293,11 @@ impl Settle {
         if before.state == PartState::Uncertain {
             uncertain::matched(work, settled.part)?;
         }
+        // A try in doubt may have been taken, and delivered: it is charged, and nobody knows.
+        let in_doubt = uncertain::was_in_doubt(work, settled.part)?;
+        let state = if in_doubt { PartState::Undelivered } else { state };
         let (kind, word) = match state {
+            PartState::Undelivered if in_doubt => (EventKind::Undelivered, "UNKNOWN"),
             PartState::Undelivered => (EventKind::Undelivered, "UNDELIV"),
             PartState::Expired => (EventKind::Expired, "EXPIRED"),
             _ => (EventKind::Refused, "REJECTD"),
@@ -309,7 +313,9 @@ impl Settle {
         };
         part::advance(work, &before, state, &step)?;
         // No carrier took it: what it had reserved is given back.
-        work.money().0.release(settled.account, before.price);
+        if !in_doubt {
+            work.money().0.release(settled.account, before.price);
+        }
         Ok(())
     }
 

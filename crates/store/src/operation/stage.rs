@@ -16,6 +16,7 @@ use crate::statement::statements;
 
 statements! {
     NEW_STAGING = "insert into staging (first, last) values ($1, $2)";
+    IS_STAGING = "select count(1) from staging where first = $1";
     DROP_PARTS = "delete from part_{day} where id in \
         (select id from part_{day} where id between $1 and $2 order by id limit $3)";
     DROP_CALLBACKS = "delete from callback_{day} where message in \
@@ -67,6 +68,12 @@ impl Operation for Stage {
     }
 
     fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<()> {
+        let n: i64 =
+            work.prepare(IS_STAGING)?.query_row([self.first.part(0).0], |row| row.get(0))?;
+        if n != 1 {
+            // It was given up meanwhile: what is written now would never go.
+            return Err(rusqlite::Error::QueryReturnedNoRows);
+        }
         let first = self.first.plus(self.range.start);
         write_parts(work, first, self.n_parts, &self.recipients[self.range.clone()])?;
         self.callbacks.write(work, self.first, self.range.clone())
@@ -84,7 +91,8 @@ pub(crate) fn discard(
     if !work.has_day_of(from.0) {
         return Ok(0);
     }
-    let parts = work.prepare_for(DROP_PARTS, from.0)?.execute([first.0, last.0, limit])?;
+    let (first, last) = (from.part(0).0, to.part(15).0);
+    let parts = work.prepare_for(DROP_PARTS, from.0)?.execute([first, last, limit])?;
     let callbacks = work.prepare_for(DROP_CALLBACKS, from.0)?.execute([from.0, to.0, limit])?;
     Ok(parts + callbacks)
 }

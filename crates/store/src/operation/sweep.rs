@@ -29,6 +29,8 @@ statements! {
         where id <= (select max(id) from unmatched) - $1 limit $2) returning route, hash";
     STILL_KEPT = "select count(1) from unmatched where route = $1 and hash = $2";
     OLD_STAGING = "select first, last from staging where first < $1 order by first limit 1";
+    /// It is no message's first part any more, so that nobody finds it who would accept it.
+    GIVE_UP_STAGING = "update staging set first = first + 1 where first = $1 and (first & 15) = 0";
     END_STAGING = "delete from staging where first = $1";
     OLD_DAYS = "delete from account_day where day < $1";
 }
@@ -105,6 +107,8 @@ impl Sweep {
         drop(rows);
         if stage::discard(work, (first, last), self.limit)? == 0 {
             work.prepare(END_STAGING)?.execute([first.0])?;
+        } else {
+            work.prepare(GIVE_UP_STAGING)?.execute([first.0])?;
         }
         Ok(true)
     }

@@ -10,6 +10,7 @@ use pombo_domain::route::UncertainPolicy;
 use pombo_store::operation::accept::{Accept, Accepted, Campaign, Key, Recipient};
 use pombo_store::operation::account;
 use pombo_store::operation::claim::Heads;
+use pombo_store::operation::retention::Days;
 use pombo_store::operation::stage::{Begin, Stage};
 
 use crate::world::{CREDIT, HOUR, PRICE, World, first, on_every_store, parts_of, phone};
@@ -97,6 +98,26 @@ fn what_was_staged_and_never_accepted_is_swept_and_cannot_be_accepted_later() {
         assert!(w.store.run_blocking(late).is_err());
         assert!(w.views(vec![staged]).is_empty());
         assert_eq!(w.balance(), CREDIT);
+    });
+}
+
+#[test]
+fn what_is_being_swept_is_neither_accepted_nor_continued() {
+    on_every_store(|w| {
+        let request = w.request(1_200);
+        let staged = stage(&w, &request);
+        w.pass(2 * HOUR);
+        assert!(w.sweep().more, "it has begun");
+        let recipients = Arc::clone(&request.recipients);
+        let callbacks = request.callbacks.clone();
+        let more = Stage { first: staged, n_parts: 1, recipients, callbacks, range: 0..500 };
+        assert!(w.store.run_blocking(more).is_err());
+        let late = Accept { staged: Some(staged), ..request };
+        assert!(w.store.run_blocking(late).is_err());
+        while w.sweep().more {}
+        assert_eq!(w.balance(), CREDIT);
+        let days = w.ask(Days { before: w.now().day() + 1 });
+        assert!(days.iter().all(|day| day.n_open == 0), "nothing is left of it");
     });
 }
 

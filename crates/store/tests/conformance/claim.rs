@@ -55,6 +55,28 @@ fn a_messages_parts_stay_together_at_the_edge_of_a_claim() {
 }
 
 #[test]
+fn a_messages_parts_stay_together_also_when_they_came_back_one_by_one() {
+    on_every_store(|w| {
+        let first = w.accept(Accept { n_parts: 3, ..w.request(2) });
+        let claimed = w.claim(9);
+        let parts = parts_of(&claimed);
+        let unsent = |part: &PartId| {
+            let fate = Fate::Again { due: w.now(), route: w.route, tries: 0, cause: None };
+            w.settled(*part, fate)
+        };
+        let mut items: Vec<_> = parts.iter().map(unsent).collect();
+        items.push(Item::IntentDone(claimed.work[0].intent));
+        w.settle(items);
+        for message in [first, first.plus(1)] {
+            let claimed = w.claim(1);
+            let found: Vec<_> = claimed.work.iter().map(|m| (m.message, m.parts)).collect();
+            assert_eq!(found, [(message, 0b111)]);
+        }
+        assert!(w.is_queue_empty());
+    });
+}
+
+#[test]
 fn a_retry_waits_for_no_whole_campaign() {
     on_every_store(|w| {
         let first = w.accept(w.request(10));

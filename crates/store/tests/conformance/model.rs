@@ -257,8 +257,13 @@ fn settle(w: &World, model: &mut Model, part: PartId, how: How) {
         }
         How::Refused => {
             let fate = Fate::Ended { state: PartState::Rejected, cause: cause("no") };
-            model.release(part);
-            (fate, Place::Final(PartState::Rejected, route))
+            if model.parts[&part].doubted {
+                // It may have been delivered: undelivered for all that is known, and charged.
+                (fate, Place::Final(PartState::Rejected, RouteId(0)))
+            } else {
+                model.release(part);
+                (fate, Place::Final(PartState::Rejected, route))
+            }
         }
         How::Again { wait_s, elsewhere } => {
             let route = if elsewhere { other } else { route };

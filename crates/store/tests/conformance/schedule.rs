@@ -208,27 +208,6 @@ fn what_is_sent_again_after_a_doubt_is_not_scheduled() {
     });
 }
 
-#[test]
-fn the_rest_of_a_message_that_has_begun_to_leave_is_not_scheduled() {
-    on_every_store(|w| {
-        let first = schedule(&w, 1, 3);
-        // Now each part has a row of its own.
-        change(&w, &[first], Change::MoveTo(in_hours(&w, 2)));
-        let before = w.now();
-        w.pass(HOUR * 2);
-        assert!(w.claim(1).work.is_empty(), "the place that it had before");
-        assert_eq!(w.claim(1).work[0].parts, 1);
-        // A long change has its time from when it began.
-        let (account, at, now) = (w.account, Place::default(), before);
-        for what in [Change::Cancel, Change::MoveTo(in_hours(&w, 9))] {
-            assert_eq!(w.run(ChangeAll { account, at, change: what, now }).n, 0);
-            let ids = vec![first];
-            assert_eq!(w.run(ChangeThese { account, ids, change: what, now }).n, 0);
-        }
-        assert_eq!(parts_of(&w.claim(2)), [first.part(1), first.part(2)]);
-    });
-}
-
 fn is_not_scheduled(w: &World, message: MessageId) {
     assert_eq!(list(w).total, 0);
     assert!(one(w, message).is_none());

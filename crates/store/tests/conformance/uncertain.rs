@@ -5,7 +5,7 @@ use pombo_domain::id::MessageId;
 use pombo_domain::message::{EventKind, PartState};
 use pombo_domain::route::{ReceiptId, UncertainPolicy};
 use pombo_store::operation::accept::Accept;
-use pombo_store::operation::settle::Item;
+use pombo_store::operation::settle::{Fate, Item};
 use pombo_store::operation::uncertain::{CountOpen, Decide, List, Resolution, Selection};
 
 use crate::world::{DAY, HOUR, PRICE, World, on_every_store, parts_of, phone};
@@ -31,6 +31,20 @@ fn resend_sends_again_and_says_so() {
         assert_eq!((parts_of(&claimed), claimed.work[0].tries), (vec![message.part(0)], 2));
         assert_eq!(claimed.work[0].request.concat_ref_of(message), 7);
         assert_eq!(w.kinds(message), [EventKind::Uncertain]);
+        assert_eq!(w.spent(), PRICE);
+    });
+}
+
+#[test]
+fn what_is_refused_after_a_doubt_is_charged_and_nobody_knows() {
+    on_every_store(|w| {
+        let message = in_doubt(&w, UncertainPolicy::Resend);
+        let intent = w.claim(1).work[0].intent;
+        let cause = crate::world::cause("seen already");
+        let refused = Fate::Ended { state: PartState::Rejected, cause };
+        w.settle(vec![w.settled(message.part(0), refused), Item::IntentDone(intent)]);
+        assert_eq!(w.state(message), PartState::Undelivered);
+        assert_eq!(w.kinds(message), [EventKind::Uncertain, EventKind::Undelivered]);
         assert_eq!(w.spent(), PRICE);
     });
 }

@@ -104,6 +104,16 @@ impl Notifier {
         }
     }
 
+    /// Puts off what waits in line before endpoints that are quick no more.
+    pub(super) fn put_off_tired(&mut self) {
+        for call in self.endpoints.tired(self.clock.now(), self.is_stopping) {
+            self.put_off(&call, "its server became slow");
+            if let Some(next) = self.next_in_line(&call) {
+                self.call(next);
+            }
+        }
+    }
+
     /// Files what has been on its way for long, and what waits behind it.
     pub(super) fn file_slow(&mut self, slow: Duration) {
         let now = self.clock.now();

@@ -368,16 +368,6 @@ impl Notifier {
         }));
     }
 
-    /// Puts off what waits in line before endpoints that are quick no more.
-    fn put_off_tired(&mut self) {
-        for call in self.endpoints.tired(self.clock.now(), self.is_stopping) {
-            self.put_off(&call, "its server became slow");
-            if let Some(next) = self.next_in_line(&call) {
-                self.call(next);
-            }
-        }
-    }
-
     /// The part's next callback, now that this one is not on its way any more. One that tells of no
     /// end is not worth telling where another waits behind it.
     fn next_in_line(&mut self, call: &Call) -> Option<Call> {

@@ -202,13 +202,10 @@ impl<'a> Session<'a> {
     fn wake(&mut self) -> Instant {
         let silence = self.asked.unwrap_or(self.heard + self.route.config.enquire);
         let phase = match self.phase {
-            Phase::Open => None,
+            Phase::Open => self.pace.until(),
             Phase::Draining { until, .. } | Phase::Closing { until, .. } => Some(until),
         };
-        [self.window.overdue(), self.pace.until(), phase]
-            .into_iter()
-            .flatten()
-            .fold(silence, Instant::min)
+        [self.window.overdue(), phase].into_iter().flatten().fold(silence, Instant::min)
     }
 
     /// Does what is due: overdue answers, a silent peer, the steps towards the end.
