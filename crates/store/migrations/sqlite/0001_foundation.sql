@@ -69,12 +69,8 @@ create table queue (
     first integer not null,             -- first part id
     last integer not null,              -- last part id
     tries integer not null,             -- counted tries so far
-    scheduled integer not null,         -- 1: it waits for the time that its owner named, and was never due
     primary key (route, lane, account, due, first)
 ) strict, without rowid;
--- What owners can still move and withdraw, in the order in which it was accepted; and the ranges among it.
-create index queue_scheduled on queue (account, first, route, due) where scheduled = 1;
-create index queue_scheduled_range on queue (account, first) where scheduled = 1 and last > first;
 
 -- Parts whose bytes may be on their way. A row names every part that was handed to a link together;
 -- one that goes back to the queue leaves the row in the same commit.

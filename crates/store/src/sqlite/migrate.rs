@@ -10,6 +10,7 @@ use crate::OpenError;
 const STEPS: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_foundation.sql"),
     include_str!("../../migrations/sqlite/0002_callback_endpoint.sql"),
+    include_str!("../../migrations/sqlite/0003_queue_scheduled.sql"),
 ];
 
 pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {

@@ -228,6 +228,29 @@ fn a_second_serve_is_refused_and_a_command_beside_it_is_not() {
 }
 
 #[test]
+fn a_store_of_the_first_version_keeps_what_waits_in_it() {
+    let folder = Folder::new();
+    let file = rusqlite::Connection::open(folder.file()).unwrap();
+    file.execute_batch(include_str!("../../migrations/sqlite/0001_foundation.sql")).unwrap();
+    file.execute_batch(
+        "pragma user_version = 1;
+         insert into queue (route, lane, account, due, first, last, tries) values
+             (1, 0, 1, 1, 16, 16, 0), (1, 0, 1, 9000000000000000, 32, 32, 0),
+             (1, 0, 1, 9000000000000000, 48, 48, 2);
+         insert into callback_due (event, due, tries, url, failure) values
+             (1, 1, 0, 'https://example.com/dlr?id=1', '');",
+    )
+    .unwrap();
+    drop(file);
+    Store::open(&folder.url(), &SHARED).unwrap().close();
+    let file = rusqlite::Connection::open(folder.file()).unwrap();
+    let scheduled = "select group_concat(first) from queue where scheduled = 1";
+    let endpoint = "select endpoint from callback_due";
+    let read = |sql| file.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap();
+    assert_eq!((read(scheduled), read(endpoint)), ("32".into(), "https://example.com/dlr".into()));
+}
+
+#[test]
 fn a_store_of_a_newer_pombo_is_refused() {
     on_every_store(|w| {
         w.store.close();
