@@ -223,21 +223,21 @@ impl Claim {
             let Some(before) = part::find(work, PartId(*id))? else {
                 continue;
             };
-            // A try in doubt may have been taken, and delivered: it is charged, and nobody knows.
             let in_doubt = uncertain::was_in_doubt(work, PartId(*id))?;
-            let (kind, state, word, detail) = if in_doubt {
-                let detail = "expired, and an earlier try is in doubt";
-                (EventKind::Undelivered, PartState::Undelivered, "UNKNOWN", detail)
-            } else {
-                let detail = "expired before it could be sent";
-                (EventKind::Expired, PartState::Expired, "EXPIRED", detail)
+            let step = Step {
+                part: PartId(*id),
+                kind: EventKind::Expired,
+                route: self.route,
+                at: self.now,
+                word: "EXPIRED",
+                code: "",
+                detail: match in_doubt {
+                    true => "expired, and an earlier try is in doubt",
+                    false => "expired before it could be sent",
+                },
             };
-            let (route, at) = (self.route, self.now);
-            let step = Step { part: PartId(*id), kind, route, at, word, code: "", detail };
-            part::advance(work, &before, state, &step)?;
-            if !in_doubt {
-                work.money().0.release(request.account, before.price);
-            }
+            let whose = (request.account, &before);
+            uncertain::end(work, whose, PartState::Expired, step, in_doubt)?;
         }
         Ok((n, finished))
     }

@@ -55,7 +55,7 @@ pub trait Question: Send + 'static {
 pub struct View<'c> {
     pub(crate) connection: &'c Connection,
     pub(crate) days: &'c mut Days,
-    /// Whether the list of days was read anew for this question.
+    /// Whether the list of days is this question's: it sees one snapshot.
     pub(crate) looked: bool,
 }
 
@@ -70,23 +70,17 @@ impl<'c> View<'c> {
         statement: Statement,
         id: i64,
     ) -> rusqlite::Result<Option<CachedStatement<'c>>> {
-        let day = day_of(id);
-        if !self.days.has(day) {
-            // Once is enough: a question sees one snapshot, however many unknown ids it names.
-            if !std::mem::replace(&mut self.looked, true) {
-                self.days.reload(self.connection)?;
-            }
-            if !self.days.has(day) {
-                return Ok(None);
-            }
+        let (connection, day) = (self.connection, day_of(id));
+        let days = self.days()?;
+        if !days.has(day) {
+            return Ok(None);
         }
-        self.days.prepare(self.connection, statement, day).map(Some)
+        days.prepare(connection, statement, day).map(Some)
     }
 
     /// The days with tables, oldest first, from `oldest` on.
     pub(crate) fn days_since(&mut self, oldest: i64) -> rusqlite::Result<Vec<i64>> {
-        self.days.reload(self.connection)?;
-        let mut days: Vec<i64> = self.days.newest_first(oldest).collect();
+        let mut days: Vec<i64> = self.days()?.newest_first(oldest).collect();
         days.reverse();
         Ok(days)
     }
@@ -97,5 +91,12 @@ impl<'c> View<'c> {
         day: i64,
     ) -> rusqlite::Result<CachedStatement<'c>> {
         self.days.prepare(self.connection, statement, day)
+    }
+
+    fn days(&mut self) -> rusqlite::Result<&mut Days> {
+        if !std::mem::replace(&mut self.looked, true) {
+            self.days.follow(self.connection)?;
+        }
+        Ok(self.days)
     }
 }

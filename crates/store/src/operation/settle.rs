@@ -293,11 +293,7 @@ impl Settle {
         if before.state == PartState::Uncertain {
             uncertain::matched(work, settled.part)?;
         }
-        // A try in doubt may have been taken, and delivered: it is charged, and nobody knows.
-        let in_doubt = uncertain::was_in_doubt(work, settled.part)?;
-        let state = if in_doubt { PartState::Undelivered } else { state };
         let (kind, word) = match state {
-            PartState::Undelivered if in_doubt => (EventKind::Undelivered, "UNKNOWN"),
             PartState::Undelivered => (EventKind::Undelivered, "UNDELIV"),
             PartState::Expired => (EventKind::Expired, "EXPIRED"),
             _ => (EventKind::Refused, "REJECTD"),
@@ -311,12 +307,8 @@ impl Settle {
             code: &cause.code,
             detail: &cause.text,
         };
-        part::advance(work, &before, state, &step)?;
-        // No carrier took it: what it had reserved is given back.
-        if !in_doubt {
-            work.money().0.release(settled.account, before.price);
-        }
-        Ok(())
+        let in_doubt = uncertain::was_in_doubt(work, settled.part)?;
+        uncertain::end(work, (settled.account, &before), state, step, in_doubt)
     }
 
     /// Writes an event that changes no state.

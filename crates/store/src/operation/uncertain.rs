@@ -217,6 +217,25 @@ pub(crate) fn was_in_doubt(work: &Work<'_>, part: PartId) -> rusqlite::Result<bo
     Ok(rows.next()?.is_some())
 }
 
+/// Ends a part that no carrier is known to have taken: what it had reserved is given back. Where a
+/// try of it is in doubt, it may have been taken, and delivered: it is charged, and nobody knows.
+pub(crate) fn end(
+    work: &mut Work<'_>,
+    (account, before): (AccountId, &Part),
+    state: PartState,
+    step: Step<'_>,
+    in_doubt: bool,
+) -> rusqlite::Result<()> {
+    if in_doubt {
+        let step = Step { kind: EventKind::Undelivered, word: "UNKNOWN", ..step };
+        part::advance(work, before, PartState::Undelivered, &step)?;
+    } else {
+        part::advance(work, before, state, &step)?;
+        work.money().0.release(account, before.price);
+    }
+    Ok(())
+}
+
 /// Whether the part waits for a receipt, rather than for its operator.
 pub(crate) fn awaits_receipt(work: &Work<'_>, part: PartId) -> rusqlite::Result<bool> {
     let mut resolution = work.prepare(RESOLUTION)?;

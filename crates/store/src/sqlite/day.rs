@@ -18,14 +18,7 @@ pub(crate) struct Days {
 }
 
 impl Days {
-    /// Looks up which days there are.
-    pub(crate) fn load(connection: &Connection) -> rusqlite::Result<Self> {
-        let mut days = Self::default();
-        days.reload(connection)?;
-        Ok(days)
-    }
-
-    /// The same again, after a rollback or another process's commit.
+    /// Looks up which days there are: at first, after a rollback, after another process's commit.
     pub(crate) fn reload(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         let mut statement = connection.prepare_cached(
             "select name from sqlite_master where type = 'table' and name like 'part\\_%' escape '\\'",

@@ -49,7 +49,7 @@ impl Readers {
 
 /// Takes jobs until the senders are gone.
 fn read(connection: &Connection, queue: &Mutex<Receiver<Job>>) {
-    let mut days = Days::load(connection).unwrap_or_default();
+    let mut days = Days::default();
     loop {
         let Ok(next) = queue.lock() else { return };
         let Ok(job) = next.recv() else { return };
@@ -58,9 +58,6 @@ fn read(connection: &Connection, queue: &Mutex<Receiver<Job>>) {
         // show it a later event and hide an earlier one.
         if let Err(error) = connection.execute_batch("begin") {
             tracing::warn!(%error, "a question is answered without a snapshot");
-        }
-        if let Err(error) = days.follow(connection) {
-            tracing::warn!(%error, "the days with tables cannot be read anew");
         }
         // A question that panics is a defect; it must not take the others' reader with it.
         let done = catch_unwind(AssertUnwindSafe(|| {
