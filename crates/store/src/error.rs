@@ -25,6 +25,9 @@ impl Error {
     }
 }
 
+/// What an operation gives.
+pub(crate) type Result<T> = std::result::Result<T, Error>;
+
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
         if is_passing(&error) {

@@ -7,15 +7,19 @@
 mod carrier_id;
 mod error;
 pub mod operation;
+mod reader;
+mod sql;
 mod sqlite;
 mod statement;
+mod work;
+mod writer;
 
 use std::path::PathBuf;
 
 pub use error::{Error, OpenError};
 use operation::{Operation, Question};
 #[doc(hidden)]
-pub use sqlite::Work;
+pub use work::Work;
 
 /// How to open a store.
 #[derive(Debug, Clone)]

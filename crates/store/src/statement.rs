@@ -32,6 +32,7 @@ pub(crate) use statements;
 #[cfg(test)]
 pub(crate) fn all() -> Vec<Statement> {
     use crate::operation as op;
+    use crate::work;
     [
         op::accept::STATEMENTS,
         op::account::STATEMENTS,
@@ -51,6 +52,8 @@ pub(crate) fn all() -> Vec<Statement> {
         op::status::STATEMENTS,
         op::sweep::STATEMENTS,
         op::uncertain::STATEMENTS,
+        work::STATEMENTS,
+        work::money::STATEMENTS,
     ]
     .concat()
 }

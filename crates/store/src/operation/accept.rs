@@ -13,12 +13,13 @@ use pombo_domain::message::{Category, Lane};
 use pombo_domain::money::Money;
 use pombo_domain::sms::Encoding;
 use pombo_domain::time::Instant;
-use rusqlite::{OptionalExtension, params};
 
 use super::Operation;
 use super::request::Request;
-use crate::sqlite::{LedgerKind, Work};
+use crate::error::{Error, Result};
+use crate::sql::values;
 use crate::statement::statements;
+use crate::work::{LedgerKind, Work};
 
 statements! {
     NEW_PART = "insert into part_{day} (id, recipient, route, state, price) \
@@ -44,7 +45,7 @@ statements! {
     SET_TAGS = "update campaign set tags = $1 where id = $2";
     TODAY = "select messages from account_day where account = $1 and day = $2";
     ADD_TODAY = "insert into account_day (account, day, messages) values ($1, $2, $3) \
-        on conflict (account, day) do update set messages = messages + excluded.messages";
+        on conflict (account, day) do update set messages = account_day.messages + excluded.messages";
     RESERVE = "insert into ledger (account, at, kind, amount, request) values ($1, $2, $3, $4, $5)";
 }
 
@@ -105,11 +106,11 @@ impl CallbackUrls {
         work: &mut Work<'_>,
         first: MessageId,
         range: std::ops::Range<usize>,
-    ) -> rusqlite::Result<()> {
+    ) -> Result<()> {
         let Self::Each(urls) = self else { return Ok(()) };
         let mut insert = work.prepare_for(NEW_CALLBACK, first.0)?;
         for (offset, url) in urls.iter().enumerate().skip(range.start).take(range.len()) {
-            insert.execute(params![first.plus(offset).0, url])?;
+            insert.execute(values![first.plus(offset).0, url])?;
         }
         Ok(())
     }
@@ -188,7 +189,7 @@ impl Operation for Accept {
         3 + own
     }
 
-    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<Accepted> {
+    fn run(&self, work: &mut Work<'_>) -> Result<Accepted> {
         work.now_is(self.now);
         if let Some(answer) = self.refused(work)? {
             return Ok(answer);
@@ -199,7 +200,7 @@ impl Operation for Accept {
                 let ended = work.prepare(END_STAGING)?.execute([first.part(0).0])?;
                 if ended != 1 {
                     // Its parts were swept away: accepting it now would lose them.
-                    return Err(rusqlite::Error::StatementChangedRows(ended));
+                    return Err(Error::Failed("the staged request was given up meanwhile".into()));
                 }
                 first
             }
@@ -216,7 +217,7 @@ impl Operation for Accept {
         self.pay(work, first)?;
         if let Some(Key { key, body }) = &self.key {
             let at = self.now.micros();
-            work.prepare(NEW_KEY)?.execute(params![
+            work.prepare(NEW_KEY)?.execute(values![
                 self.account.0,
                 key,
                 body,
@@ -254,25 +255,25 @@ impl Accept {
     }
 
     /// Everything that can be said before a row is written.
-    fn refused(&self, work: &mut Work<'_>) -> rusqlite::Result<Option<Accepted>> {
+    fn refused(&self, work: &mut Work<'_>) -> Result<Option<Accepted>> {
         if let Some(Key { key, body }) = &self.key {
-            let seen = work
-                .prepare(SEEN_KEY)?
-                .query_row(params![self.account.0, key, self.now.minus(KEY_KEPT).micros()], |row| {
-                    let same = row.get::<_, Vec<u8>>(0)? == body;
+            let seen = work.prepare(SEEN_KEY)?.first(
+                values![self.account.0, key, self.now.minus(KEY_KEPT).micros()],
+                |row| {
+                    let same = row.get::<Vec<u8>>(0)? == body;
                     let (first, campaign) = (MessageId(row.get(1)?), CampaignId(row.get(2)?));
                     let sending = SendingId(row.get(3)?);
                     Ok((same, Accepted::Done { first, campaign, sending, replayed: true }))
-                })
-                .optional()?;
+                },
+            )?;
             match seen {
                 Some((true, answer)) => return Ok(Some(answer)),
                 Some((false, _)) => return Ok(Some(Accepted::KeyReused)),
                 None => {}
             }
         }
-        let (money, connection) = work.money();
-        let standing = money.standing(connection, self.account)?;
+        let (money, database) = work.money();
+        let standing = money.standing(database, self.account)?;
         if self.cost().is_none_or(|cost| cost > standing.balance) {
             return Ok(Some(Accepted::NotEnoughCredits));
         }
@@ -280,8 +281,7 @@ impl Accept {
             let wanted = i64::try_from(self.recipients.len()).unwrap_or(i64::MAX);
             let today: i64 = work
                 .prepare(TODAY)?
-                .query_row([self.account.0, self.now.day()], |row| row.get(0))
-                .optional()?
+                .first([self.account.0, self.now.day()], |row| row.get(0))?
                 .unwrap_or(0);
             if today.saturating_add(wanted) > limit {
                 return Ok(Some(Accepted::DailyLimit));
@@ -291,28 +291,25 @@ impl Accept {
         Ok(None)
     }
 
-    fn join_campaign(&self, work: &mut Work<'_>) -> rusqlite::Result<(CampaignId, SendingId)> {
+    fn join_campaign(&self, work: &mut Work<'_>) -> Result<(CampaignId, SendingId)> {
         let Campaign::Named { name, tags } = &self.campaign else {
             let campaign = work.new_campaign()?;
             return Ok((campaign, SendingId(work.new_campaign()?.0)));
         };
-        let found = work
-            .prepare(CAMPAIGN)?
-            .query_row(params![self.account.0, name], |row| {
-                Ok((CampaignId(row.get(0)?), SendingId(row.get(1)?), row.get::<_, String>(2)?))
-            })
-            .optional()?;
+        let found = work.prepare(CAMPAIGN)?.first(values![self.account.0, name], |row| {
+            Ok((CampaignId(row.get(0)?), SendingId(row.get(1)?), row.get::<String>(2)?))
+        })?;
         if let Some((campaign, sending, before)) = found {
             let merged = merge_tags(&before, tags);
             if merged != before {
-                work.prepare(SET_TAGS)?.execute(params![merged, campaign.0])?;
+                work.prepare(SET_TAGS)?.execute(values![merged, campaign.0])?;
             }
             return Ok((campaign, sending));
         }
         let campaign = work.new_campaign()?;
         let sending = SendingId(work.new_campaign()?.0);
         let tags = merge_tags("", tags);
-        work.prepare(NEW_CAMPAIGN)?.execute(params![
+        work.prepare(NEW_CAMPAIGN)?.execute(values![
             campaign.0,
             self.account.0,
             name,
@@ -352,9 +349,9 @@ impl Accept {
         }
     }
 
-    fn write_request(&self, work: &mut Work<'_>, request: &Request) -> rusqlite::Result<()> {
+    fn write_request(&self, work: &mut Work<'_>, request: &Request) -> Result<()> {
         let reserved = self.cost().unwrap_or(Money::ZERO);
-        work.prepare_for(NEW_REQUEST, request.id.0)?.execute(params![
+        work.prepare_for(NEW_REQUEST, request.id.0)?.execute(values![
             request.id.0,
             request.n_messages,
             request.n_parts,
@@ -379,7 +376,7 @@ impl Accept {
 
     /// One place in the queue per route: the range from its first to its last part. It is cut
     /// where the route has no recipient for long, so that no claim reads far for its next part.
-    fn queue(&self, work: &mut Work<'_>, first: MessageId) -> rusqlite::Result<()> {
+    fn queue(&self, work: &mut Work<'_>, first: MessageId) -> Result<()> {
         let mut ranges: BTreeMap<RouteId, Vec<(usize, usize)>> = BTreeMap::new();
         for (offset, recipient) in self.recipients.iter().enumerate() {
             let ranges = ranges.entry(recipient.route).or_default();
@@ -391,7 +388,7 @@ impl Accept {
         let mut insert = work.prepare(NEW_QUEUED)?;
         let ranges = ranges.into_iter().flat_map(|(r, cut)| cut.into_iter().map(move |c| (r, c)));
         for (route, (from, to)) in ranges {
-            insert.execute(params![
+            insert.execute(values![
                 route.0,
                 self.lane as i64,
                 self.account.0,
@@ -404,7 +401,7 @@ impl Accept {
         Ok(())
     }
 
-    fn pay(&self, work: &mut Work<'_>, first: MessageId) -> rusqlite::Result<()> {
+    fn pay(&self, work: &mut Work<'_>, first: MessageId) -> Result<()> {
         let cost = self.cost().unwrap_or(Money::ZERO);
         let (money, _) = work.money();
         money.change(self.account, -cost);
@@ -432,7 +429,7 @@ pub(super) fn write_parts(
     first: MessageId,
     n_parts: u8,
     recipients: &[Recipient],
-) -> rusqlite::Result<()> {
+) -> Result<()> {
     let mut insert = work.prepare_for(NEW_PART, first.0)?;
     for (offset, recipient) in recipients.iter().enumerate() {
         let to = recipient.to.digits().cast_signed();

@@ -4,11 +4,12 @@ use pombo_domain::id::AccountId;
 use pombo_domain::message::Category;
 use pombo_domain::money::Money;
 use pombo_domain::time::Instant;
-use rusqlite::{OptionalExtension, Row, params};
 
 use super::{Operation, Question, View};
-use crate::sqlite::{LedgerKind, Work};
+use crate::error::Result;
+use crate::sql::{Row, values};
 use crate::statement::statements;
+use crate::work::{LedgerKind, Work};
 
 statements! {
     NEW = "insert into account (name, password_hash, balance, currency, created) \
@@ -26,7 +27,7 @@ statements! {
     SET_PER_DAY = "update account set per_day = $1 where name = $2";
     SET_CATEGORY = "update account set category = $1 where name = $2";
     CREDIT = "insert into ledger (account, at, kind, amount) values ($1, $2, $3, $4)";
-    LEDGER_SUM = "select coalesce(sum(amount), 0) from ledger where account = $1";
+    LEDGER_SUM = "select cast(coalesce(sum(amount), 0) as bigint) from ledger where account = $1";
 }
 
 /// A stored account.
@@ -57,7 +58,7 @@ pub struct Account {
 }
 
 impl Account {
-    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+    fn from_row(row: &Row<'_>) -> Result<Self> {
         let marketing: i64 = row.get(6)?;
         let per_day: Option<i64> = row.get(8)?;
         let allow: String = row.get(9)?;
@@ -96,15 +97,12 @@ impl Operation for Add {
     /// Its number, or `None` where the name is taken.
     type Answer = Option<AccountId>;
 
-    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<Option<AccountId>> {
+    fn run(&self, work: &mut Work<'_>) -> Result<Option<AccountId>> {
         work.now_is(self.now);
-        let id = work
-            .prepare(NEW)?
-            .query_row(
-                params![self.name, self.password_hash, self.currency, self.now.micros()],
-                |row| row.get(0).map(AccountId),
-            )
-            .optional()?;
+        let id = work.prepare(NEW)?.first(
+            values![self.name, self.password_hash, self.currency, self.now.micros()],
+            |row| row.get(0).map(AccountId),
+        )?;
         if let Some(id) = id {
             credit(work, id, self.credit, self.now)?;
         }
@@ -112,12 +110,7 @@ impl Operation for Add {
     }
 }
 
-fn credit(
-    work: &mut Work<'_>,
-    account: AccountId,
-    amount: Money,
-    now: Instant,
-) -> rusqlite::Result<()> {
+fn credit(work: &mut Work<'_>, account: AccountId, amount: Money, now: Instant) -> Result<()> {
     if amount != Money::ZERO {
         let kind = LedgerKind::Credit as i64;
         work.prepare(CREDIT)?.execute([account.0, now.micros(), kind, amount.micros()])?;
@@ -141,16 +134,15 @@ impl Operation for Credit {
     /// The new balance, or `None` where there is no such account.
     type Answer = Option<Money>;
 
-    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<Option<Money>> {
+    fn run(&self, work: &mut Work<'_>) -> Result<Option<Money>> {
         work.now_is(self.now);
-        let Some(account) =
-            work.prepare(BY_NAME)?.query_row([&self.name], Account::from_row).optional()?
+        let Some(account) = work.prepare(BY_NAME)?.first(values![self.name], Account::from_row)?
         else {
             return Ok(None);
         };
         credit(work, account.id, self.amount, self.now)?;
-        let (money, connection) = work.money();
-        money.standing(connection, account.id).map(|standing| Some(standing.balance))
+        let (money, database) = work.money();
+        money.standing(database, account.id).map(|standing| Some(standing.balance))
     }
 }
 
@@ -184,29 +176,29 @@ impl Operation for Set {
     /// Whether there is such an account.
     type Answer = bool;
 
-    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<bool> {
+    fn run(&self, work: &mut Work<'_>) -> Result<bool> {
         let name = &self.name;
-        let known = work.prepare(BY_NAME)?.query_row([name], |_| Ok(())).optional()?.is_some();
+        let known = work.prepare(BY_NAME)?.first(values![name], |_| Ok(()))?.is_some();
         for change in &self.changes {
             match change {
                 Change::PasswordHash(hash) => {
-                    work.prepare(SET_PASSWORD)?.execute(params![hash, name])?
+                    work.prepare(SET_PASSWORD)?.execute(values![hash, name])?
                 }
                 Change::Allow(cidrs) => {
-                    work.prepare(SET_ALLOW)?.execute(params![cidrs.join("\n"), name])?
+                    work.prepare(SET_ALLOW)?.execute(values![cidrs.join("\n"), name])?
                 }
                 Change::Disabled(disabled) => {
-                    work.prepare(SET_DISABLED)?.execute(params![disabled, name])?
+                    work.prepare(SET_DISABLED)?.execute(values![disabled, name])?
                 }
                 Change::RatePerSecond(rate) => {
-                    work.prepare(SET_RATE)?.execute(params![rate, name])?
+                    work.prepare(SET_RATE)?.execute(values![rate, name])?
                 }
                 Change::PerDay(n) => {
                     let n = n.map(|n| i64::try_from(n).unwrap_or(i64::MAX));
-                    work.prepare(SET_PER_DAY)?.execute(params![n, name])?
+                    work.prepare(SET_PER_DAY)?.execute(values![n, name])?
                 }
                 Change::Category(category) => {
-                    work.prepare(SET_CATEGORY)?.execute(params![*category as i64, name])?
+                    work.prepare(SET_CATEGORY)?.execute(values![*category as i64, name])?
                 }
             };
         }
@@ -221,8 +213,8 @@ pub struct List;
 impl Question for List {
     type Answer = Vec<Account>;
 
-    fn answer(self, view: &mut View<'_>) -> rusqlite::Result<Vec<Account>> {
-        view.prepare(LIST)?.query_map([], Account::from_row)?.collect()
+    fn answer(self, view: &mut View<'_>) -> Result<Vec<Account>> {
+        view.prepare(LIST)?.all((), Account::from_row)
     }
 }
 
@@ -238,12 +230,10 @@ pub enum Find {
 impl Question for Find {
     type Answer = Option<Account>;
 
-    fn answer(self, view: &mut View<'_>) -> rusqlite::Result<Option<Account>> {
+    fn answer(self, view: &mut View<'_>) -> Result<Option<Account>> {
         match self {
-            Self::Name(name) => {
-                view.prepare(BY_NAME)?.query_row([name], Account::from_row).optional()
-            }
-            Self::Id(id) => view.prepare(BY_ID)?.query_row([id.0], Account::from_row).optional(),
+            Self::Name(name) => view.prepare(BY_NAME)?.first(values![name], Account::from_row),
+            Self::Id(id) => view.prepare(BY_ID)?.first([id.0], Account::from_row),
         }
     }
 }
@@ -255,7 +245,7 @@ pub struct LedgerSum(pub AccountId);
 impl Question for LedgerSum {
     type Answer = Money;
 
-    fn answer(self, view: &mut View<'_>) -> rusqlite::Result<Money> {
-        view.prepare(LEDGER_SUM)?.query_row([self.0.0], |row| row.get(0).map(Money::from_micros))
+    fn answer(self, view: &mut View<'_>) -> Result<Money> {
+        view.prepare(LEDGER_SUM)?.one([self.0.0], |row| row.get(0).map(Money::from_micros))
     }
 }

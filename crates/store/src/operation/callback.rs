@@ -7,12 +7,12 @@ use pombo_domain::id::{AccountId, EventId, MessageId, PartId};
 use pombo_domain::message::EventKind;
 use pombo_domain::money::Money;
 use pombo_domain::time::Instant;
-use rusqlite::OptionalExtension;
 
 use super::request::{self, Request};
 use super::{Question, View};
-use crate::sqlite::day_of;
+use crate::error::Result;
 use crate::statement::statements;
+use crate::work::day_of;
 
 statements! {
     AFTER = "select id, part, kind, at, word, code from event_{day} where id > $1 \
@@ -88,7 +88,7 @@ struct Event {
 impl Question for After {
     type Answer = Owed;
 
-    fn answer(self, view: &mut View<'_>) -> rusqlite::Result<Owed> {
+    fn answer(self, view: &mut View<'_>) -> Result<Owed> {
         let events = self.events(view)?;
         let mut owed = Owed { cursor: self.cursor.0, n_seen: events.len(), ..Owed::default() };
         let mut requests = Requests::default();
@@ -113,9 +113,8 @@ impl Question for After {
             let Some(mut recipient) = view.prepare_for(RECIPIENT, message.0)? else {
                 continue;
             };
-            let found: Option<(i64, i64)> = recipient
-                .query_row([event.part.0], |row| Ok((row.get(0)?, row.get(1)?)))
-                .optional()?;
+            let found: Option<(i64, i64)> =
+                recipient.first([event.part.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
             let Some((to, price)) = found else { continue };
             owed.callbacks.push(OwedCallback {
                 event: EventId(event.id),
@@ -139,7 +138,7 @@ impl Question for After {
 }
 
 impl After {
-    fn events(&self, view: &mut View<'_>) -> rusqlite::Result<Vec<Event>> {
+    fn events(&self, view: &mut View<'_>) -> Result<Vec<Event>> {
         let mut events = Vec::new();
         for day in view.days_since(day_of(self.cursor.0))? {
             let room = self.limit - events.len();
@@ -147,8 +146,7 @@ impl After {
                 break;
             }
             let room = i64::try_from(room).unwrap_or(i64::MAX);
-            let mut after = view.prepare_on(AFTER, day)?;
-            let rows = after.query_map([self.cursor.0, room], |row| {
+            events.extend(view.prepare_on(AFTER, day)?.all([self.cursor.0, room], |row| {
                 Ok(Event {
                     id: row.get(0)?,
                     part: PartId(row.get(1)?),
@@ -157,10 +155,7 @@ impl After {
                     word: row.get(4)?,
                     code: row.get(5)?,
                 })
-            })?;
-            for event in rows {
-                events.push(event?);
-            }
+            })?);
         }
         Ok(events)
     }
@@ -212,7 +207,7 @@ impl Request {
 }
 
 impl Requests {
-    fn of(&mut self, view: &mut View<'_>, id: MessageId) -> rusqlite::Result<Option<&Request>> {
+    fn of(&mut self, view: &mut View<'_>, id: MessageId) -> Result<Option<&Request>> {
         let holds = |request: &Request| {
             (request.id.0..request.id.0 + i64::from(request.n_messages)).contains(&id.0)
         };
@@ -238,9 +233,8 @@ pub struct Cursor;
 impl Question for Cursor {
     type Answer = EventId;
 
-    fn answer(self, view: &mut View<'_>) -> rusqlite::Result<EventId> {
-        let mut cursor = view.prepare(CURSOR)?;
-        let mut rows = cursor.query([])?;
-        Ok(EventId(rows.next()?.map_or(Ok(0), |row| row.get(0))?))
+    fn answer(self, view: &mut View<'_>) -> Result<EventId> {
+        let cursor = view.prepare(CURSOR)?.first((), |row| row.get(0))?;
+        Ok(EventId(cursor.unwrap_or(0)))
     }
 }

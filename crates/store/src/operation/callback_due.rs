@@ -7,11 +7,12 @@ use pombo_domain::id::{AccountId, EventId, PartId};
 use pombo_domain::limits::ROWS_PER_OPERATION_MAX;
 use pombo_domain::message::{EventKind, PartState};
 use pombo_domain::time::Instant;
-use rusqlite::{OptionalExtension, params};
 
 use super::{Operation, Question, View};
-use crate::sqlite::Work;
+use crate::error::Result;
+use crate::sql::values;
 use crate::statement::statements;
+use crate::work::Work;
 
 statements! {
     SET_CURSOR = "insert into event_cursor (reader, event) values ('callback', $1) \
@@ -85,9 +86,9 @@ impl Operation for Settle {
         1 + self.deferred.len() + self.done.len()
     }
 
-    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<()> {
+    fn run(&self, work: &mut Work<'_>) -> Result<()> {
         for callback in &self.deferred {
-            work.prepare(DEFER)?.execute(params![
+            work.prepare(DEFER)?.execute(values![
                 callback.event.0,
                 callback.due.micros(),
                 callback.tries,
@@ -156,7 +157,7 @@ const LAST: &str = "\u{10FFFF}";
 impl Question for Due {
     type Answer = DueCallbacks;
 
-    fn answer(self, view: &mut View<'_>) -> rusqlite::Result<DueCallbacks> {
+    fn answer(self, view: &mut View<'_>) -> Result<DueCallbacks> {
         let mut found = DueCallbacks::default();
         let mut at = self.after.clone();
         let mut next = view.prepare(NEXT)?;
@@ -164,13 +165,11 @@ impl Question for Due {
             if found.callbacks.len() >= self.limit {
                 break;
             }
-            let row = next
-                .query_row(params![at.account.0, at.base], |row| {
-                    let account = AccountId(row.get(0)?);
-                    let due: i64 = row.get(2)?;
-                    Ok((Endpoint { account, base: row.get(1)? }, due))
-                })
-                .optional()?;
+            let row = next.first(values![at.account.0, at.base], |row| {
+                let account = AccountId(row.get(0)?);
+                let due: i64 = row.get(2)?;
+                Ok((Endpoint { account, base: row.get(1)? }, due))
+            })?;
             let Some((endpoint, due)) = row else { return Ok(found) };
             at = endpoint;
             if self.busy.contains(&at.account) {
@@ -193,23 +192,20 @@ impl Due {
         view: &mut View<'_>,
         endpoint: &Endpoint,
         found: &mut DueCallbacks,
-    ) -> rusqlite::Result<()> {
+    ) -> Result<()> {
         let room = self.rooms.get(endpoint).copied().unwrap_or(self.room);
         let limit = i64::try_from(room).unwrap_or(i64::MAX);
         let (account, now) = (endpoint.account.0, self.now.micros());
-        let due = view
-            .prepare(DUE)?
-            .query_map(params![account, endpoint.base, now, limit], |row| {
-                Ok(Deferred {
-                    event: EventId(row.get(0)?),
-                    due: Instant::from_micros(row.get(1)?),
-                    tries: row.get(2)?,
-                    url: row.get(3)?,
-                    endpoint: endpoint.clone(),
-                    failure: String::new(),
-                })
-            })?
-            .collect::<Result<Vec<_>, _>>()?;
+        let due = view.prepare(DUE)?.all(values![account, endpoint.base, now, limit], |row| {
+            Ok(Deferred {
+                event: EventId(row.get(0)?),
+                due: Instant::from_micros(row.get(1)?),
+                tries: row.get(2)?,
+                url: row.get(3)?,
+                endpoint: endpoint.clone(),
+                failure: String::new(),
+            })
+        })?;
         if due.len() == room {
             found.waiting.push(endpoint.clone());
         }
@@ -227,19 +223,18 @@ impl Due {
 }
 
 /// What an event tells, and of which part.
-fn told(view: &mut View<'_>, event: EventId) -> rusqlite::Result<Option<(PartId, EventKind)>> {
+fn told(view: &mut View<'_>, event: EventId) -> Result<Option<(PartId, EventKind)>> {
     let Some(mut told) = view.prepare_for(TOLD, event.0)? else { return Ok(None) };
-    let told: Option<(i64, i64)> =
-        told.query_row([event.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let told: Option<(i64, i64)> = told.first([event.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(told.and_then(|(part, kind)| Some((PartId(part), EventKind::from_stored(kind)?))))
 }
 
 /// Whether the part has come to another end since.
-fn is_overtaken(view: &mut View<'_>, part: PartId, kind: EventKind) -> rusqlite::Result<bool> {
+fn is_overtaken(view: &mut View<'_>, part: PartId, kind: EventKind) -> Result<bool> {
     let Some(mut state) = view.prepare_for(STATE, part.message().0)? else {
         return Ok(false);
     };
-    let state: Option<i64> = state.query_row([part.0], |row| row.get(0)).optional()?;
+    let state: Option<i64> = state.first([part.0], |row| row.get(0))?;
     let state = state.and_then(PartState::from_stored);
     Ok(state.is_some_and(|state| state.is_final() && kind.end() != Some(state)))
 }
@@ -261,9 +256,9 @@ impl Operation for GiveUp {
         ROWS_PER_OPERATION_MAX
     }
 
-    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<usize> {
+    fn run(&self, work: &mut Work<'_>) -> Result<usize> {
         let limit = i64::try_from(ROWS_PER_OPERATION_MAX).unwrap_or(i64::MAX);
-        work.prepare(GIVE_UP)?.execute(params![
+        work.prepare(GIVE_UP)?.execute(values![
             self.endpoint.account.0,
             self.endpoint.base,
             self.now.minus(KEPT).micros(),

@@ -8,13 +8,14 @@ use pombo_domain::limits::{PARTS_MAX, ROWS_PER_OPERATION_MAX};
 use pombo_domain::message::{EventKind, Lane, PartState};
 use pombo_domain::time::Instant;
 use pombo_domain::window::AvailableTimes;
-use rusqlite::{OptionalExtension, Row, params};
 
 use super::part::{self, Step};
 use super::request::{self, Request};
 use super::{Operation, Question, View, uncertain};
-use crate::sqlite::Work;
+use crate::error::Result;
+use crate::sql::{Row, values};
 use crate::statement::statements;
+use crate::work::Work;
 
 statements! {
     HEAD = "select due, first, last, tries from queue \
@@ -25,8 +26,8 @@ statements! {
         and (due, first) <= ($4, $5)";
     TAKE = "delete from queue where route = $1 and lane = $2 and account = $3 \
         and due = $4 and first = $5";
-    QUEUED = "insert or ignore into queue (route, lane, account, due, first, last, tries, scheduled) \
-        values ($1, $2, $3, $4, $5, $6, $7, $8)";
+    QUEUED = "insert into queue (route, lane, account, due, first, last, tries, scheduled) \
+        values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing";
     QUEUED_AGAIN = "update queue set tries = $1, scheduled = $2 where route = $3 and lane = $4 \
         and account = $5 and due = $6 and first = $7 and last = $8";
     READY = "select id, recipient from part_{day} \
@@ -93,7 +94,7 @@ pub(super) struct QueueRow {
 }
 
 impl QueueRow {
-    pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+    pub(super) fn from_row(row: &Row<'_>) -> Result<Self> {
         Ok(Self { due: row.get(0)?, first: row.get(1)?, last: row.get(2)?, tries: row.get(3)? })
     }
 }
@@ -105,7 +106,7 @@ impl Operation for Claim {
         self.room.min(64)
     }
 
-    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<Claimed> {
+    fn run(&self, work: &mut Work<'_>) -> Result<Claimed> {
         work.now_is(self.now);
         let mut claimed = Claimed::default();
         let mut gathered = Gathered::default();
@@ -177,23 +178,21 @@ impl Gathered {
 }
 
 impl Claim {
-    fn head(&self, work: &Work<'_>) -> rusqlite::Result<Option<QueueRow>> {
+    fn head(&self, work: &Work<'_>) -> Result<Option<QueueRow>> {
         work.prepare(HEAD)?
-            .query_row([self.route.0, self.lane as i64, self.account.0], QueueRow::from_row)
-            .optional()
+            .first([self.route.0, self.lane as i64, self.account.0], QueueRow::from_row)
     }
 
     /// The rows that are due, in order; as many as the room can want, and the rest of a message.
-    fn due_rows(&self, work: &Work<'_>) -> rusqlite::Result<Vec<QueueRow>> {
+    fn due_rows(&self, work: &Work<'_>) -> Result<Vec<QueueRow>> {
         let limit = self.room.min(ROWS_PER_OPERATION_MAX) + usize::from(PARTS_MAX);
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let (lane, now) = (self.lane as i64, self.now.micros());
         work.prepare(DUE_ROWS)?
-            .query_map([self.route.0, lane, self.account.0, now, limit], QueueRow::from_row)?
-            .collect()
+            .all([self.route.0, lane, self.account.0, now, limit], QueueRow::from_row)
     }
 
-    fn put(&self, work: &Work<'_>, row: &QueueRow) -> rusqlite::Result<()> {
+    fn put(&self, work: &Work<'_>, row: &QueueRow) -> Result<()> {
         let queue = (self.route, self.lane, self.account);
         enqueue(work, queue, (PartId(row.first), PartId(row.last)), (row.due, row.tries))
     }
@@ -215,7 +214,7 @@ impl Claim {
         work: &mut Work<'_>,
         row: &QueueRow,
         request: &Arc<Request>,
-    ) -> rusqlite::Result<(usize, bool)> {
+    ) -> Result<(usize, bool)> {
         let mut gathered = Gathered::default();
         let (n, finished) =
             self.gather(work, row, request, (ROWS_PER_OPERATION_MAX, &mut gathered))?;
@@ -252,7 +251,7 @@ impl Claim {
         row: &QueueRow,
         request: &Arc<Request>,
         (room, gathered): (usize, &mut Gathered),
-    ) -> rusqlite::Result<(usize, bool)> {
+    ) -> Result<(usize, bool)> {
         // Up to a message more than there is room for, so as to end between two messages.
         let limit = room.saturating_add(usize::from(request.n_parts));
         let mut n = 0;
@@ -273,17 +272,13 @@ impl Claim {
         Ok((n, false))
     }
 
-    fn intend(
-        &self,
-        work: &mut Work<'_>,
-        gathered: Gathered,
-    ) -> rusqlite::Result<Vec<ClaimedMessage>> {
+    fn intend(&self, work: &mut Work<'_>, gathered: Gathered) -> Result<Vec<ClaimedMessage>> {
         if gathered.parts.is_empty() {
             return Ok(Vec::new());
         }
         let tries = gathered.tries.saturating_add(1);
-        let intent: i64 = work.prepare(NEW_INTENT)?.query_row(
-            params![
+        let intent: i64 = work.prepare(NEW_INTENT)?.one(
+            values![
                 self.route.0,
                 self.lane as i64,
                 self.account.0,
@@ -314,15 +309,13 @@ pub(super) fn ready(
     request: &Request,
     (route, from): (RouteId, i64),
     limit: usize,
-) -> rusqlite::Result<Vec<(PartId, Phone)>> {
+) -> Result<Vec<(PartId, Phone)>> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let statement = if row.first == row.last { READY } else { READY_OF_RANGE };
-    work.prepare_for(statement, request.id.0)?
-        .query_map([from, row.last, route.0, limit], |found| {
-            let to = Phone::from_stored(found.get::<_, i64>(1)?.unsigned_abs());
-            Ok((PartId(found.get(0)?), to))
-        })?
-        .collect()
+    work.prepare_for(statement, request.id.0)?.all([from, row.last, route.0, limit], |found| {
+        let to = Phone::from_stored(found.get::<i64>(1)?.unsigned_abs());
+        Ok((PartId(found.get(0)?), to))
+    })
 }
 
 /// Takes a row out of its queue.
@@ -330,7 +323,7 @@ pub(super) fn take(
     work: &Work<'_>,
     (route, lane, account): (RouteId, Lane, AccountId),
     row: &QueueRow,
-) -> rusqlite::Result<()> {
+) -> Result<()> {
     work.prepare(TAKE)?.execute([route.0, lane as i64, account.0, row.due, row.first])?;
     Ok(())
 }
@@ -341,7 +334,7 @@ pub(crate) fn enqueue(
     queue: (RouteId, Lane, AccountId),
     parts: (PartId, PartId),
     (due, tries): (i64, u8),
-) -> rusqlite::Result<()> {
+) -> Result<()> {
     put(work, queue, parts, (due, tries, false))
 }
 
@@ -351,7 +344,7 @@ pub(super) fn schedule(
     queue: (RouteId, Lane, AccountId),
     parts: (PartId, PartId),
     due: i64,
-) -> rusqlite::Result<()> {
+) -> Result<()> {
     put(work, queue, parts, (due, 0, true))
 }
 
@@ -360,7 +353,7 @@ fn put(
     (route, lane, account): (RouteId, Lane, AccountId),
     (first, last): (PartId, PartId),
     (due, tries, scheduled): (i64, u8, bool),
-) -> rusqlite::Result<()> {
+) -> Result<()> {
     let (lane, account, first, last) = (lane as i64, account.0, first.0, last.0);
     let (tries, scheduled) = (i64::from(tries), i64::from(scheduled));
     // Where another row has that very place, this one stands a microsecond behind it.
@@ -399,7 +392,7 @@ impl Operation for Expire {
         ROWS_PER_OPERATION_MAX
     }
 
-    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<usize> {
+    fn run(&self, work: &mut Work<'_>) -> Result<usize> {
         work.now_is(self.now);
         let claim = Claim {
             route: self.route,
@@ -461,16 +454,15 @@ pub struct Head {
 impl Question for Heads {
     type Answer = Vec<Head>;
 
-    fn answer(self, view: &mut View<'_>) -> rusqlite::Result<Vec<Head>> {
+    fn answer(self, view: &mut View<'_>) -> Result<Vec<Head>> {
         // One seek per account with a queue: the length of the queues does not matter.
         let mut next = view.prepare(NEXT_ACCOUNT)?;
         let mut heads = Vec::new();
         let mut after = (-1, 0);
         while let Some((lane, account, due)) = next
-            .query_row([self.route.0, after.0, after.1], |row| {
-                Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
-            })
-            .optional()?
+            .first([self.route.0, after.0, after.1], |row| {
+                Ok((row.get::<i64>(0)?, row.get::<i64>(1)?, row.get::<i64>(2)?))
+            })?
         {
             after = (lane, account);
             let lane = Lane::from_stored(lane);

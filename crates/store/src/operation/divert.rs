@@ -7,14 +7,14 @@ use pombo_domain::id::{AccountId, PartId, RouteId};
 use pombo_domain::limits::ROWS_PER_OPERATION_MAX;
 use pombo_domain::message::{EventKind, Lane};
 use pombo_domain::time::Instant;
-use rusqlite::OptionalExtension;
 
 use super::Operation;
 use super::claim::{QueueRow, enqueue, ready, take};
 use super::part::{self, Step};
 use super::request::{self, Request};
-use crate::sqlite::Work;
+use crate::error::Result;
 use crate::statement::statements;
+use crate::work::Work;
 
 statements! {
     /// Parts of a message that this route has taken, or may have.
@@ -75,7 +75,7 @@ impl Operation for Divert {
         ROWS_PER_OPERATION_MAX
     }
 
-    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<Diverted> {
+    fn run(&self, work: &mut Work<'_>) -> Result<Diverted> {
         work.now_is(self.now);
         let mut done = Diverted::default();
         let mut at = self.at;
@@ -105,14 +105,10 @@ impl Operation for Divert {
 }
 
 impl Divert {
-    fn row_from(&self, work: &Work<'_>, at: Place) -> rusqlite::Result<Option<QueueRow>> {
+    fn row_from(&self, work: &Work<'_>, at: Place) -> Result<Option<QueueRow>> {
         let (lane, now) = (self.lane as i64, self.now.micros());
         work.prepare(FROM)?
-            .query_row(
-                [self.from.0, lane, self.account.0, at.due, at.first, now],
-                QueueRow::from_row,
-            )
-            .optional()
+            .first([self.from.0, lane, self.account.0, at.due, at.first, now], QueueRow::from_row)
     }
 
     /// Looks at the row's next messages and moves what can be; answers how many parts were seen.
@@ -122,7 +118,7 @@ impl Divert {
         (row, room): (&QueueRow, usize),
         at: &mut Place,
         done: &mut Diverted,
-    ) -> rusqlite::Result<usize> {
+    ) -> Result<usize> {
         let Some(request) = request::of_message(work, PartId(row.first).message())? else {
             at.next = row.last + 1; // Its history is gone: nothing is left to send.
             return Ok(0);
@@ -157,15 +153,11 @@ impl Divert {
     }
 
     /// Whether this route has no part of the message: those that are not here are queued elsewhere.
-    fn has_taken_none(
-        &self,
-        work: &mut Work<'_>,
-        parts: &[(PartId, Phone)],
-    ) -> rusqlite::Result<bool> {
+    fn has_taken_none(&self, work: &mut Work<'_>, parts: &[(PartId, Phone)]) -> Result<bool> {
         let Some((part, _)) = parts.first() else { return Ok(false) };
         let message = part.message();
         let range = [message.part(0).0, message.part(15).0, self.from.0];
-        let n: i64 = work.prepare_for(TAKEN, message.0)?.query_row(range, |row| row.get(0))?;
+        let n: i64 = work.prepare_for(TAKEN, message.0)?.one(range, |row| row.get(0))?;
         Ok(n == 0)
     }
 
@@ -175,7 +167,7 @@ impl Divert {
         row: &QueueRow,
         route: RouteId,
         parts: &[(PartId, Phone)],
-    ) -> rusqlite::Result<()> {
+    ) -> Result<()> {
         for &(id, _) in parts {
             let Some(before) = part::find(work, id)? else { continue };
             // A range of the other route may span it; its event says that it has a place in the

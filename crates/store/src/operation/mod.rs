@@ -19,10 +19,10 @@ pub mod status;
 pub mod sweep;
 pub mod uncertain;
 
-use rusqlite::{CachedStatement, Connection};
-
-use crate::sqlite::{Days, Work, day_of};
+use crate::error::Result;
+use crate::sql::{Database, Prepared};
 use crate::statement::Statement;
+use crate::work::{Days, Work, day_of};
 
 /// A command: decides, then writes. It may be run again after a rollback, so it keeps no state of
 /// its own, and what it writes depends only on its value and the tables.
@@ -37,7 +37,7 @@ pub trait Operation: Send + 'static {
 
     /// Runs inside the writer's transaction.
     #[doc(hidden)]
-    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<Self::Answer>;
+    fn run(&self, work: &mut Work<'_>) -> Result<Self::Answer>;
 }
 
 /// A question to the committed state; short, because a reader holds back the log while it lasts.
@@ -47,21 +47,21 @@ pub trait Question: Send + 'static {
 
     /// Runs on a reader's connection.
     #[doc(hidden)]
-    fn answer(self, view: &mut View<'_>) -> rusqlite::Result<Self::Answer>;
+    fn answer(self, view: &mut View<'_>) -> Result<Self::Answer>;
 }
 
 /// What a question sees.
 #[derive(Debug)]
 pub struct View<'c> {
-    pub(crate) connection: &'c Connection,
+    pub(crate) database: Database<'c>,
     pub(crate) days: &'c mut Days,
     /// Whether the list of days is this question's: it sees one snapshot.
     pub(crate) looked: bool,
 }
 
 impl<'c> View<'c> {
-    pub(crate) fn prepare(&self, statement: Statement) -> rusqlite::Result<CachedStatement<'c>> {
-        self.connection.prepare_cached(statement.sql)
+    pub(crate) fn prepare(&self, statement: Statement) -> Result<Prepared<'c>> {
+        self.database.prepare(statement.sql)
     }
 
     /// A statement on the tables of the day that holds `id`; `None` when there was no such day.
@@ -69,33 +69,29 @@ impl<'c> View<'c> {
         &mut self,
         statement: Statement,
         id: i64,
-    ) -> rusqlite::Result<Option<CachedStatement<'c>>> {
-        let (connection, day) = (self.connection, day_of(id));
+    ) -> Result<Option<Prepared<'c>>> {
+        let (database, day) = (self.database, day_of(id));
         let days = self.days()?;
         if !days.has(day) {
             return Ok(None);
         }
-        days.prepare(connection, statement, day).map(Some)
+        days.prepare(database, statement, day).map(Some)
     }
 
     /// The days with tables, oldest first, from `oldest` on.
-    pub(crate) fn days_since(&mut self, oldest: i64) -> rusqlite::Result<Vec<i64>> {
+    pub(crate) fn days_since(&mut self, oldest: i64) -> Result<Vec<i64>> {
         let mut days: Vec<i64> = self.days()?.newest_first(oldest).collect();
         days.reverse();
         Ok(days)
     }
 
-    pub(crate) fn prepare_on(
-        &mut self,
-        statement: Statement,
-        day: i64,
-    ) -> rusqlite::Result<CachedStatement<'c>> {
-        self.days.prepare(self.connection, statement, day)
+    pub(crate) fn prepare_on(&mut self, statement: Statement, day: i64) -> Result<Prepared<'c>> {
+        self.days.prepare(self.database, statement, day)
     }
 
-    fn days(&mut self) -> rusqlite::Result<&mut Days> {
+    fn days(&mut self) -> Result<&mut Days> {
         if !std::mem::replace(&mut self.looked, true) {
-            self.days.follow(self.connection)?;
+            self.days.follow(self.database)?;
         }
         Ok(self.days)
     }

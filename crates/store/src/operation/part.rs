@@ -5,10 +5,11 @@ use pombo_domain::id::{EventId, PartId, RouteId};
 use pombo_domain::message::{EventKind, PartState};
 use pombo_domain::money::Money;
 use pombo_domain::time::Instant;
-use rusqlite::{OptionalExtension, params};
 
-use crate::sqlite::Work;
+use crate::error::Result;
+use crate::sql::values;
 use crate::statement::statements;
+use crate::work::Work;
 
 statements! {
     PART = "select recipient, route, state, price, event from part_{day} where id = $1";
@@ -43,21 +44,19 @@ pub(crate) struct Step<'a> {
 }
 
 /// Reads a part; `None` when there is no such part.
-pub(crate) fn find(work: &mut Work<'_>, id: PartId) -> rusqlite::Result<Option<Part>> {
+pub(crate) fn find(work: &mut Work<'_>, id: PartId) -> Result<Option<Part>> {
     if !work.has_day_of(id.message().0) {
         return Ok(None);
     }
-    work.prepare_for(PART, id.message().0)?
-        .query_row([id.0], |row| {
-            Ok(Part {
-                recipient: Phone::from_stored(row.get::<_, i64>(0)?.unsigned_abs()),
-                route: RouteId(row.get(1)?),
-                state: PartState::from_stored(row.get(2)?).unwrap_or(PartState::Uncertain),
-                price: Money::from_micros(row.get(3)?),
-                event: row.get(4)?,
-            })
+    work.prepare_for(PART, id.message().0)?.first([id.0], |row| {
+        Ok(Part {
+            recipient: Phone::from_stored(row.get::<i64>(0)?.unsigned_abs()),
+            route: RouteId(row.get(1)?),
+            state: PartState::from_stored(row.get(2)?).unwrap_or(PartState::Uncertain),
+            price: Money::from_micros(row.get(3)?),
+            event: row.get(4)?,
         })
-        .optional()
+    })
 }
 
 /// Moves a part to `state` and writes the event that says why.
@@ -66,7 +65,7 @@ pub(crate) fn advance(
     before: &Part,
     state: PartState,
     step: &Step<'_>,
-) -> rusqlite::Result<EventId> {
+) -> Result<EventId> {
     let event = append(work, step, before.event)?;
     set(work, step.part, state, event.0, step.route)?;
     Ok(event)
@@ -79,17 +78,14 @@ pub(crate) fn set(
     state: PartState,
     event: i64,
     route: RouteId,
-) -> rusqlite::Result<()> {
+) -> Result<()> {
     work.prepare_for(SET_PART, id.message().0)?.execute([state as i64, event, route.0, id.0])?;
     Ok(())
 }
 
 /// The most frequent move, queued to sent without an earlier event, in one update.
 /// `None` when the part stands elsewhere; then nothing was changed.
-pub(crate) fn first_sent(
-    work: &mut Work<'_>,
-    step: &Step<'_>,
-) -> rusqlite::Result<Option<EventId>> {
+pub(crate) fn first_sent(work: &mut Work<'_>, step: &Step<'_>) -> Result<Option<EventId>> {
     let id = work.new_event(step.at)?;
     let changed = work.prepare_for(FIRST_SENT, step.part.message().0)?.execute([
         id,
@@ -103,14 +99,14 @@ pub(crate) fn first_sent(
     Ok(Some(EventId(id)))
 }
 
-fn append(work: &mut Work<'_>, step: &Step<'_>, prev: i64) -> rusqlite::Result<EventId> {
+fn append(work: &mut Work<'_>, step: &Step<'_>, prev: i64) -> Result<EventId> {
     let id = work.new_event(step.at)?;
     insert(work, id, step, prev)?;
     Ok(EventId(id))
 }
 
-fn insert(work: &mut Work<'_>, id: i64, step: &Step<'_>, prev: i64) -> rusqlite::Result<()> {
-    work.prepare_for(NEW_EVENT, id)?.execute(params![
+fn insert(work: &mut Work<'_>, id: i64, step: &Step<'_>, prev: i64) -> Result<()> {
+    work.prepare_for(NEW_EVENT, id)?.execute(values![
         id,
         step.part.0,
         step.kind as i64,

@@ -9,14 +9,15 @@ use pombo_domain::id::{EventId, PartId, RouteId};
 use pombo_domain::message::{EventKind, PartState};
 use pombo_domain::route::ReceiptId;
 use pombo_domain::time::Instant;
-use rusqlite::{OptionalExtension, params};
 
 use super::part::{self, Part, Step};
 use super::uncertain;
 use super::{Question, View};
 use crate::carrier_id;
-use crate::sqlite::Work;
+use crate::error::Result;
+use crate::sql::{Row, values};
 use crate::statement::statements;
+use crate::work::Work;
 
 /// Receipts kept without a match. More are dropped, oldest first, by the sweep.
 pub(crate) const UNMATCHED_MAX: i64 = 100_000;
@@ -27,8 +28,8 @@ const SAME_ID_MAX: i64 = 100;
 const EARLY_MAX: u8 = 16;
 
 statements! {
-    NEW_CARRIER = "insert or ignore into carrier_{day} (route, hash, part, carrier_id) \
-        values ($1, $2, $3, $4)";
+    NEW_CARRIER = "insert into carrier_{day} (route, hash, part, carrier_id) \
+        values ($1, $2, $3, $4) on conflict do nothing";
     BY_CARRIER = "select part, carrier_id from carrier_{day} \
         where route = $1 and hash = $2 order by part desc limit $3";
     KEEP = "insert into unmatched (route, hash, carrier_id, state, word, error, address_a, \
@@ -69,11 +70,7 @@ type Hit = Vec<(PartId, Part)>;
 
 /// Takes a receipt: finds its part and moves it, or keeps the receipt. Where a carrier gives one
 /// id to a message of several parts, as for a `message_payload`, its receipt speaks of them all.
-pub(crate) fn take(
-    work: &mut Work<'_>,
-    carrier: Carrier,
-    receipt: &Receipt,
-) -> rusqlite::Result<Matching> {
+pub(crate) fn take(work: &mut Work<'_>, carrier: Carrier, receipt: &Receipt) -> Result<Matching> {
     let Carrier { route, spelling, .. } = carrier;
     let id = carrier_id::normal(&receipt.carrier_id);
     let mut hits: Vec<(Hit, ReceiptId)> = Vec::new();
@@ -127,21 +124,15 @@ fn find(
     Carrier { route, id_days, .. }: Carrier,
     id: &str,
     receipt: &Receipt,
-) -> rusqlite::Result<Hit> {
+) -> Result<Hit> {
     let key = carrier_id::key(id);
     let mut hit: Hit = Vec::new();
     for day in work.days_since(receipt.at.day() - id_days) {
-        let mut candidates = Vec::new();
-        {
-            let mut by_carrier = work.prepare_on(BY_CARRIER, day)?;
-            let mut rows = by_carrier.query([route.0, key, SAME_ID_MAX])?;
-            while let Some(row) = rows.next()? {
-                if row.get_ref(1)?.as_str()? == id {
-                    candidates.push(PartId(row.get(0)?));
-                }
-            }
-        }
-        for candidate in candidates {
+        let candidates =
+            work.prepare_on(BY_CARRIER, day)?.all([route.0, key, SAME_ID_MAX], |row| {
+                Ok((row.str(1)? == id).then_some(PartId(row.get(0)?)))
+            })?;
+        for candidate in candidates.into_iter().flatten() {
             let is_other = hit.first().is_some_and(|(h, _)| h.message() != candidate.message());
             if is_other {
                 continue;
@@ -189,11 +180,11 @@ pub(crate) fn file(
     (route, part): (RouteId, PartId),
     event: EventId,
     normal_id: &str,
-) -> rusqlite::Result<()> {
+) -> Result<()> {
     if !normal_id.is_empty() {
         let key = carrier_id::key(normal_id);
         work.prepare_for(NEW_CARRIER, event.0)?
-            .execute(params![route.0, key, part.0, normal_id])?;
+            .execute(values![route.0, key, part.0, normal_id])?;
     }
     Ok(())
 }
@@ -205,7 +196,7 @@ fn apply(
     id: PartId,
     before: &Part,
     receipt: &Receipt,
-) -> rusqlite::Result<Option<EventId>> {
+) -> Result<Option<EventId>> {
     if !before.state.accepts_receipt(receipt.state) {
         return Ok(None);
     }
@@ -237,22 +228,17 @@ fn apply(
 }
 
 /// The word of an event; `UNKNOWN` also where its day is forgotten.
-fn word_of(work: &mut Work<'_>, event: i64) -> rusqlite::Result<String> {
+fn word_of(work: &mut Work<'_>, event: i64) -> Result<String> {
     let mut word = None;
     if work.has_day_of(event) {
-        word = work.prepare_for(WORD, event)?.query_row([event], |row| row.get(0)).optional()?;
+        word = work.prepare_for(WORD, event)?.first([event], |row| row.get(0))?;
     }
     Ok(word.unwrap_or_else(|| "UNKNOWN".to_owned()))
 }
 
-fn keep(
-    work: &mut Work<'_>,
-    route: RouteId,
-    id: &str,
-    receipt: &Receipt,
-) -> rusqlite::Result<Matching> {
+fn keep(work: &mut Work<'_>, route: RouteId, id: &str, receipt: &Receipt) -> Result<Matching> {
     let key = carrier_id::key(id);
-    work.prepare(KEEP)?.execute(params![
+    work.prepare(KEEP)?.execute(values![
         route.0,
         key,
         receipt.carrier_id,
@@ -274,7 +260,7 @@ pub(crate) fn early(
     route: RouteId,
     spelling: ReceiptId,
     id: &str,
-) -> rusqlite::Result<Vec<Receipt>> {
+) -> Result<Vec<Receipt>> {
     let mut receipts = Vec::new();
     if work.early().is_empty() {
         return Ok(receipts);
@@ -289,8 +275,7 @@ pub(crate) fn early(
         }
         let kept: Vec<(i64, Receipt)> = work
             .prepare(EARLY)?
-            .query_map(params![route.0, key, EARLY_MAX], |row| Ok((row.get(0)?, from_row(row)?)))?
-            .collect::<Result<_, _>>()?;
+            .all(values![route.0, key, EARLY_MAX], |row| Ok((row.get(0)?, from_row(row)?)))?;
         if kept.len() == usize::from(EARLY_MAX) {
             work.early().insert((route, key)); // There may be more.
         }
@@ -306,7 +291,7 @@ pub(crate) fn early(
     Ok(receipts)
 }
 
-fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Receipt> {
+fn from_row(row: &Row<'_>) -> Result<Receipt> {
     let word: String = row.get(3)?;
     Ok(Receipt {
         carrier_id: row.get(1)?,
@@ -353,19 +338,17 @@ pub struct UnmatchedRow {
 impl Question for Unmatched {
     type Answer = Vec<UnmatchedRow>;
 
-    fn answer(self, view: &mut View<'_>) -> rusqlite::Result<Vec<UnmatchedRow>> {
-        view.prepare(LIST_UNMATCHED)?
-            .query_map([self.limit], |row| {
-                Ok(UnmatchedRow {
-                    at: Instant::from_micros(row.get(0)?),
-                    route: row.get(1)?,
-                    carrier_id: row.get(2)?,
-                    addresses: [row.get(3)?, row.get(4)?],
-                    word: row.get(5)?,
-                    text_start: row.get(6)?,
-                })
-            })?
-            .collect()
+    fn answer(self, view: &mut View<'_>) -> Result<Vec<UnmatchedRow>> {
+        view.prepare(LIST_UNMATCHED)?.all([self.limit], |row| {
+            Ok(UnmatchedRow {
+                at: Instant::from_micros(row.get(0)?),
+                route: row.get(1)?,
+                carrier_id: row.get(2)?,
+                addresses: [row.get(3)?, row.get(4)?],
+                word: row.get(5)?,
+                text_start: row.get(6)?,
+            })
+        })
     }
 }
 
@@ -376,7 +359,7 @@ pub struct CountUnmatched;
 impl Question for CountUnmatched {
     type Answer = i64;
 
-    fn answer(self, view: &mut View<'_>) -> rusqlite::Result<i64> {
-        view.prepare(COUNT_UNMATCHED)?.query_row([], |row| row.get(0))
+    fn answer(self, view: &mut View<'_>) -> Result<i64> {
+        view.prepare(COUNT_UNMATCHED)?.one((), |row| row.get(0))
     }
 }

@@ -11,8 +11,9 @@ use pombo_domain::time::Instant;
 use super::claim::unpack;
 use super::uncertain::{self, Doubt};
 use super::{Operation, request, stage};
-use crate::sqlite::Work;
+use crate::error::Result;
 use crate::statement::statements;
+use crate::work::Work;
 
 statements! {
     INTENTS = "select id, route, lane, account, tries, parts from intent order by id";
@@ -50,21 +51,18 @@ struct Intent {
 impl Operation for Recover {
     type Answer = Recovered;
 
-    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<Recovered> {
+    fn run(&self, work: &mut Work<'_>) -> Result<Recovered> {
         work.now_is(self.now);
         let mut found = Recovered::default();
-        let intents: Vec<Intent> = work
-            .prepare(INTENTS)?
-            .query_map([], |row| {
-                Ok(Intent {
-                    route: RouteId(row.get(1)?),
-                    lane: Lane::from_stored(row.get(2)?),
-                    account: AccountId(row.get(3)?),
-                    tries: row.get(4)?,
-                    parts: unpack(row.get_ref(5)?.as_blob()?),
-                })
-            })?
-            .collect::<Result<_, _>>()?;
+        let intents: Vec<Intent> = work.prepare(INTENTS)?.all((), |row| {
+            Ok(Intent {
+                route: RouteId(row.get(1)?),
+                lane: Lane::from_stored(row.get(2)?),
+                account: AccountId(row.get(3)?),
+                tries: row.get(4)?,
+                parts: unpack(&row.get::<Vec<u8>>(5)?),
+            })
+        })?;
         let text = "stopped between submitting and storing the answer".to_owned();
         let cause = Cause { code: String::new(), text };
         for intent in intents {
@@ -87,20 +85,18 @@ impl Operation for Recover {
                 }
             }
         }
-        work.prepare(END_INTENTS)?.execute([])?;
+        work.prepare(END_INTENTS)?.execute(())?;
         found.n_unstaged = drop_staged(work)?;
         Ok(found)
     }
 }
 
-fn drop_staged(work: &mut Work<'_>) -> rusqlite::Result<usize> {
-    let staged: Vec<(PartId, PartId)> = work
-        .prepare(STAGINGS)?
-        .query_map([], |row| Ok((PartId(row.get(0)?), PartId(row.get(1)?))))?
-        .collect::<Result<_, _>>()?;
+fn drop_staged(work: &mut Work<'_>) -> Result<usize> {
+    let staged: Vec<(PartId, PartId)> =
+        work.prepare(STAGINGS)?.all((), |row| Ok((PartId(row.get(0)?), PartId(row.get(1)?))))?;
     for range in &staged {
         stage::discard(work, *range, i64::MAX)?;
     }
-    work.prepare(END_STAGINGS)?.execute([])?;
+    work.prepare(END_STAGINGS)?.execute(())?;
     Ok(staged.len())
 }

@@ -6,11 +6,12 @@ use pombo_domain::id::{AccountId, CampaignId, MessageId, SendingId};
 use pombo_domain::message::{Category, Lane};
 use pombo_domain::sms::Encoding;
 use pombo_domain::time::Instant;
-use rusqlite::{OptionalExtension, Row};
 
 use super::View;
-use crate::sqlite::Work;
+use crate::error::Result;
+use crate::sql::Row;
 use crate::statement::statements;
+use crate::work::Work;
 
 /// A stored request.
 #[derive(Debug, Clone)]
@@ -84,7 +85,7 @@ impl Request {
             | flag(self.callback_each, FLAG_CALLBACK_EACH)
     }
 
-    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+    fn from_row(row: &Row<'_>) -> Result<Self> {
         let flags: i64 = row.get(8)?;
         let has = |bit: i64| flags & bit != 0;
         Ok(Self {
@@ -107,7 +108,7 @@ impl Request {
             callback_each: has(FLAG_CALLBACK_EACH),
             concat_ref: row.get(9)?,
             due: Instant::from_micros(row.get(10)?),
-            expires: row.get::<_, Option<i64>>(11)?.map(Instant::from_micros),
+            expires: row.get::<Option<i64>>(11)?.map(Instant::from_micros),
             windows: row.get(12)?,
             campaign: CampaignId(row.get(13)?),
             campaign_named: row.get(14)?,
@@ -130,10 +131,7 @@ impl Request {
 }
 
 /// The request of a message, from the writer's memory or the tables.
-pub(crate) fn of_message(
-    work: &mut Work<'_>,
-    message: MessageId,
-) -> rusqlite::Result<Option<Arc<Request>>> {
+pub(crate) fn of_message(work: &mut Work<'_>, message: MessageId) -> Result<Option<Arc<Request>>> {
     if let Some(request) = work.remembered(message.0) {
         return Ok(Some(request));
     }
@@ -142,8 +140,7 @@ pub(crate) fn of_message(
     }
     let found = work
         .prepare_for(REQUEST_OF, message.0)?
-        .query_row([message.0], Request::from_row)
-        .optional()?
+        .first([message.0], Request::from_row)?
         .filter(|request| request.holds(message))
         .map(Arc::new);
     if let Some(request) = &found {
@@ -153,21 +150,18 @@ pub(crate) fn of_message(
 }
 
 /// The same for a question.
-pub(crate) fn seen(view: &mut View<'_>, message: MessageId) -> rusqlite::Result<Option<Request>> {
+pub(crate) fn seen(view: &mut View<'_>, message: MessageId) -> Result<Option<Request>> {
     let Some(mut statement) = view.prepare_for(REQUEST_OF, message.0)? else {
         return Ok(None);
     };
-    let found = statement.query_row([message.0], Request::from_row).optional()?;
+    let found = statement.first([message.0], Request::from_row)?;
     Ok(found.filter(|request| request.holds(message)))
 }
 
 /// One message's own callback URL, where the request gave one to each.
-pub(crate) fn callback_of(
-    view: &mut View<'_>,
-    message: MessageId,
-) -> rusqlite::Result<Option<String>> {
+pub(crate) fn callback_of(view: &mut View<'_>, message: MessageId) -> Result<Option<String>> {
     let Some(mut statement) = view.prepare_for(CALLBACK_OF, message.0)? else {
         return Ok(None);
     };
-    statement.query_row([message.0], |row| row.get(0)).optional()
+    statement.first([message.0], |row| row.get(0))
 }

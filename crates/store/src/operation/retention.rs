@@ -1,15 +1,15 @@
 //! `retention`: the history of old days goes, a piece at a time, so that nobody waits for it.
 
 use pombo_domain::id::MessageId;
-use rusqlite::OptionalExtension;
 
 use super::{Operation, Question, View};
-use crate::sqlite::{Work, first_of_day};
+use crate::error::Result;
 use crate::statement::statements;
+use crate::work::{Work, first_of_day};
 
 statements! {
     OPEN = "select count(1) from part_{day} where state in (0, 1, 6)";
-    SIZE = "select coalesce(sum(messages), 0) from request_{day}";
+    SIZE = "select cast(coalesce(sum(messages), 0) as bigint) from request_{day}";
     /// First, so that what is going is nobody's any more.
     REQUESTS = "delete from request_{day} where id in (select id from request_{day} limit $1)";
     PARTS = "delete from part_{day} where id in (select id from part_{day} limit $1)";
@@ -49,12 +49,12 @@ pub struct Days {
 impl Question for Days {
     type Answer = Vec<DayOfHistory>;
 
-    fn answer(self, view: &mut View<'_>) -> rusqlite::Result<Vec<DayOfHistory>> {
+    fn answer(self, view: &mut View<'_>) -> Result<Vec<DayOfHistory>> {
         let mut found = Vec::new();
         for day in view.days_since(i64::MIN)?.into_iter().take_while(|day| *day < self.before) {
             let count = |n: i64| u64::try_from(n).unwrap_or(0);
-            let n_open: i64 = view.prepare_on(OPEN, day)?.query_row([], |row| row.get(0))?;
-            let n_messages: i64 = view.prepare_on(SIZE, day)?.query_row([], |row| row.get(0))?;
+            let n_open: i64 = view.prepare_on(OPEN, day)?.one((), |row| row.get(0))?;
+            let n_messages: i64 = view.prepare_on(SIZE, day)?.one((), |row| row.get(0))?;
             found.push(DayOfHistory { day, n_messages: count(n_messages), n_open: count(n_open) });
         }
         Ok(found)
@@ -89,7 +89,7 @@ impl Operation for Forget {
         usize::try_from(self.limit).unwrap_or(usize::MAX)
     }
 
-    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<Forgotten> {
+    fn run(&self, work: &mut Work<'_>) -> Result<Forgotten> {
         let (day, after) = (self.day, first_of_day(self.day + 1));
         if !work.has_day_of(first_of_day(day)) {
             return Ok(Forgotten::All);
@@ -117,11 +117,10 @@ impl Operation for Forget {
 
 impl Forget {
     /// Whether every event was read by all who do.
-    fn is_read(&self, work: &mut Work<'_>) -> rusqlite::Result<bool> {
+    fn is_read(&self, work: &mut Work<'_>) -> Result<bool> {
         let newest: Option<i64> =
-            work.prepare_on(NEWEST_EVENT, self.day)?.query_row([], |row| row.get(0))?;
-        let read: Option<i64> =
-            work.prepare(CURSORS)?.query_row([], |row| row.get(0)).optional()?.flatten();
+            work.prepare_on(NEWEST_EVENT, self.day)?.one((), |row| row.get(0))?;
+        let read: Option<i64> = work.prepare(CURSORS)?.first((), |row| row.get(0))?.flatten();
         Ok(newest.is_none_or(|newest| read.is_some_and(|read| read >= newest)))
     }
 }

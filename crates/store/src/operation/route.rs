@@ -2,22 +2,23 @@
 
 use pombo_domain::id::RouteId;
 use pombo_domain::route::ReceiptId;
-use rusqlite::{OptionalExtension, params};
 
 use super::claim::unpack;
 use super::{Operation, Question, View};
-use crate::sqlite::Work;
+use crate::error::Result;
+use crate::sql::values;
 use crate::statement::statements;
+use crate::work::Work;
 
 statements! {
-    NUMBER = "insert into route (name) values ($1) on conflict (name) do update set name = name \
+    NUMBER = "insert into route (name) values ($1) on conflict (name) do update set name = route.name \
         returning id";
     PAUSE = "update route set paused = $1 where name = $2 and paused <> $1";
     KNOWN = "select id from route where name = $1";
     STANDS = "update route set link = $1 where id = $2 and link <> $1";
     LEARN = "update route set receipt_id = $1 where id = $2";
     LIST = "select id, name, paused, link, receipt_id from route order by name";
-    QUEUED = "select count(1), coalesce(sum((last - first) / 16 + 1), 0) from \
+    QUEUED = "select count(1), cast(coalesce(sum((last - first) / 16 + 1), 0) as bigint) from \
         (select first, last from queue where route = $1 limit 1000000)";
     INTENDED = "select parts from intent where route = $1";
     DOUBTFUL = "select count(1) from uncertain where route = $1 and resolution in (0, 2)";
@@ -33,11 +34,11 @@ pub struct Number {
 impl Operation for Number {
     type Answer = Vec<RouteId>;
 
-    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<Vec<RouteId>> {
+    fn run(&self, work: &mut Work<'_>) -> Result<Vec<RouteId>> {
         let mut number = work.prepare(NUMBER)?;
         self.names
             .iter()
-            .map(|name| number.query_row([name], |row| row.get(0).map(RouteId)))
+            .map(|name| number.one(values![name], |row| row.get(0).map(RouteId)))
             .collect()
     }
 }
@@ -55,9 +56,9 @@ impl Operation for Pause {
     /// Whether there is such a route.
     type Answer = bool;
 
-    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<bool> {
-        work.prepare(PAUSE)?.execute(params![self.paused, self.name])?;
-        Ok(work.prepare(KNOWN)?.query_row([&self.name], |_| Ok(())).optional()?.is_some())
+    fn run(&self, work: &mut Work<'_>) -> Result<bool> {
+        work.prepare(PAUSE)?.execute(values![self.paused, self.name])?;
+        Ok(work.prepare(KNOWN)?.first(values![self.name], |_| Ok(()))?.is_some())
     }
 }
 
@@ -73,8 +74,8 @@ pub struct Stands {
 impl Operation for Stands {
     type Answer = ();
 
-    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<()> {
-        work.prepare(STANDS)?.execute(params![self.link, self.route.0])?;
+    fn run(&self, work: &mut Work<'_>) -> Result<()> {
+        work.prepare(STANDS)?.execute(values![self.link, self.route.0])?;
         Ok(())
     }
 }
@@ -91,14 +92,14 @@ pub struct Learn {
 impl Operation for Learn {
     type Answer = ();
 
-    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<()> {
+    fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let stored = match self.spelling {
             ReceiptId::Auto => None,
             ReceiptId::Same => Some(1),
             ReceiptId::HexToDec => Some(2),
             ReceiptId::DecToHex => Some(3),
         };
-        work.prepare(LEARN)?.execute(params![stored, self.route.0])?;
+        work.prepare(LEARN)?.execute(values![stored, self.route.0])?;
         Ok(())
     }
 }
@@ -125,24 +126,22 @@ pub struct RouteRow {
 impl Question for List {
     type Answer = Vec<RouteRow>;
 
-    fn answer(self, view: &mut View<'_>) -> rusqlite::Result<Vec<RouteRow>> {
-        view.prepare(LIST)?
-            .query_map([], |row| {
-                let learned: Option<i64> = row.get(4)?;
-                Ok(RouteRow {
-                    id: RouteId(row.get(0)?),
-                    name: row.get(1)?,
-                    paused: row.get(2)?,
-                    link: row.get(3)?,
-                    learned: match learned {
-                        Some(1) => Some(ReceiptId::Same),
-                        Some(2) => Some(ReceiptId::HexToDec),
-                        Some(3) => Some(ReceiptId::DecToHex),
-                        _ => None,
-                    },
-                })
-            })?
-            .collect()
+    fn answer(self, view: &mut View<'_>) -> Result<Vec<RouteRow>> {
+        view.prepare(LIST)?.all((), |row| {
+            let learned: Option<i64> = row.get(4)?;
+            Ok(RouteRow {
+                id: RouteId(row.get(0)?),
+                name: row.get(1)?,
+                paused: row.get(2)?,
+                link: row.get(3)?,
+                learned: match learned {
+                    Some(1) => Some(ReceiptId::Same),
+                    Some(2) => Some(ReceiptId::HexToDec),
+                    Some(3) => Some(ReceiptId::DecToHex),
+                    _ => None,
+                },
+            })
+        })
     }
 }
 
@@ -167,16 +166,13 @@ pub struct RouteLoad {
 impl Question for Load {
     type Answer = RouteLoad;
 
-    fn answer(self, view: &mut View<'_>) -> rusqlite::Result<RouteLoad> {
+    fn answer(self, view: &mut View<'_>) -> Result<RouteLoad> {
         let count = |n: i64| u64::try_from(n).unwrap_or(0);
-        let queued: i64 = view.prepare(QUEUED)?.query_row([self.route.0], |row| row.get(1))?;
-        let mut in_flight = 0;
-        let mut intended = view.prepare(INTENDED)?;
-        let mut rows = intended.query([self.route.0])?;
-        while let Some(row) = rows.next()? {
-            in_flight += unpack(row.get_ref(0)?.as_blob()?).len() as u64;
-        }
-        let uncertain: i64 = view.prepare(DOUBTFUL)?.query_row([self.route.0], |row| row.get(0))?;
+        let queued: i64 = view.prepare(QUEUED)?.one([self.route.0], |row| row.get(1))?;
+        let intended: Vec<Vec<u8>> =
+            view.prepare(INTENDED)?.all([self.route.0], |row| row.get(0))?;
+        let in_flight = intended.iter().map(|parts| unpack(parts).len() as u64).sum();
+        let uncertain: i64 = view.prepare(DOUBTFUL)?.one([self.route.0], |row| row.get(0))?;
         Ok(RouteLoad { queued: count(queued), in_flight, uncertain: count(uncertain) })
     }
 }

@@ -9,7 +9,6 @@ use pombo_domain::id::{AccountId, EventId, PartId, RouteId};
 use pombo_domain::message::{EventKind, Lane, PartState};
 use pombo_domain::route::{ReceiptId, UncertainPolicy};
 use pombo_domain::time::Instant;
-use rusqlite::params;
 
 use super::Operation;
 use super::claim::{enqueue, pack};
@@ -17,8 +16,10 @@ use super::part::{self, Step};
 use super::receipt::{self, Carrier, Matching};
 use super::uncertain::{self, Resolution};
 use crate::carrier_id;
-use crate::sqlite::Work;
+use crate::error::Result;
+use crate::sql::values;
 use crate::statement::statements;
+use crate::work::Work;
 
 statements! {
     END_INTENT = "delete from intent where id = $1";
@@ -134,7 +135,7 @@ impl Operation for Settle {
         self.items.len()
     }
 
-    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<Settlement> {
+    fn run(&self, work: &mut Work<'_>) -> Result<Settlement> {
         work.now_is(self.now);
         let mut done = Settlement::default();
         for item in self.items.iter() {
@@ -146,11 +147,11 @@ impl Operation for Settle {
                 }
                 Item::Inbound(inbound) => self.keep_inbound(work, inbound)?,
                 Item::IntentDone(id) => {
-                    work.prepare(END_INTENT)?.execute([id])?;
+                    work.prepare(END_INTENT)?.execute([*id])?;
                 }
                 Item::IntentShrunk(id, rest) => {
                     let rest: Vec<i64> = rest.iter().map(|part| part.0).collect();
-                    work.prepare(SHRINK_INTENT)?.execute(params![pack(&rest), id])?;
+                    work.prepare(SHRINK_INTENT)?.execute(values![pack(&rest), id])?;
                 }
             }
         }
@@ -178,12 +179,7 @@ impl Settle {
         Carrier { route: self.route, spelling: self.spelling, id_days }
     }
 
-    fn settle(
-        &self,
-        work: &mut Work<'_>,
-        settled: &Settled,
-        done: &mut Settlement,
-    ) -> rusqlite::Result<()> {
+    fn settle(&self, work: &mut Work<'_>, settled: &Settled, done: &mut Settlement) -> Result<()> {
         match &settled.fate {
             Fate::Sent { carrier_id } => self.sent(work, settled, carrier_id, done),
             Fate::Ended { state, cause } => self.ended(work, settled, *state, cause),
@@ -229,7 +225,7 @@ impl Settle {
         settled: &Settled,
         carrier_id: &str,
         done: &mut Settlement,
-    ) -> rusqlite::Result<()> {
+    ) -> Result<()> {
         let step = Step {
             part: settled.part,
             kind: EventKind::Sent,
@@ -262,7 +258,7 @@ impl Settle {
         (part, event, at): (PartId, EventId, Instant),
         written: &str,
         done: &mut Settlement,
-    ) -> rusqlite::Result<()> {
+    ) -> Result<()> {
         let id = carrier_id::normal(written);
         if id.is_empty() {
             return Ok(());
@@ -282,7 +278,7 @@ impl Settle {
         settled: &Settled,
         state: PartState,
         cause: &Cause,
-    ) -> rusqlite::Result<()> {
+    ) -> Result<()> {
         let Some(before) = part::find(work, settled.part)? else {
             return Ok(());
         };
@@ -318,7 +314,7 @@ impl Settle {
         settled: &Settled,
         kind: EventKind,
         cause: &Cause,
-    ) -> rusqlite::Result<()> {
+    ) -> Result<()> {
         let Some(before) = part::find(work, settled.part)? else {
             return Ok(());
         };
@@ -335,12 +331,12 @@ impl Settle {
         Ok(())
     }
 
-    fn keep_inbound(&self, work: &Work<'_>, inbound: &Inbound) -> rusqlite::Result<()> {
+    fn keep_inbound(&self, work: &Work<'_>, inbound: &Inbound) -> Result<()> {
         let (reference, total, number) = match inbound.piece {
             Some((reference, total, number)) => (Some(reference), Some(total), Some(number)),
             None => (None, None, None),
         };
-        work.prepare(NEW_INBOUND)?.execute(params![
+        work.prepare(NEW_INBOUND)?.execute(values![
             self.route.0,
             inbound.from,
             inbound.to,
@@ -355,7 +351,7 @@ impl Settle {
 }
 
 /// Moves a part to another route, before it is queued there.
-fn reroute(work: &mut Work<'_>, id: PartId, route: RouteId) -> rusqlite::Result<()> {
+fn reroute(work: &mut Work<'_>, id: PartId, route: RouteId) -> Result<()> {
     let Some(before) = part::find(work, id)? else {
         return Ok(());
     };

@@ -11,8 +11,9 @@ use pombo_domain::time::Instant;
 
 use super::Operation;
 use super::accept::{CallbackUrls, Recipient, write_parts};
-use crate::sqlite::Work;
+use crate::error::{Error, Result};
 use crate::statement::statements;
+use crate::work::Work;
 
 statements! {
     NEW_STAGING = "insert into staging (first, last) values ($1, $2)";
@@ -36,7 +37,7 @@ pub struct Begin {
 impl Operation for Begin {
     type Answer = MessageId;
 
-    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<MessageId> {
+    fn run(&self, work: &mut Work<'_>) -> Result<MessageId> {
         let first = MessageId(work.new_messages(self.n_messages, self.now)?);
         let last = first.plus(self.n_messages.saturating_sub(1)).part(15);
         work.prepare(NEW_STAGING)?.execute([first.part(0).0, last.0])?;
@@ -67,12 +68,11 @@ impl Operation for Stage {
         self.range.len() * usize::from(self.n_parts)
     }
 
-    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<()> {
-        let n: i64 =
-            work.prepare(IS_STAGING)?.query_row([self.first.part(0).0], |row| row.get(0))?;
+    fn run(&self, work: &mut Work<'_>) -> Result<()> {
+        let n: i64 = work.prepare(IS_STAGING)?.one([self.first.part(0).0], |row| row.get(0))?;
         if n != 1 {
             // It was given up meanwhile: what is written now would never go.
-            return Err(rusqlite::Error::QueryReturnedNoRows);
+            return Err(Error::Failed("the staged request was given up meanwhile".into()));
         }
         let first = self.first.plus(self.range.start);
         write_parts(work, first, self.n_parts, &self.recipients[self.range.clone()])?;
@@ -86,7 +86,7 @@ pub(crate) fn discard(
     work: &mut Work<'_>,
     (first, last): (PartId, PartId),
     limit: i64,
-) -> rusqlite::Result<usize> {
+) -> Result<usize> {
     let (from, to) = (first.message(), last.message());
     if !work.has_day_of(from.0) {
         return Ok(0);

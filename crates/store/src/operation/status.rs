@@ -7,10 +7,10 @@ use pombo_domain::id::{AccountId, MessageId, PartId};
 use pombo_domain::message::{EventKind, PartState};
 use pombo_domain::money::Money;
 use pombo_domain::time::Instant;
-use rusqlite::OptionalExtension;
 
 use super::request::{self, Request};
 use super::{Question, View};
+use crate::error::Result;
 use crate::statement::statements;
 
 statements! {
@@ -77,11 +77,9 @@ pub struct EventView {
 impl Question for Status {
     type Answer = Vec<MessageView>;
 
-    fn answer(self, view: &mut View<'_>) -> rusqlite::Result<Vec<MessageView>> {
-        let routes: HashMap<i64, String> = view
-            .prepare(ROUTES)?
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<Result<_, _>>()?;
+    fn answer(self, view: &mut View<'_>) -> Result<Vec<MessageView>> {
+        let routes = view.prepare(ROUTES)?.all((), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let routes: HashMap<i64, String> = routes.into_iter().collect();
         let mut found = Vec::new();
         let mut current: Option<Request> = None;
         for id in self.ids {
@@ -112,19 +110,18 @@ fn message(
     id: MessageId,
     request: &Request,
     routes: &HashMap<i64, String>,
-) -> rusqlite::Result<Option<MessageView>> {
+) -> Result<Option<MessageView>> {
     let Some(mut parts) = view.prepare_for(PARTS, id.0)? else {
         return Ok(None);
     };
     let name = |route: i64| routes.get(&route).cloned().unwrap_or_default();
-    let rows: Vec<(PartId, i64, i64, PartView)> = parts
-        .query_map([id.part(0).0, id.part(15).0], |row| {
+    let rows: Vec<(PartId, i64, i64, PartView)> =
+        parts.all([id.part(0).0, id.part(15).0], |row| {
             let state = PartState::from_stored(row.get(3)?).unwrap_or(PartState::Uncertain);
             let price = Money::from_micros(row.get(5)?);
             let part = PartView { state, route: name(row.get(2)?), price };
             Ok((PartId(row.get(0)?), row.get(1)?, row.get(4)?, part))
-        })?
-        .collect::<Result<_, _>>()?;
+        })?;
     let Some(&(_, recipient, ..)) = rows.first() else {
         return Ok(None);
     };
@@ -148,28 +145,26 @@ fn history(
     part: PartId,
     newest: i64,
     name: &impl Fn(i64) -> String,
-) -> rusqlite::Result<Vec<(i64, EventView)>> {
+) -> Result<Vec<(i64, EventView)>> {
     let mut events = Vec::new();
     let mut next = newest;
     while next != 0 {
         let Some(mut event) = view.prepare_for(EVENT, next)? else {
             break;
         };
-        let row = event
-            .query_row([next], |row| {
-                let kind = EventKind::from_stored(row.get(0)?).unwrap_or(EventKind::Deferred);
-                let event = EventView {
-                    part_idx: part.idx(),
-                    kind,
-                    route: name(row.get(1)?),
-                    at: Instant::from_micros(row.get(2)?),
-                    word: row.get(4)?,
-                    code: row.get(5)?,
-                    detail: row.get(6)?,
-                };
-                Ok((event, row.get::<_, i64>(3)?))
-            })
-            .optional()?;
+        let row = event.first([next], |row| {
+            let kind = EventKind::from_stored(row.get(0)?).unwrap_or(EventKind::Deferred);
+            let event = EventView {
+                part_idx: part.idx(),
+                kind,
+                route: name(row.get(1)?),
+                at: Instant::from_micros(row.get(2)?),
+                word: row.get(4)?,
+                code: row.get(5)?,
+                detail: row.get(6)?,
+            };
+            Ok((event, row.get::<i64>(3)?))
+        })?;
         let Some((event, prev)) = row else { break };
         events.push((next, event));
         next = prev;

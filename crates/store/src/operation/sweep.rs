@@ -11,8 +11,9 @@ use super::accept::KEY_KEPT;
 use super::part::{self, Step};
 use super::receipt::UNMATCHED_MAX;
 use super::{stage, uncertain};
-use crate::sqlite::{Work, day_of, first_at};
+use crate::error::Result;
 use crate::statement::statements;
+use crate::work::{Work, day_of, first_at};
 
 /// How long a large request may take from its first staged row to its acceptance.
 const STAGING_KEPT: Duration = Duration::from_secs(3_600);
@@ -58,7 +59,7 @@ pub struct Swept {
 impl Operation for Sweep {
     type Answer = Swept;
 
-    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<Swept> {
+    fn run(&self, work: &mut Work<'_>) -> Result<Swept> {
         work.now_is(self.now);
         let mut swept = Swept::default();
         let events = self.sent_long_ago(work)?;
@@ -69,7 +70,7 @@ impl Operation for Sweep {
             }
         }
         if let Some((last, ..)) = events.last() {
-            work.prepare(SET_CURSOR)?.execute([last])?;
+            work.prepare(SET_CURSOR)?.execute([*last])?;
         }
         let keys_before = self.now.minus(KEY_KEPT).micros();
         work.prepare(OLD_KEYS)?.execute([keys_before, self.limit])?;
@@ -81,14 +82,12 @@ impl Operation for Sweep {
 }
 
 impl Sweep {
-    fn drop_old_receipts(&self, work: &mut Work<'_>) -> rusqlite::Result<()> {
+    fn drop_old_receipts(&self, work: &mut Work<'_>) -> Result<()> {
         let dropped: Vec<(RouteId, i64)> = work
             .prepare(OLD_RECEIPTS)?
-            .query_map([UNMATCHED_MAX, self.limit], |row| Ok((RouteId(row.get(0)?), row.get(1)?)))?
-            .collect::<Result<_, _>>()?;
+            .all([UNMATCHED_MAX, self.limit], |row| Ok((RouteId(row.get(0)?), row.get(1)?)))?;
         for (route, hash) in dropped {
-            let others: i64 =
-                work.prepare(STILL_KEPT)?.query_row([route.0, hash], |row| row.get(0))?;
+            let others: i64 = work.prepare(STILL_KEPT)?.one([route.0, hash], |row| row.get(0))?;
             if others == 0 {
                 work.early().remove(&(route, hash));
             }
@@ -98,13 +97,12 @@ impl Sweep {
 
     /// Drops parts of a large request that was never accepted: refused at last, or its caller
     /// went away. Says whether there is more.
-    fn drop_abandoned(&self, work: &mut Work<'_>) -> rusqlite::Result<bool> {
+    fn drop_abandoned(&self, work: &mut Work<'_>) -> Result<bool> {
         let before = MessageId(first_at(self.now.minus(STAGING_KEPT))).part(0);
-        let mut statement = work.prepare(OLD_STAGING)?;
-        let mut rows = statement.query([before.0])?;
-        let Some(row) = rows.next()? else { return Ok(false) };
-        let (first, last) = (PartId(row.get(0)?), PartId(row.get(1)?));
-        drop(rows);
+        let found = work
+            .prepare(OLD_STAGING)?
+            .first([before.0], |row| Ok((PartId(row.get(0)?), PartId(row.get(1)?))))?;
+        let Some((first, last)) = found else { return Ok(false) };
         if stage::discard(work, (first, last), self.limit)? == 0 {
             work.prepare(END_STAGING)?.execute([first.0])?;
         } else {
@@ -115,13 +113,8 @@ impl Sweep {
 
     /// The next events that are older than the wait for receipts. Ids rise with time, so the sweep
     /// reads each event once; the times themselves may be out of order by the length of a batch.
-    fn sent_long_ago(
-        &self,
-        work: &mut Work<'_>,
-    ) -> rusqlite::Result<Vec<(i64, PartId, EventKind)>> {
-        let mut statement = work.prepare(CURSOR)?;
-        let mut rows = statement.query([])?;
-        let cursor: i64 = rows.next()?.map_or(Ok(0), |row| row.get(0))?;
+    fn sent_long_ago(&self, work: &mut Work<'_>) -> Result<Vec<(i64, PartId, EventKind)>> {
+        let cursor = work.prepare(CURSOR)?.first((), |row| row.get(0))?.unwrap_or(0);
         let before = self.now.minus(self.receipt_wait);
         let mut days = work.days_since(day_of(cursor));
         days.retain(|day| *day <= before.day());
@@ -132,23 +125,17 @@ impl Sweep {
             if room <= 0 {
                 break;
             }
-            let mut sent = work.prepare_on(SENT_BEFORE, day)?;
-            let mut rows = sent.query([cursor, first_at(before), room])?;
-            while let Some(row) = rows.next()? {
+            let range = [cursor, first_at(before), room];
+            events.extend(work.prepare_on(SENT_BEFORE, day)?.all(range, |row| {
                 let kind = EventKind::from_stored(row.get(2)?).unwrap_or(EventKind::Deferred);
-                events.push((row.get(0)?, PartId(row.get(1)?), kind));
-            }
+                Ok((row.get(0)?, PartId(row.get(1)?), kind))
+            })?);
         }
         Ok(events)
     }
 
     /// Ends the part if it still stands where this event put it.
-    fn give_up_on_receipt(
-        &self,
-        work: &mut Work<'_>,
-        id: PartId,
-        kind: EventKind,
-    ) -> rusqlite::Result<bool> {
+    fn give_up_on_receipt(&self, work: &mut Work<'_>, id: PartId, kind: EventKind) -> Result<bool> {
         let Some(before) = part::find(work, id)? else {
             return Ok(false);
         };

@@ -6,15 +6,16 @@ use pombo_domain::limits::ROWS_PER_OPERATION_MAX;
 use pombo_domain::message::{EventKind, Lane, PartState};
 use pombo_domain::route::UncertainPolicy;
 use pombo_domain::time::Instant;
-use rusqlite::params;
 
 use super::claim::{enqueue, unpack};
 use super::part::{self, Part, Step};
 use super::receipt::{is_silent, recipient_agrees};
 use super::request;
 use super::{Operation, Question, View};
-use crate::sqlite::Work;
+use crate::error::Result;
+use crate::sql::values;
 use crate::statement::statements;
+use crate::work::Work;
 
 statements! {
     NEW_DOUBT = "insert into uncertain (part, route, account, since, reason, resolution) \
@@ -93,7 +94,7 @@ pub(crate) fn doubt(
     work: &mut Work<'_>,
     doubt: &Doubt,
     cause: &Cause,
-) -> rusqlite::Result<Option<Resolution>> {
+) -> Result<Option<Resolution>> {
     let Some(before) = part::find(work, doubt.part)? else {
         return Ok(None);
     };
@@ -115,7 +116,7 @@ pub(crate) fn doubt(
         detail: &cause.text,
     };
     part::advance(work, &before, state, &step)?;
-    work.prepare(NEW_DOUBT)?.execute(params![
+    work.prepare(NEW_DOUBT)?.execute(values![
         doubt.part.0,
         doubt.route.0,
         doubt.account.0,
@@ -136,14 +137,12 @@ pub(crate) fn adopt(
     work: &mut Work<'_>,
     route: RouteId,
     receipt: &Receipt,
-) -> rusqlite::Result<Option<(PartId, Part)>> {
+) -> Result<Option<(PartId, Part)>> {
     if is_silent(receipt) {
         return Ok(None);
     }
-    let waiting: Vec<PartId> = work
-        .prepare(WAITING)?
-        .query_map([route.0, ADOPTION_MAX], |row| row.get(0).map(PartId))?
-        .collect::<Result<_, _>>()?;
+    let waiting: Vec<PartId> =
+        work.prepare(WAITING)?.all([route.0, ADOPTION_MAX], |row| row.get(0).map(PartId))?;
     let mut fitting = None;
     for id in waiting {
         let Some(found) = part::find(work, id)? else {
@@ -169,11 +168,8 @@ pub(crate) fn adopt(
 }
 
 /// Whether a part for that recipient is being submitted: the receipt may be its.
-fn is_awaited(work: &mut Work<'_>, route: RouteId, receipt: &Receipt) -> rusqlite::Result<bool> {
-    let intents: Vec<Vec<u8>> = work
-        .prepare(ON_THEIR_WAY)?
-        .query_map([route.0], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
+fn is_awaited(work: &mut Work<'_>, route: RouteId, receipt: &Receipt) -> Result<bool> {
+    let intents: Vec<Vec<u8>> = work.prepare(ON_THEIR_WAY)?.all([route.0], |row| row.get(0))?;
     for id in intents.iter().flat_map(|parts| unpack(parts)) {
         let found = part::find(work, id)?;
         let is_its =
@@ -199,22 +195,20 @@ fn text_agrees(text: &str, receipt: &Receipt) -> bool {
 }
 
 /// A receipt has told.
-pub(crate) fn matched(work: &Work<'_>, part: PartId) -> rusqlite::Result<()> {
+pub(crate) fn matched(work: &Work<'_>, part: PartId) -> Result<()> {
     work.prepare(RESOLVE)?.execute([Resolution::Matched as i64, part.0])?;
     Ok(())
 }
 
 /// Nothing more is expected of a part in doubt.
-pub(crate) fn dropped(work: &Work<'_>, part: PartId) -> rusqlite::Result<()> {
+pub(crate) fn dropped(work: &Work<'_>, part: PartId) -> Result<()> {
     work.prepare(RESOLVE)?.execute([Resolution::Dropped as i64, part.0])?;
     Ok(())
 }
 
 /// Whether a try of the part is in doubt: a carrier may have taken it.
-pub(crate) fn was_in_doubt(work: &Work<'_>, part: PartId) -> rusqlite::Result<bool> {
-    let mut resolution = work.prepare(RESOLUTION)?;
-    let mut rows = resolution.query([part.0])?;
-    Ok(rows.next()?.is_some())
+pub(crate) fn was_in_doubt(work: &Work<'_>, part: PartId) -> Result<bool> {
+    Ok(resolution(work, part)?.is_some())
 }
 
 /// Ends a part that no carrier is known to have taken: what it had reserved is given back. Where a
@@ -225,7 +219,7 @@ pub(crate) fn end(
     state: PartState,
     step: Step<'_>,
     in_doubt: bool,
-) -> rusqlite::Result<()> {
+) -> Result<()> {
     if in_doubt {
         let step = Step { kind: EventKind::Undelivered, word: "UNKNOWN", ..step };
         part::advance(work, before, PartState::Undelivered, &step)?;
@@ -237,11 +231,12 @@ pub(crate) fn end(
 }
 
 /// Whether the part waits for a receipt, rather than for its operator.
-pub(crate) fn awaits_receipt(work: &Work<'_>, part: PartId) -> rusqlite::Result<bool> {
-    let mut resolution = work.prepare(RESOLUTION)?;
-    let mut rows = resolution.query([part.0])?;
-    let found: Option<i64> = rows.next()?.map(|row| row.get(0)).transpose()?;
-    Ok(found == Some(Resolution::Waiting as i64))
+pub(crate) fn awaits_receipt(work: &Work<'_>, part: PartId) -> Result<bool> {
+    Ok(resolution(work, part)? == Some(Resolution::Waiting as i64))
+}
+
+fn resolution(work: &Work<'_>, part: PartId) -> Result<Option<i64>> {
+    work.prepare(RESOLUTION)?.first([part.0], |row| row.get(0))
 }
 
 /// Which parts in doubt an operator means.
@@ -271,14 +266,11 @@ impl Operation for Decide {
     /// How many parts it touched; [`ROWS_PER_OPERATION_MAX`]: there may be more, run it again.
     type Answer = usize;
 
-    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<usize> {
+    fn run(&self, work: &mut Work<'_>) -> Result<usize> {
         work.now_is(self.now);
-        let open: Vec<(PartId, RouteId, AccountId)> = work
-            .prepare(OPEN)?
-            .query_map([], |row| {
-                Ok((PartId(row.get(0)?), RouteId(row.get(1)?), AccountId(row.get(2)?)))
-            })?
-            .collect::<Result<_, _>>()?;
+        let open: Vec<(PartId, RouteId, AccountId)> = work.prepare(OPEN)?.all((), |row| {
+            Ok((PartId(row.get(0)?), RouteId(row.get(1)?), AccountId(row.get(2)?)))
+        })?;
         let meant = open.into_iter().filter(|(part, route, _)| match &self.selection {
             Selection::All => true,
             Selection::Parts(parts) => parts.contains(part),
@@ -312,7 +304,7 @@ impl Decide {
         work: &mut Work<'_>,
         (id, route, account, lane): (PartId, RouteId, AccountId, Lane),
         before: &Part,
-    ) -> rusqlite::Result<()> {
+    ) -> Result<()> {
         let (kind, state, word, detail) = if self.resend {
             (EventKind::Deferred, PartState::Queued, "", "sent again by the operator")
         } else {
@@ -360,24 +352,21 @@ pub struct UncertainRow {
 impl Question for List {
     type Answer = Vec<UncertainRow>;
 
-    fn answer(self, view: &mut View<'_>) -> rusqlite::Result<Vec<UncertainRow>> {
-        let mut rows: Vec<UncertainRow> = view
-            .prepare(LIST)?
-            .query_map([self.limit], |row| {
-                Ok(UncertainRow {
-                    part: PartId(row.get(0)?),
-                    since: Instant::from_micros(row.get(1)?),
-                    reason: row.get(2)?,
-                    resolution: Resolution::from_stored(row.get(3)?),
-                    account: row.get(4)?,
-                    route: row.get(5)?,
-                    to: String::new(),
-                })
-            })?
-            .collect::<Result<_, _>>()?;
+    fn answer(self, view: &mut View<'_>) -> Result<Vec<UncertainRow>> {
+        let mut rows: Vec<UncertainRow> = view.prepare(LIST)?.all([self.limit], |row| {
+            Ok(UncertainRow {
+                part: PartId(row.get(0)?),
+                since: Instant::from_micros(row.get(1)?),
+                reason: row.get(2)?,
+                resolution: Resolution::from_stored(row.get(3)?),
+                account: row.get(4)?,
+                route: row.get(5)?,
+                to: String::new(),
+            })
+        })?;
         for row in &mut rows {
             if let Some(mut recipient) = view.prepare_for(RECIPIENT, row.part.message().0)? {
-                let digits: Result<i64, _> = recipient.query_row([row.part.0], |r| r.get(0));
+                let digits: Option<i64> = recipient.first([row.part.0], |r| r.get(0))?;
                 row.to = digits.map(|d| d.to_string()).unwrap_or_default();
             }
         }
@@ -392,7 +381,7 @@ pub struct CountOpen;
 impl Question for CountOpen {
     type Answer = i64;
 
-    fn answer(self, view: &mut View<'_>) -> rusqlite::Result<i64> {
-        view.prepare(COUNT_OPEN)?.query_row([], |row| row.get(0))
+    fn answer(self, view: &mut View<'_>) -> Result<i64> {
+        view.prepare(COUNT_OPEN)?.one((), |row| row.get(0))
     }
 }

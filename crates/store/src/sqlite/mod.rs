@@ -1,13 +1,8 @@
 //! The embedded engine: WAL, `synchronous=FULL`, one writer thread, a few readers.
 
 mod checkpoint;
-mod day;
-mod ids;
+mod connection;
 mod migrate;
-mod money;
-mod reader;
-mod work;
-mod writer;
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -16,13 +11,11 @@ use std::sync::{Arc, Mutex};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
-pub(crate) use day::Days;
-pub(crate) use ids::{day_of, first_at, first_of_day};
-pub(crate) use money::LedgerKind;
-pub use work::Work;
-
 use crate::operation::{Operation, Question};
+use crate::reader::Readers;
+use crate::writer::Writer;
 use crate::{Error, OpenError, Options, Room};
+use connection::{Reading, Writing};
 
 /// Pages of 4 KiB that the writer keeps in memory (32 MiB).
 const WRITER_CACHE_KIB: i64 = 32 * 1024;
@@ -38,8 +31,8 @@ pub struct Sqlite {
 #[derive(Debug)]
 struct Inner {
     path: PathBuf,
-    writer: writer::Writer,
-    readers: reader::Readers,
+    writer: Writer,
+    readers: Readers,
     /// Compares versions: what one connection counts says nothing about another's count.
     watch: Mutex<Connection>,
     /// Held as long as the store is open: the lock that keeps a second `serve` out.
@@ -64,13 +57,16 @@ impl Sqlite {
         let mut connection = connect(path, WRITER_CACHE_KIB).map_err(damaged)?;
         migrate::migrate(&mut connection, path)?;
         let readers = (0..options.readers.max(1))
-            .map(|_| connect(path, READER_CACHE_KIB))
+            .map(|_| connect(path, READER_CACHE_KIB).map(Reading))
             .collect::<Result<Vec<_>, _>>()
             .map_err(damaged)?;
         let checkpoints = connect(path, READER_CACHE_KIB).map_err(damaged)?;
         let watch = Mutex::new(connect(path, READER_CACHE_KIB).map_err(damaged)?);
-        let writer = writer::Writer::start(connection, checkpoints, room(path)).map_err(damaged)?;
-        let readers = reader::Readers::start(readers);
+        let writer =
+            Writing::new(connection, checkpoints, room(path)).and_then(Writer::start).map_err(
+                |why| OpenError::Damaged { path: path.display().to_string(), why: why.to_string() },
+            )?;
+        let readers = Readers::start(readers);
         let inner = Inner { path: path.to_owned(), writer, readers, watch, _lock: lock };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -195,6 +191,8 @@ pub(crate) fn migrated_in_memory() -> (Connection, i64) {
     const DAY: i64 = 20_000;
     let mut connection = Connection::open_in_memory().expect("memory is there");
     migrate::migrate(&mut connection, Path::new("memory")).expect("every step runs");
-    Days::default().ensure(&connection, DAY).expect("a day's tables can be made");
+    crate::work::Days::default()
+        .ensure(crate::sql::Database::Sqlite(&connection), DAY)
+        .expect("a day's tables can be made");
     (connection, DAY)
 }

@@ -22,7 +22,7 @@ struct Gate {
 impl Operation for Gate {
     type Answer = ();
 
-    fn run(&self, _: &mut Work<'_>) -> rusqlite::Result<()> {
+    fn run(&self, _: &mut Work<'_>) -> Result<(), Error> {
         self.reached.send(()).unwrap();
         self.opened.lock().unwrap().recv().unwrap();
         Ok(())
@@ -51,10 +51,10 @@ struct Broken {
 impl Operation for Broken {
     type Answer = ();
 
-    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<()> {
+    fn run(&self, work: &mut Work<'_>) -> Result<(), Error> {
         self.inner.run(work)?;
         assert!(!self.panics, "a defect");
-        Err(rusqlite::Error::InvalidQuery)
+        Err(Error::Failed("broken".into()))
     }
 }
 

@@ -4,14 +4,14 @@ use pombo_domain::id::{AccountId, MessageId, PartId, RouteId};
 use pombo_domain::limits::ROWS_PER_OPERATION_MAX;
 use pombo_domain::message::{EventKind, Lane, PartState};
 use pombo_domain::time::Instant;
-use rusqlite::OptionalExtension;
 
 use super::{COUNT, Place, SCHEDULED, Waiting, find_row};
+use crate::error::Result;
 use crate::operation::Operation;
 use crate::operation::claim::{QueueRow, ready, schedule, take};
 use crate::operation::part::{self, Part, Step};
 use crate::operation::request::{self, Request};
-use crate::sqlite::Work;
+use crate::work::Work;
 
 /// What to do with scheduled messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl Operation for ChangeThese {
         self.ids.len()
     }
 
-    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<Changed> {
+    fn run(&self, work: &mut Work<'_>) -> Result<Changed> {
         work.now_is(self.now);
         let mut changed = Changed::default();
         for id in &self.ids {
@@ -89,7 +89,7 @@ fn change_message(
     (request, id): (&Request, MessageId),
     (change, now): (Change, Instant),
     changed: &mut Changed,
-) -> rusqlite::Result<()> {
+) -> Result<()> {
     if is_too_late(request, change) {
         return Ok(());
     }
@@ -99,9 +99,7 @@ fn change_message(
         let Some(part) = part::find(work, part_id)? else { return Ok(()) };
         let place = (part_id, part.event, part.route);
         let row = find_row(request.account, place, now, |statement, values| {
-            work.prepare(statement)?
-                .query_map(rusqlite::params_from_iter(values), Waiting::from_row)?
-                .collect()
+            work.prepare(statement)?.all(values, Waiting::from_row)
         })?;
         match row {
             Some(row) if part.state == PartState::Queued => found.push((part_id, part, row)),
@@ -126,7 +124,7 @@ fn change_part(
     (id, before): (PartId, &Part),
     queue: (RouteId, Lane, AccountId),
     (change, now): (Change, Instant),
-) -> rusqlite::Result<()> {
+) -> Result<()> {
     let (kind, state, detail) = match change {
         Change::MoveTo(_) => (EventKind::Deferred, PartState::Queued, "moved to another time"),
         Change::Cancel => (EventKind::Cancelled, PartState::Cancelled, "withdrawn by its owner"),
@@ -168,7 +166,7 @@ impl Operation for ChangeAll {
         ROWS_PER_OPERATION_MAX
     }
 
-    fn run(&self, work: &mut Work<'_>) -> rusqlite::Result<Changed> {
+    fn run(&self, work: &mut Work<'_>) -> Result<Changed> {
         work.now_is(self.now);
         let mut changed = Changed::default();
         let mut room = ROWS_PER_OPERATION_MAX;
@@ -187,11 +185,10 @@ impl Operation for ChangeAll {
 }
 
 impl ChangeAll {
-    fn next_row(&self, work: &Work<'_>, at: Place) -> rusqlite::Result<Option<Waiting>> {
+    fn next_row(&self, work: &Work<'_>, at: Place) -> Result<Option<Waiting>> {
         let now = self.now.micros();
         work.prepare(SCHEDULED)?
-            .query_row([self.account.0, at.first, at.route, at.due, now, 1], Waiting::from_row)
-            .optional()
+            .first([self.account.0, at.first, at.route, at.due, now, 1], Waiting::from_row)
     }
 
     /// Changes a row, or what there is room for; answers how many parts were looked at.
@@ -200,7 +197,7 @@ impl ChangeAll {
         work: &mut Work<'_>,
         row: Waiting,
         (room, changed): (usize, &mut Changed),
-    ) -> rusqlite::Result<usize> {
+    ) -> Result<usize> {
         let first = PartId(row.first);
         let Some(request) = request::of_message(work, first.message())? else { return Ok(0) };
         // It was there, or was put there just now. Two rows that wanted one place stand a
@@ -226,9 +223,8 @@ impl ChangeAll {
         match self.change {
             // The row moves whole; only its messages are counted.
             Change::MoveTo(due) => {
-                let n: i64 = work
-                    .prepare_for(COUNT, first.message().0)?
-                    .query_row(range, |found| found.get(0))?;
+                let n: i64 =
+                    work.prepare_for(COUNT, first.message().0)?.one(range, |found| found.get(0))?;
                 take(work, queue, &row.into())?;
                 schedule(work, queue, (first, PartId(row.last)), due.micros())?;
                 changed.n += u64::try_from(n).unwrap_or(0);

@@ -8,10 +8,11 @@ use pombo_domain::address::Phone;
 use pombo_domain::id::{AccountId, MessageId, PartId, RouteId};
 use pombo_domain::message::{Lane, PartState};
 use pombo_domain::time::Instant;
-use rusqlite::{OptionalExtension, Row};
 
 use super::request::{self, Request};
 use super::{Question, View};
+use crate::error::Result;
+use crate::sql::Row;
 use crate::statement::{Statement, statements};
 
 pub use change::{Change, ChangeAll, ChangeThese, Changed};
@@ -49,7 +50,7 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+    fn from_row(row: &Row<'_>) -> Result<Self> {
         Ok(Self {
             route: RouteId(row.get(0)?),
             lane: Lane::from_stored(row.get(1)?),
@@ -105,31 +106,27 @@ pub struct One {
 impl Question for One {
     type Answer = Option<Scheduled>;
 
-    fn answer(self, view: &mut View<'_>) -> rusqlite::Result<Option<Scheduled>> {
+    fn answer(self, view: &mut View<'_>) -> Result<Option<Scheduled>> {
         let Some(request) = request::seen(view, self.id)?.filter(|r| r.account == self.account)
         else {
             return Ok(None);
         };
         let Some(mut found) = view.prepare_for(PART, self.id.0)? else { return Ok(None) };
-        let part: Option<(i64, i64, i64, i64)> = found
-            .query_row([self.id.part(0).0], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-            })
-            .optional()?;
+        let part: Option<(i64, i64, i64, i64)> = found.first([self.id.part(0).0], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })?;
         let Some((to, route, state, event)) = part else { return Ok(None) };
         if PartState::from_stored(state) != Some(PartState::Queued) {
             return Ok(None);
         }
         let part = (self.id.part(0), event, RouteId(route));
         let row = find_row(self.account, part, self.now, |statement, values| {
-            view.prepare(statement)?
-                .query_map(rusqlite::params_from_iter(values), Waiting::from_row)?
-                .collect()
+            view.prepare(statement)?.all(values, Waiting::from_row)
         })?;
         let Some(row) = row else { return Ok(None) };
         let changed = match view.prepare_for(EVENT_AT, event)? {
             Some(mut at) if event != 0 => {
-                at.query_row([event], |row| row.get(0).map(Instant::from_micros)).optional()?
+                at.first([event], |row| row.get(0).map(Instant::from_micros))?
             }
             _ => None,
         };
@@ -170,18 +167,15 @@ pub struct Listed {
 impl Question for List {
     type Answer = Listed;
 
-    fn answer(self, view: &mut View<'_>) -> rusqlite::Result<Listed> {
+    fn answer(self, view: &mut View<'_>) -> Result<Listed> {
         let mut listed = Listed::default();
         let mut at = Place::default();
         loop {
             let now = self.now.micros();
-            let rows: Vec<Waiting> = view
-                .prepare(SCHEDULED)?
-                .query_map(
-                    [self.account.0, at.first, at.route, at.due, now, ROWS_AT_ONCE],
-                    Waiting::from_row,
-                )?
-                .collect::<Result<_, _>>()?;
+            let rows: Vec<Waiting> = view.prepare(SCHEDULED)?.all(
+                [self.account.0, at.first, at.route, at.due, now, ROWS_AT_ONCE],
+                Waiting::from_row,
+            )?;
             let Some(last) = rows.last() else { return Ok(listed) };
             at = last.place();
             for row in rows {
@@ -195,18 +189,13 @@ impl Question for List {
 }
 
 impl List {
-    fn of_row(
-        self,
-        view: &mut View<'_>,
-        row: &Waiting,
-        listed: &mut Listed,
-    ) -> rusqlite::Result<()> {
+    fn of_row(self, view: &mut View<'_>, row: &Waiting, listed: &mut Listed) -> Result<()> {
         let first = PartId(row.first);
         let Some(request) = request::seen(view, first.message())? else { return Ok(()) };
         let request = Arc::new(request);
         let messages: Vec<(PartId, Phone)> = if row.is_one_part() {
             let Some(mut part) = view.prepare_for(PART, first.message().0)? else { return Ok(()) };
-            let to: i64 = part.query_row([row.first], |found| found.get(0))?;
+            let to: i64 = part.one([row.first], |found| found.get(0))?;
             // A message of several parts that was moved has a row for each: the first speaks.
             let speaks = first.idx() == 0;
             if speaks { vec![(first, Phone::from_stored(to.unsigned_abs()))] } else { vec![] }
@@ -215,12 +204,10 @@ impl List {
                 return Ok(());
             };
             let limit = i64::try_from(self.count_max - listed.total).unwrap_or(i64::MAX);
-            waiting
-                .query_map([row.first, row.last, row.route.0, limit], |found| {
-                    let to = Phone::from_stored(found.get::<_, i64>(1)?.unsigned_abs());
-                    Ok((PartId(found.get(0)?), to))
-                })?
-                .collect::<Result<_, _>>()?
+            waiting.all([row.first, row.last, row.route.0, limit], |found| {
+                let to = Phone::from_stored(found.get::<i64>(1)?.unsigned_abs());
+                Ok((PartId(found.get(0)?), to))
+            })?
         };
         for (part, to) in messages {
             listed.total += 1;
@@ -244,8 +231,8 @@ fn find_row(
     account: AccountId,
     (part, event, route): (PartId, i64, RouteId),
     now: Instant,
-    rows: impl Fn(Statement, [i64; 3]) -> rusqlite::Result<Vec<Waiting>>,
-) -> rusqlite::Result<Option<Waiting>> {
+    rows: impl Fn(Statement, [i64; 3]) -> Result<Vec<Waiting>>,
+) -> Result<Option<Waiting>> {
     let values = [account.0, part.0, now.micros()];
     let is_its = |row: &Waiting| row.route == route && part.0 <= row.last;
     let alone = rows(ALONE, values)?.into_iter().find(is_its);

@@ -10,13 +10,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
-use super::checkpoint::{self, Checkpointer};
-use super::work::{Shelf, Work};
+use crate::error::{Error, Result};
 use crate::operation::Operation;
-use crate::{Error, Room};
+use crate::sql::Database;
+use crate::work::{Shelf, Work};
 
 /// Rows after which a group is committed even if more commands wait.
 const GROUP_ROWS_MAX: usize = 8_000;
@@ -24,14 +23,14 @@ const GROUP_ROWS_MAX: usize = 8_000;
 /// A command with the one who waits for it.
 trait Job: Send {
     fn rows(&self) -> usize;
-    fn run(&mut self, work: &mut Work<'_>) -> rusqlite::Result<()>;
-    fn reply(self: Box<Self>, committed: Result<(), Error>);
+    fn run(&mut self, work: &mut Work<'_>) -> Result<()>;
+    fn reply(self: Box<Self>, committed: Result<()>);
 }
 
 struct Waiting<O: Operation> {
     operation: O,
     answer: Option<O::Answer>,
-    reply: oneshot::Sender<Result<O::Answer, Error>>,
+    reply: oneshot::Sender<Result<O::Answer>>,
 }
 
 impl<O: Operation> Job for Waiting<O> {
@@ -39,12 +38,12 @@ impl<O: Operation> Job for Waiting<O> {
         self.operation.rows()
     }
 
-    fn run(&mut self, work: &mut Work<'_>) -> rusqlite::Result<()> {
+    fn run(&mut self, work: &mut Work<'_>) -> Result<()> {
         self.answer = Some(self.operation.run(work)?);
         Ok(())
     }
 
-    fn reply(self: Box<Self>, committed: Result<(), Error>) {
+    fn reply(self: Box<Self>, committed: Result<()>) {
         let answer = match (committed, self.answer) {
             (Ok(()), Some(answer)) => Ok(answer),
             (Err(error), _) => Err(error),
@@ -60,6 +59,23 @@ enum Message {
     Close(Sender<()>),
 }
 
+/// A connection that writes, whichever engine it is of.
+pub(crate) trait Engine: Send + 'static {
+    /// The connection.
+    fn database(&self) -> Database<'_>;
+    /// Opens a transaction. No other process has one open until it ends.
+    fn begin(&mut self) -> Result<()>;
+    /// Makes it durable. An error says that nothing of it was kept, but for
+    /// [`Error::Unavailable`], after which nobody knows.
+    fn commit(&mut self) -> Result<()>;
+    /// Undoes what is open, if anything is.
+    fn roll_back(&mut self);
+    /// What is to be done between two transactions.
+    fn tend(&mut self);
+    /// What is to be done after the last.
+    fn close(&mut self);
+}
+
 #[derive(Debug)]
 pub(crate) struct Writer {
     queue: Sender<Message>,
@@ -68,23 +84,12 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn start(
-        mut connection: Connection,
-        checkpoints: Connection,
-        disk: Option<Room>,
-    ) -> rusqlite::Result<Self> {
+    pub(crate) fn start<E: Engine>(engine: E) -> Result<Self> {
         let (queue, commands) = channel();
         let backlog = Arc::new(AtomicUsize::new(0));
-        let shelf = Shelf::load(&connection)?;
-        shelf.watch_log(&mut connection)?;
+        let shelf = Shelf::load(engine.database())?;
         let (tell, events) = watch::channel(shelf.last_event());
-        let mut loop_ = Loop {
-            connection,
-            checkpointer: Checkpointer::start(checkpoints, disk),
-            shelf,
-            backlog: Arc::clone(&backlog),
-            events: tell,
-        };
+        let mut loop_ = Loop { engine, shelf, backlog: Arc::clone(&backlog), events: tell };
         let run = move || loop_.run(&commands);
         if let Err(error) = std::thread::Builder::new().name("store-write".into()).spawn(run) {
             tracing::error!(%error, "the writer thread could not be started");
@@ -95,7 +100,7 @@ impl Writer {
     pub(crate) fn submit<O: Operation>(
         &self,
         operation: O,
-    ) -> Result<oneshot::Receiver<Result<O::Answer, Error>>, Error> {
+    ) -> Result<oneshot::Receiver<Result<O::Answer>>> {
         let (reply, answer) = oneshot::channel();
         self.backlog.fetch_add(operation.rows(), Ordering::Relaxed);
         let job = Box::new(Waiting { operation, answer: None, reply });
@@ -126,15 +131,14 @@ struct Failed {
     began: bool,
 }
 
-struct Loop {
-    connection: Connection,
-    checkpointer: Checkpointer,
+struct Loop<E: Engine> {
+    engine: E,
     shelf: Shelf,
     backlog: Arc<AtomicUsize>,
     events: watch::Sender<i64>,
 }
 
-impl Loop {
+impl<E: Engine> Loop<E> {
     fn run(&mut self, commands: &Receiver<Message>) {
         while let Ok(first) = commands.recv() {
             let mut group = Vec::new();
@@ -159,9 +163,7 @@ impl Loop {
             self.backlog.fetch_sub(rows, Ordering::Relaxed);
             self.commit(group);
             if let Some(done) = closing {
-                if let Err(error) = checkpoint::run(&self.connection) {
-                    tracing::warn!(%error, "the last checkpoint failed; the next start makes it up");
-                }
+                self.engine.close();
                 let _ = done.send(());
                 return;
             }
@@ -186,18 +188,15 @@ impl Loop {
                 }
             }
         }
-        self.tend_log();
+        self.engine.tend();
     }
 
-    fn transaction(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), Failed> {
-        self.begin().map_err(|error| Failed { error: error.into(), began: false })?;
+    fn transaction(&mut self, group: &mut [Box<dyn Job>]) -> std::result::Result<(), Failed> {
+        self.engine.begin().map_err(|error| Failed { error, began: false })?;
         let done = self.work(group);
         if done.is_err() {
-            // It may have been rolled back already (disk full): then there is nothing to do.
-            if !self.connection.is_autocommit() {
-                let _ = self.connection.execute_batch("rollback");
-            }
-            if let Err(error) = self.shelf.reset(&self.connection) {
+            self.engine.roll_back();
+            if let Err(error) = self.shelf.reset(self.engine.database()) {
                 tracing::error!(%error, "the store cannot be read after a rollback");
             }
         }
@@ -207,13 +206,9 @@ impl Loop {
         done.map_err(|error| Failed { error, began: true })
     }
 
-    fn begin(&mut self) -> rusqlite::Result<()> {
-        self.connection.prepare_cached("begin immediate")?.execute([]).map(drop)
-    }
-
-    fn work(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), Error> {
-        self.shelf.begin(&self.connection)?;
-        let mut work = Work::new(&self.connection, &mut self.shelf);
+    fn work(&mut self, group: &mut [Box<dyn Job>]) -> Result<()> {
+        self.shelf.begin(self.engine.database())?;
+        let mut work = Work::new(self.engine.database(), &mut self.shelf);
         for job in group.iter_mut() {
             // A panic is a defect of one command: the rollback undoes it, and `Shelf::reset`
             // forgets what it left in memory, so the writer goes on.
@@ -221,16 +216,6 @@ impl Loop {
                 .map_err(|_| Error::Failed("a command panicked".into()))??;
         }
         work.finish()?;
-        self.connection.prepare_cached("commit")?.execute([])?;
-        Ok(())
-    }
-
-    /// Keeps the write-ahead log short.
-    fn tend_log(&mut self) {
-        if self.checkpointer.log_has(self.shelf.log_pages())
-            && let Err(error) = checkpoint::run(&self.connection)
-        {
-            tracing::warn!(%error, "a checkpoint failed; the log grows until one succeeds");
-        }
+        self.engine.commit()
     }
 }

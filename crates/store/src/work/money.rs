@@ -4,7 +4,16 @@ use std::collections::HashMap;
 
 use pombo_domain::id::AccountId;
 use pombo_domain::money::Money;
-use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::error::Result;
+use crate::sql::Database;
+use crate::statement::statements;
+
+statements! {
+    STANDING = "select balance, per_day from account where id = $1";
+    RELEASE = "insert into ledger (account, at, kind, amount) values ($1, $2, $3, $4)";
+    CHANGE = "update account set balance = balance + $1 where id = $2";
+}
 
 /// Kinds of ledger rows, as stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,20 +54,17 @@ impl MoneyBook {
     /// What the account may do now, counting this transaction's changes of its balance.
     pub(crate) fn standing(
         &mut self,
-        connection: &Connection,
+        database: Database<'_>,
         account: AccountId,
-    ) -> rusqlite::Result<Standing> {
+    ) -> Result<Standing> {
         let entry = self.accounts.entry(account).or_default();
         let before = match entry.before {
             Some(before) => before,
             None => {
-                let found = connection
-                    .prepare_cached("select balance, per_day from account where id = $1")?
-                    .query_row([account.0], |row| {
-                        let balance = Money::from_micros(row.get(0)?);
-                        Ok(Standing { balance, per_day: row.get(1)? })
-                    })
-                    .optional()?;
+                let found = database.prepare(STANDING.sql)?.first([account.0], |row| {
+                    let balance = Money::from_micros(row.get(0)?);
+                    Ok(Standing { balance, per_day: row.get(1)? })
+                })?;
                 let unknown = Standing { balance: Money::ZERO, per_day: None };
                 *entry.before.insert(found.unwrap_or(unknown))
             }
@@ -79,20 +85,16 @@ impl MoneyBook {
     }
 
     /// Writes the new balances; the last thing before the commit.
-    pub(crate) fn flush(&mut self, connection: &Connection, at: i64) -> rusqlite::Result<()> {
+    pub(crate) fn flush(&mut self, database: Database<'_>, at: i64) -> Result<()> {
         for (account, entry) in self.accounts.drain() {
             if entry.released != Money::ZERO {
                 let kind = LedgerKind::Release as i64;
-                connection
-                    .prepare_cached(
-                        "insert into ledger (account, at, kind, amount) values ($1, $2, $3, $4)",
-                    )?
-                    .execute(params![account.0, at, kind, entry.released.micros()])?;
+                let row = [account.0, at, kind, entry.released.micros()];
+                database.prepare(RELEASE.sql)?.execute(row)?;
             }
             if entry.change != Money::ZERO {
-                connection
-                    .prepare_cached("update account set balance = balance + $1 where id = $2")?
-                    .execute([entry.change.micros(), account.0])?;
+                let change = [entry.change.micros(), account.0];
+                database.prepare(CHANGE.sql)?.execute(change)?;
             }
         }
         Ok(())

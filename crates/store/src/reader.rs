@@ -4,14 +4,24 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
-use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::day::Days;
-use crate::Error;
+use crate::error::{Error, Result};
 use crate::operation::{Question, View};
+use crate::sql::Database;
+use crate::work::Days;
 
-type Job = Box<dyn FnOnce(&mut View<'_>) + Send>;
+/// A connection that reads, whichever engine it is of.
+pub(crate) trait Snapshots: Send + 'static {
+    /// The connection.
+    fn database(&self) -> Database<'_>;
+    /// Opens a snapshot: what is committed later is not seen until it ends.
+    fn open(&mut self) -> Result<()>;
+    /// Ends it.
+    fn end(&mut self);
+}
+
+type Job = Box<dyn FnOnce(Result<View<'_>>) + Send>;
 
 #[derive(Debug)]
 pub(crate) struct Readers {
@@ -19,13 +29,13 @@ pub(crate) struct Readers {
 }
 
 impl Readers {
-    pub(crate) fn start(connections: Vec<Connection>) -> Self {
+    pub(crate) fn start<S: Snapshots>(connections: Vec<S>) -> Self {
         let (jobs, queue) = channel::<Job>();
         let queue = Arc::new(Mutex::new(queue));
-        for (number, connection) in connections.into_iter().enumerate() {
+        for (number, mut connection) in connections.into_iter().enumerate() {
             let queue = Arc::clone(&queue);
             let name = format!("store-read-{number}");
-            let run = move || read(&connection, &queue);
+            let run = move || read(&mut connection, &queue);
             if let Err(error) = std::thread::Builder::new().name(name).spawn(run) {
                 tracing::error!(%error, "a reader thread could not be started");
             }
@@ -36,11 +46,12 @@ impl Readers {
     pub(crate) fn submit<Q: Question>(
         &self,
         question: Q,
-    ) -> Result<oneshot::Receiver<Result<Q::Answer, Error>>, Error> {
+    ) -> Result<oneshot::Receiver<Result<Q::Answer>>> {
         let (reply, answer) = oneshot::channel();
         let job: Job = Box::new(move |view| {
+            let answer = view.and_then(|mut view| question.answer(&mut view));
             // Whoever asked may have gone away; then nobody wants the answer.
-            let _ = reply.send(question.answer(view).map_err(Error::from));
+            let _ = reply.send(answer);
         });
         self.jobs.send(job).map_err(|_| Error::Closed)?;
         Ok(answer)
@@ -48,7 +59,7 @@ impl Readers {
 }
 
 /// Takes jobs until the senders are gone.
-fn read(connection: &Connection, queue: &Mutex<Receiver<Job>>) {
+fn read(connection: &mut impl Snapshots, queue: &Mutex<Receiver<Job>>) {
     let mut days = Days::default();
     loop {
         let Ok(next) = queue.lock() else { return };
@@ -56,20 +67,15 @@ fn read(connection: &Connection, queue: &Mutex<Receiver<Job>>) {
         drop(next);
         // One snapshot for the whole question: a commit between two of its statements must not
         // show it a later event and hide an earlier one.
-        if let Err(error) = connection.execute_batch("begin") {
-            tracing::warn!(%error, "a question is answered without a snapshot");
-        }
+        let opened = connection.open();
         // A question that panics is a defect; it must not take the others' reader with it.
         let done = catch_unwind(AssertUnwindSafe(|| {
-            job(&mut View { connection, days: &mut days, looked: false });
+            let database = connection.database();
+            job(opened.map(|()| View { database, days: &mut days, looked: false }));
         }));
         if done.is_err() {
             tracing::error!("a question panicked");
         }
-        if !connection.is_autocommit()
-            && let Err(error) = connection.execute_batch("rollback")
-        {
-            tracing::warn!(%error, "a reader cannot end its snapshot");
-        }
+        connection.end();
     }
 }

@@ -2,11 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use rusqlite::{CachedStatement, Connection};
-
+use crate::error::Result;
+use crate::sql::{Database, Prepared};
 use crate::statement::Statement;
-
-const TABLES: &str = include_str!("../../migrations/sqlite/day.sql");
 
 /// Which days have tables, and each statement's text for each day.
 #[derive(Debug, Default)]
@@ -19,35 +17,28 @@ pub(crate) struct Days {
 
 impl Days {
     /// Looks up which days there are: at first, after a rollback, after another process's commit.
-    pub(crate) fn reload(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        let mut statement = connection.prepare_cached(
-            "select name from sqlite_master where type = 'table' and name like 'part\\_%' escape '\\'",
-        )?;
-        let names = statement.query_map([], |row| row.get::<_, String>(0))?;
+    pub(crate) fn reload(&mut self, database: Database<'_>) -> Result<()> {
+        let names = database.tables("part_")?;
         self.known.clear();
-        for name in names {
-            if let Some(day) = name?.strip_prefix("part_").and_then(|d| d.parse().ok()) {
-                self.known.insert(day);
-            }
-        }
+        self.known
+            .extend(names.iter().filter_map(|name| name["part_".len()..].parse::<i64>().ok()));
         Ok(())
     }
 
     /// The same, where tables have come or gone since.
-    pub(crate) fn follow(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        let mut version = connection.prepare_cached("pragma schema_version")?;
-        let schema = version.query_row([], |row| row.get(0))?;
+    pub(crate) fn follow(&mut self, database: Database<'_>) -> Result<()> {
+        let schema = database.schema_version()?;
         if schema != self.schema {
-            self.reload(connection)?;
+            self.reload(database)?;
             self.schema = schema;
         }
         Ok(())
     }
 
     /// Makes the day's tables where they are missing; inside the caller's transaction.
-    pub(crate) fn ensure(&mut self, connection: &Connection, day: i64) -> rusqlite::Result<()> {
+    pub(crate) fn ensure(&mut self, database: Database<'_>, day: i64) -> Result<()> {
         if !self.known.contains(&day) {
-            connection.execute_batch(&TABLES.replace("{day}", &day.to_string()))?;
+            database.batch(&database.day_tables().replace("{day}", &day.to_string()))?;
             self.known.insert(day);
         }
         Ok(())
@@ -71,17 +62,17 @@ impl Days {
     /// The statement, prepared for that day.
     pub(crate) fn prepare<'c>(
         &mut self,
-        connection: &'c Connection,
+        database: Database<'c>,
         statement: Statement,
         day: i64,
-    ) -> rusqlite::Result<CachedStatement<'c>> {
+    ) -> Result<Prepared<'c>> {
         // What lies where never changes, so address and length name a text.
         let text = (statement.sql.as_ptr().addr(), statement.sql.len());
         let text = self
             .texts
             .entry((text, day))
             .or_insert_with(|| statement.sql.replace("{day}", &day.to_string()));
-        connection.prepare_cached(text)
+        database.prepare(text)
     }
 
     /// Forgets the texts of all days but the newest few, so that they do not pile up.

@@ -1,0 +1,338 @@
+//! What the store says to a database: the one face that both engines have.
+//!
+//! Whole numbers are 64 bits wide and truths are 0 or 1 on either engine, so that a statement's text,
+//! its values and its rows are the same on both.
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{CachedStatement, Connection};
+
+use crate::error::{Error, Result};
+
+/// An open connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Database<'c> {
+    /// To the embedded engine.
+    Sqlite(&'c Connection),
+}
+
+impl<'c> Database<'c> {
+    /// Prepares a text, or finds it prepared.
+    pub(crate) fn prepare(self, text: &str) -> Result<Prepared<'c>> {
+        match self {
+            Self::Sqlite(connection) => Ok(Prepared::Sqlite(connection.prepare_cached(text)?)),
+        }
+    }
+
+    /// Runs statements that have no values and tell nothing.
+    pub(crate) fn batch(self, text: &str) -> Result<()> {
+        match self {
+            Self::Sqlite(connection) => Ok(connection.execute_batch(text)?),
+        }
+    }
+
+    /// A number that changes when another process has committed.
+    pub(crate) fn turn(self) -> Result<i64> {
+        match self {
+            Self::Sqlite(_) => self.prepare("pragma data_version")?.one((), |row| row.get(0)),
+        }
+    }
+
+    /// A number that changes when tables come or go.
+    pub(crate) fn schema_version(self) -> Result<i64> {
+        match self {
+            Self::Sqlite(_) => self.prepare("pragma schema_version")?.one((), |row| row.get(0)),
+        }
+    }
+
+    /// The names of all tables that begin so.
+    pub(crate) fn tables(self, beginning: &str) -> Result<Vec<String>> {
+        let text = match self {
+            Self::Sqlite(_) => {
+                "select name from sqlite_master where type = 'table' \
+                 and substr(name, 1, length($1)) = $1"
+            }
+        };
+        self.prepare(text)?.all(values![beginning], |row| row.get(0))
+    }
+
+    /// What makes the tables of a day.
+    pub(crate) const fn day_tables(self) -> &'static str {
+        match self {
+            Self::Sqlite(_) => include_str!("../migrations/sqlite/day.sql"),
+        }
+    }
+
+    /// Forgets prepared statements: one that is still prepared would hold its table.
+    pub(crate) fn forget_statements(self) {
+        match self {
+            Self::Sqlite(connection) => connection.flush_prepared_statement_cache(),
+        }
+    }
+}
+
+/// A statement that can be run again and again.
+pub(crate) enum Prepared<'c> {
+    /// On the embedded engine.
+    Sqlite(CachedStatement<'c>),
+}
+
+impl Prepared<'_> {
+    /// Writes, and answers how many rows were changed.
+    pub(crate) fn execute<'p>(&mut self, values: impl Values<'p>) -> Result<usize> {
+        match self {
+            Self::Sqlite(statement) => {
+                bind(statement, values.as_slice().as_ref())?;
+                Ok(statement.raw_execute()?)
+            }
+        }
+    }
+
+    /// The first row, where there is one.
+    pub(crate) fn first<'p, T>(
+        &mut self,
+        values: impl Values<'p>,
+        read: impl FnOnce(&Row<'_>) -> Result<T>,
+    ) -> Result<Option<T>> {
+        match self {
+            Self::Sqlite(statement) => {
+                bind(statement, values.as_slice().as_ref())?;
+                let mut rows = statement.raw_query();
+                rows.next()?.map(|row| read(&Row::Sqlite(row))).transpose()
+            }
+        }
+    }
+
+    /// The first row of a statement that always has one.
+    pub(crate) fn one<'p, T>(
+        &mut self,
+        values: impl Values<'p>,
+        read: impl FnOnce(&Row<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.first(values, read)?.ok_or_else(|| Error::Failed("a row is missing".into()))
+    }
+
+    /// All rows.
+    pub(crate) fn all<'p, T>(
+        &mut self,
+        values: impl Values<'p>,
+        mut read: impl FnMut(&Row<'_>) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        match self {
+            Self::Sqlite(statement) => {
+                bind(statement, values.as_slice().as_ref())?;
+                let mut rows = statement.raw_query();
+                let mut found = Vec::new();
+                while let Some(row) = rows.next()? {
+                    found.push(read(&Row::Sqlite(row))?);
+                }
+                Ok(found)
+            }
+        }
+    }
+}
+
+fn bind(statement: &mut CachedStatement<'_>, values: &[Value<'_>]) -> Result<()> {
+    for (idx, value) in values.iter().enumerate() {
+        statement.raw_bind_parameter(idx + 1, value)?;
+    }
+    Ok(())
+}
+
+/// A value that goes with a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Value<'p> {
+    /// Nothing.
+    Null,
+    /// A whole number, or a truth.
+    Int(i64),
+    /// A text.
+    Text(&'p str),
+    /// Octets.
+    Octets(&'p [u8]),
+}
+
+impl rusqlite::ToSql for Value<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match *self {
+            Self::Null => ValueRef::Null,
+            Self::Int(n) => ValueRef::Integer(n),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Octets(octets) => ValueRef::Blob(octets),
+        }))
+    }
+}
+
+/// What a statement takes: numbers alone, or a list made by [`values!`].
+pub(crate) trait Values<'p> {
+    /// Them, in the order of their parameters.
+    fn as_slice(&self) -> impl AsRef<[Value<'p>]>;
+}
+
+impl<'p> Values<'p> for () {
+    fn as_slice(&self) -> impl AsRef<[Value<'p>]> {
+        []
+    }
+}
+
+impl<'p, const N: usize> Values<'p> for [i64; N] {
+    fn as_slice(&self) -> impl AsRef<[Value<'p>]> {
+        self.map(Value::Int)
+    }
+}
+
+impl<'p, const N: usize> Values<'p> for [Value<'p>; N] {
+    fn as_slice(&self) -> impl AsRef<[Value<'p>]> {
+        self
+    }
+}
+
+/// A list of values of several kinds.
+macro_rules! values {
+    ($($value:expr),* $(,)?) => { [$($crate::sql::AsValue::as_value(&$value)),*] };
+}
+pub(crate) use values;
+
+/// What can be a value.
+pub(crate) trait AsValue {
+    /// It.
+    fn as_value(&self) -> Value<'_>;
+}
+
+macro_rules! as_int {
+    ($($kind:ty),*) => {$(
+        impl AsValue for $kind {
+            fn as_value(&self) -> Value<'_> {
+                Value::Int(i64::from(*self))
+            }
+        }
+    )*};
+}
+as_int!(i64, i32, u32, u16, u8, bool);
+
+impl AsValue for str {
+    fn as_value(&self) -> Value<'_> {
+        Value::Text(self)
+    }
+}
+
+impl AsValue for String {
+    fn as_value(&self) -> Value<'_> {
+        Value::Text(self)
+    }
+}
+
+impl AsValue for [u8] {
+    fn as_value(&self) -> Value<'_> {
+        Value::Octets(self)
+    }
+}
+
+impl AsValue for Vec<u8> {
+    fn as_value(&self) -> Value<'_> {
+        Value::Octets(self)
+    }
+}
+
+impl<const N: usize> AsValue for [u8; N] {
+    fn as_value(&self) -> Value<'_> {
+        Value::Octets(self)
+    }
+}
+
+impl<T: AsValue + ?Sized> AsValue for &T {
+    fn as_value(&self) -> Value<'_> {
+        (**self).as_value()
+    }
+}
+
+impl<T: AsValue> AsValue for Option<T> {
+    fn as_value(&self) -> Value<'_> {
+        self.as_ref().map_or(Value::Null, AsValue::as_value)
+    }
+}
+
+/// One row of an answer.
+#[derive(Debug)]
+pub(crate) enum Row<'r> {
+    /// Of the embedded engine.
+    Sqlite(&'r rusqlite::Row<'r>),
+}
+
+impl Row<'_> {
+    /// The column at `idx`, counted from 0.
+    pub(crate) fn get<T: Column>(&self, idx: usize) -> Result<T> {
+        T::of(self, idx)
+    }
+
+    /// A text, where it lies.
+    pub(crate) fn str(&self, idx: usize) -> Result<&str> {
+        match self {
+            Self::Sqlite(row) => {
+                row.get_ref(idx)?.as_str().map_err(|why| Error::Failed(why.to_string()))
+            }
+        }
+    }
+
+    fn int(&self, idx: usize) -> Result<Option<i64>> {
+        match self {
+            Self::Sqlite(row) => Ok(row.get(idx)?),
+        }
+    }
+}
+
+/// What a column can be read as.
+pub(crate) trait Column: Sized {
+    /// Reads it.
+    fn of(row: &Row<'_>, idx: usize) -> Result<Self>;
+}
+
+macro_rules! int_column {
+    ($($kind:ty),*) => {$(
+        impl Column for $kind {
+            fn of(row: &Row<'_>, idx: usize) -> Result<Self> {
+                let number = row.int(idx)?.ok_or_else(|| misread(idx))?;
+                Self::try_from(number).map_err(|_| misread(idx))
+            }
+        }
+
+        impl Column for Option<$kind> {
+            fn of(row: &Row<'_>, idx: usize) -> Result<Self> {
+                let Some(number) = row.int(idx)? else { return Ok(None) };
+                <$kind>::try_from(number).map(Some).map_err(|_| misread(idx))
+            }
+        }
+    )*};
+}
+int_column!(i64, u32, u16, u8);
+
+impl Column for bool {
+    fn of(row: &Row<'_>, idx: usize) -> Result<Self> {
+        Ok(i64::of(row, idx)? != 0)
+    }
+}
+
+impl Column for String {
+    fn of(row: &Row<'_>, idx: usize) -> Result<Self> {
+        row.str(idx).map(str::to_owned)
+    }
+}
+
+impl Column for Option<String> {
+    fn of(row: &Row<'_>, idx: usize) -> Result<Self> {
+        match row {
+            Row::Sqlite(row) => Ok(row.get(idx)?),
+        }
+    }
+}
+
+impl Column for Vec<u8> {
+    fn of(row: &Row<'_>, idx: usize) -> Result<Self> {
+        match row {
+            Row::Sqlite(row) => Ok(row.get(idx)?),
+        }
+    }
+}
+
+fn misread(idx: usize) -> Error {
+    Error::Failed(format!("column {idx} does not hold what was expected"))
+}

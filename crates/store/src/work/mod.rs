@@ -1,0 +1,236 @@
+//! What a command works with: the open transaction, and the writer's memory beside it.
+
+mod day;
+mod ids;
+pub(crate) mod money;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use pombo_domain::id::{CampaignId, RouteId};
+use pombo_domain::time::Instant;
+
+pub(crate) use day::Days;
+pub(crate) use ids::{day_of, first_at, first_of_day};
+pub(crate) use money::{LedgerKind, MoneyBook};
+
+use crate::error::Result;
+use crate::operation::request::Request;
+use crate::sql::{Database, Prepared};
+use crate::statement::{Statement, statements};
+use ids::Ids;
+
+statements! {
+    EARLY = "select route, hash from unmatched";
+    LAST_MESSAGE = "select max(id + messages - 1) from request_{day} \
+        where id = (select max(id) from request_{day})";
+    LAST_EVENT = "select max(id) from event_{day}";
+    LAST_STAGED = "select max(last) >> 4 from staging";
+    CAMPAIGNS = "update sequence set next = next + $1 where name = 'campaign' returning next";
+}
+
+/// Requests kept in memory, so that what was just accepted need not be read back.
+const REQUESTS_KEPT: usize = 4_096;
+/// Campaign numbers set aside at a time.
+const CAMPAIGNS_AT_ONCE: i64 = 10_000;
+
+/// The writer's memory between transactions. All of it can be found again in the tables.
+#[derive(Debug)]
+pub(crate) struct Shelf {
+    days: Days,
+    messages: Ids,
+    events: Ids,
+    money: MoneyBook,
+    requests: HashMap<i64, Arc<Request>>,
+    /// Route and key of receipts that wait for their answer; empty nearly always.
+    early: HashSet<(RouteId, i64)>,
+    campaigns: std::ops::Range<i64>,
+    /// Changes when another process has committed.
+    turn: i64,
+    /// Whether the last attempt to read everything anew failed.
+    stale: bool,
+}
+
+impl Shelf {
+    pub(crate) fn load(database: Database<'_>) -> Result<Self> {
+        let mut shelf = Self {
+            days: Days::default(),
+            messages: Ids::after(0),
+            events: Ids::after(0),
+            money: MoneyBook::default(),
+            requests: HashMap::new(),
+            early: HashSet::new(),
+            campaigns: 0..0,
+            turn: database.turn()?,
+            stale: true,
+        };
+        shelf.reset(database)?;
+        Ok(shelf)
+    }
+
+    pub(crate) const fn last_event(&self) -> i64 {
+        self.events.last()
+    }
+
+    /// At the start of a transaction: notices what another process committed meanwhile.
+    pub(crate) fn begin(&mut self, database: Database<'_>) -> Result<()> {
+        let turn = database.turn()?;
+        if self.stale || turn != self.turn {
+            // Numbers set aside are this process's, whatever others commit.
+            let campaigns = if self.stale { 0..0 } else { self.campaigns.clone() };
+            self.reset(database)?;
+            self.campaigns = campaigns;
+            self.turn = turn;
+        }
+        Ok(())
+    }
+
+    /// Reads everything anew: at the start, after a rollback, after another process's commit.
+    pub(crate) fn reset(&mut self, database: Database<'_>) -> Result<()> {
+        self.forget();
+        self.days.reload(database)?;
+        self.days.forget_old_texts();
+        let early = database.prepare(EARLY.sql)?.all((), |row| {
+            let route = RouteId(row.get(0)?);
+            Ok((route, row.get(1)?))
+        })?;
+        self.early.extend(early);
+        let newest: Vec<i64> = self.days.newest_first(i64::MIN).take(2).collect();
+        for day in newest {
+            let last: Option<i64> =
+                self.days.prepare(database, LAST_MESSAGE, day)?.one((), |row| row.get(0))?;
+            self.messages.raise(last.unwrap_or(0));
+            let last: Option<i64> =
+                self.days.prepare(database, LAST_EVENT, day)?.one((), |row| row.get(0))?;
+            self.events.raise(last.unwrap_or(0));
+        }
+        let staged: Option<i64> = database.prepare(LAST_STAGED.sql)?.one((), |row| row.get(0))?;
+        self.messages.raise(staged.unwrap_or(0));
+        self.stale = false;
+        Ok(())
+    }
+
+    /// Forgets all that can be read again, so that nothing of a rolled back transaction is left
+    /// even where reading it again fails.
+    pub(crate) fn forget(&mut self) {
+        self.stale = true;
+        self.money.clear();
+        self.requests.clear();
+        self.campaigns = 0..0;
+        self.early.clear();
+    }
+}
+
+/// An open transaction.
+pub struct Work<'c> {
+    database: Database<'c>,
+    shelf: &'c mut Shelf,
+    /// The latest time any command told: stamps what is written at the end.
+    at: Instant,
+}
+
+impl std::fmt::Debug for Work<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Work").field("at", &self.at).finish_non_exhaustive()
+    }
+}
+
+impl<'c> Work<'c> {
+    pub(crate) fn new(database: Database<'c>, shelf: &'c mut Shelf) -> Self {
+        Self { database, shelf, at: Instant::from_micros(0) }
+    }
+
+    /// Every command says what time it is.
+    pub(crate) fn now_is(&mut self, now: Instant) {
+        self.at = self.at.max(now);
+    }
+
+    /// Writes what was gathered: the last thing before the commit.
+    pub(crate) fn finish(&mut self) -> Result<()> {
+        self.shelf.money.flush(self.database, self.at.micros())
+    }
+
+    pub(crate) fn prepare(&self, statement: Statement) -> Result<Prepared<'c>> {
+        self.database.prepare(statement.sql)
+    }
+
+    /// A statement on the tables of the day that holds `id`.
+    pub(crate) fn prepare_for(&mut self, statement: Statement, id: i64) -> Result<Prepared<'c>> {
+        self.shelf.days.prepare(self.database, statement, ids::day_of(id))
+    }
+
+    /// A statement on the tables of `day`.
+    pub(crate) fn prepare_on(&mut self, statement: Statement, day: i64) -> Result<Prepared<'c>> {
+        self.shelf.days.prepare(self.database, statement, day)
+    }
+
+    pub(crate) fn money(&mut self) -> (&mut MoneyBook, Database<'c>) {
+        (&mut self.shelf.money, self.database)
+    }
+
+    /// A block of message ids whose day has its tables.
+    pub(crate) fn new_messages(&mut self, n: usize, now: Instant) -> Result<i64> {
+        let first = self.shelf.messages.block(n, now);
+        self.shelf.days.ensure(self.database, ids::day_of(first))?;
+        Ok(first)
+    }
+
+    /// An event id whose day has its tables.
+    pub(crate) fn new_event(&mut self, now: Instant) -> Result<i64> {
+        let id = self.shelf.events.block(1, now);
+        self.shelf.days.ensure(self.database, ids::day_of(id))?;
+        Ok(id)
+    }
+
+    /// A number for a campaign or a sending.
+    pub(crate) fn new_campaign(&mut self) -> Result<CampaignId> {
+        if self.shelf.campaigns.is_empty() {
+            let end: i64 =
+                self.database.prepare(CAMPAIGNS.sql)?.one([CAMPAIGNS_AT_ONCE], |row| row.get(0))?;
+            self.shelf.campaigns = end - CAMPAIGNS_AT_ONCE..end;
+        }
+        let next = self.shelf.campaigns.next().unwrap_or_default();
+        Ok(CampaignId(next))
+    }
+
+    /// Whether the day that holds `id` has tables.
+    pub(crate) fn has_day_of(&self, id: i64) -> bool {
+        self.shelf.days.has(ids::day_of(id))
+    }
+
+    /// The days with tables, newest first, from `oldest` on.
+    pub(crate) fn days_since(&self, oldest: i64) -> Vec<i64> {
+        self.shelf.days.newest_first(oldest).collect()
+    }
+
+    /// Takes a day's tables away.
+    pub(crate) fn drop_day<const N: usize>(
+        &mut self,
+        day: i64,
+        statements: [Statement; N],
+    ) -> Result<()> {
+        self.database.forget_statements();
+        for statement in statements {
+            let sql = statement.sql.replace("{day}", &day.to_string());
+            self.database.batch(&sql)?;
+        }
+        self.shelf.days.reload(self.database)
+    }
+
+    /// Keeps a request at hand.
+    pub(crate) fn remember(&mut self, request: Arc<Request>) {
+        if self.shelf.requests.len() >= REQUESTS_KEPT {
+            self.shelf.requests.clear();
+        }
+        self.shelf.requests.insert(request.id.0, request);
+    }
+
+    pub(crate) fn remembered(&self, id: i64) -> Option<Arc<Request>> {
+        self.shelf.requests.get(&id).cloned()
+    }
+
+    /// The receipts that wait for their answer.
+    pub(crate) fn early(&mut self) -> &mut HashSet<(RouteId, i64)> {
+        &mut self.shelf.early
+    }
+}
