@@ -87,7 +87,9 @@ fn tests(filter: &[String]) -> Result<()> {
         command.args(filter);
     }
     ledger.watch(&mut command);
-    must(&mut command)?;
+    let done = must(&mut command);
+    setup::stop_postgres();
+    done?;
     if filter.is_empty() { ledger.reject_unreferenced() } else { Ok(()) }
 }
 

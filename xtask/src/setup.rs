@@ -21,6 +21,12 @@ const NEEDS: &[Need] = &[
         package: "libnet-smpp-perl",
         why: "runs the other SMSC of crates/peers/foreign",
     },
+    Need {
+        // The server's programs are on nobody's path.
+        program: "/usr/lib/postgresql/15/bin/initdb",
+        package: "postgresql-15",
+        why: "the store's other engine",
+    },
     Need { program: "strace", package: "strace", why: "shows the sync before an answer" },
     Need { program: "node", package: "nodejs", why: "runs the SMSC of crates/peers/foreign" },
     Need { program: "npm", package: "npm", why: "installs the SMSC of crates/peers/foreign" },
@@ -111,4 +117,23 @@ pub(crate) fn cargo_deny() -> Result<PathBuf> {
     }
     std::fs::write(stamp, "")?;
     Ok(binary)
+}
+
+/// Stops the server that tests have started, if any did (`crates/peers/src/postgres.rs`).
+pub(crate) fn stop_postgres() {
+    let folder = std::env::temp_dir().join("pombo-test-postgres");
+    let control = "/usr/lib/postgresql/15/bin/pg_ctl";
+    if !folder.join("postmaster.pid").is_file() {
+        return;
+    }
+    // It belongs to its own user where it was started by root.
+    let mut stop = program("runuser");
+    stop.args(["-u", "postgres", "--", control]);
+    if std::env::var_os("USER").is_some_and(|user| user != "root") {
+        stop = program(control);
+    }
+    stop.arg("-D").arg(&folder).args(["stop", "-m", "immediate", "-s"]).current_dir("/");
+    if let Err(error) = must(&mut stop) {
+        say(&format!("the tests' PostgreSQL goes on running in {}: {error}", folder.display()));
+    }
 }

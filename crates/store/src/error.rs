@@ -38,6 +38,23 @@ impl From<rusqlite::Error> for Error {
     }
 }
 
+impl From<tokio_postgres::Error> for Error {
+    fn from(error: tokio_postgres::Error) -> Self {
+        let Some(told) = error.as_db_error() else {
+            // The connection, not the server.
+            return Self::Unavailable(error.to_string());
+        };
+        let class = told.code().code().get(..2).unwrap_or_default();
+        let words = format!("{} ({})", told.message(), told.code().code());
+        // 08 connection, 25 read-only, 40 conflict, 53 no room, 55 locked, 57 stopped, 58 system.
+        if ["08", "25", "40", "53", "55", "57", "58"].contains(&class) {
+            Self::Unavailable(words)
+        } else {
+            Self::Failed(words)
+        }
+    }
+}
+
 /// Whether it is for the disk, its owner or another process to mend, rather than a defect.
 fn is_passing(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode::{
@@ -72,7 +89,7 @@ impl OpenError {
 pub enum OpenError {
     /// Not a URL of a kind we know.
     #[error(
-        "store.url {0:?} is not of the form sqlite:PATH; set it to a file, for example \"sqlite:pombo-data/pombo.db\""
+        "store.url {0:?} is neither sqlite:PATH nor postgres://USER:PASSWORD@HOST/DATABASE; set it to a file, for example \"sqlite:pombo-data/pombo.db\", or to a database"
     )]
     Url(String),
     /// The folder cannot be made or written.
@@ -121,6 +138,16 @@ pub enum OpenError {
         /// Which file.
         path: String,
         /// The database's words.
+        why: String,
+    },
+    /// A server that cannot be reached, or that refuses.
+    #[error(
+        "{place}: {why}; check that PostgreSQL runs there, that the database exists, and that the user may connect and create tables"
+    )]
+    Server {
+        /// Which server and database.
+        place: String,
+        /// Its words.
         why: String,
     },
     /// Not a database, or a damaged one.

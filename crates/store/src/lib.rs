@@ -7,6 +7,7 @@
 mod carrier_id;
 mod error;
 pub mod operation;
+mod postgres;
 mod reader;
 mod sql;
 mod sqlite;
@@ -20,6 +21,13 @@ pub use error::{Error, OpenError};
 use operation::{Operation, Question};
 #[doc(hidden)]
 pub use work::Work;
+
+/// The steps, in order; step `i` makes version `i + 1`.
+const STEPS: &[&str] = &[
+    include_str!("../migrations/0001_foundation.sql"),
+    include_str!("../migrations/0002_callback_endpoint.sql"),
+    include_str!("../migrations/0003_queue_scheduled.sql"),
+];
 
 /// How to open a store.
 #[derive(Debug, Clone)]
@@ -66,15 +74,20 @@ impl Room {
 pub enum Store {
     /// The embedded engine: one file, one writer thread, a few readers.
     Sqlite(sqlite::Sqlite),
+    /// The engine beyond one machine.
+    Postgres(postgres::Postgres),
 }
 
 impl Store {
-    /// Opens the store that `url` names (`sqlite:PATH`), and brings its schema up to date.
+    /// Opens the store that `url` names (`sqlite:PATH` or `postgres://…`), and brings its schema up to date.
     /// Blocks; call it before the runtime starts or on a thread of its own.
     pub fn open(url: &str, options: &Options) -> Result<Self, OpenError> {
         match url.split_once(':') {
             Some(("sqlite", path)) if !path.is_empty() => {
                 sqlite::Sqlite::open(&PathBuf::from(path), options).map(Self::Sqlite)
+            }
+            Some(("postgres" | "postgresql", _)) => {
+                postgres::Postgres::open(url, options).map(Self::Postgres)
             }
             _ => Err(OpenError::Url(url.to_owned())),
         }
@@ -84,6 +97,7 @@ impl Store {
     pub async fn run<O: Operation>(&self, operation: O) -> Result<O::Answer, Error> {
         match self {
             Self::Sqlite(sqlite) => sqlite.run(operation).await,
+            Self::Postgres(postgres) => postgres.run(operation).await,
         }
     }
 
@@ -91,6 +105,7 @@ impl Store {
     pub fn run_blocking<O: Operation>(&self, operation: O) -> Result<O::Answer, Error> {
         match self {
             Self::Sqlite(sqlite) => sqlite.run_blocking(operation),
+            Self::Postgres(postgres) => postgres.run_blocking(operation),
         }
     }
 
@@ -98,6 +113,7 @@ impl Store {
     pub async fn ask<Q: Question>(&self, question: Q) -> Result<Q::Answer, Error> {
         match self {
             Self::Sqlite(sqlite) => sqlite.ask(question).await,
+            Self::Postgres(postgres) => postgres.ask(question).await,
         }
     }
 
@@ -105,15 +121,16 @@ impl Store {
     pub fn ask_blocking<Q: Question>(&self, question: Q) -> Result<Q::Answer, Error> {
         match self {
             Self::Sqlite(sqlite) => sqlite.ask_blocking(question),
+            Self::Postgres(postgres) => postgres.ask_blocking(question),
         }
     }
 
     /// Counts commits made by anyone, this process or another; a change means that something
     /// may be new. Cheap enough to look at twice a second.
-    #[expect(clippy::unused_async, reason = "the other engine has to ask its server")]
     pub async fn version(&self) -> Result<i64, Error> {
         match self {
             Self::Sqlite(sqlite) => sqlite.version(),
+            Self::Postgres(postgres) => postgres.version().await,
         }
     }
 
@@ -122,6 +139,7 @@ impl Store {
     pub fn backlog(&self) -> usize {
         match self {
             Self::Sqlite(sqlite) => sqlite.backlog(),
+            Self::Postgres(postgres) => postgres.backlog(),
         }
     }
 
@@ -130,6 +148,7 @@ impl Store {
     pub fn events(&self) -> tokio::sync::watch::Receiver<i64> {
         match self {
             Self::Sqlite(sqlite) => sqlite.events(),
+            Self::Postgres(postgres) => postgres.events(),
         }
     }
 
@@ -138,6 +157,7 @@ impl Store {
     pub fn room(&self) -> Option<Room> {
         match self {
             Self::Sqlite(sqlite) => sqlite.room(),
+            Self::Postgres(_) => None,
         }
     }
 
@@ -146,6 +166,7 @@ impl Store {
     pub fn is_served(&self) -> bool {
         match self {
             Self::Sqlite(sqlite) => sqlite.is_served(),
+            Self::Postgres(postgres) => postgres.is_served(),
         }
     }
 
@@ -158,6 +179,9 @@ impl Store {
     ) -> Result<(), Error> {
         match self {
             Self::Sqlite(sqlite) => sqlite.backup(to, progress),
+            Self::Postgres(_) => Err(Error::Refused(
+                "this store is a PostgreSQL database; back it up with pg_dump".into(),
+            )),
         }
     }
 
@@ -165,6 +189,7 @@ impl Store {
     pub fn close(&self) {
         match self {
             Self::Sqlite(sqlite) => sqlite.close(),
+            Self::Postgres(postgres) => postgres.close(),
         }
     }
 }

@@ -3,16 +3,21 @@
 //! Whole numbers are 64 bits wide and truths are 0 or 1 on either engine, so that a statement's text,
 //! its values and its rows are the same on both.
 
+use std::borrow::Cow;
+
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection};
 
 use crate::error::{Error, Result};
+use crate::postgres::{Bound, Session, translated};
 
 /// An open connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Database<'c> {
     /// To the embedded engine.
     Sqlite(&'c Connection),
+    /// To a server.
+    Postgres(&'c Session),
 }
 
 impl<'c> Database<'c> {
@@ -20,6 +25,7 @@ impl<'c> Database<'c> {
     pub(crate) fn prepare(self, text: &str) -> Result<Prepared<'c>> {
         match self {
             Self::Sqlite(connection) => Ok(Prepared::Sqlite(connection.prepare_cached(text)?)),
+            Self::Postgres(session) => Bound::new(session, text).map(Prepared::Postgres),
         }
     }
 
@@ -27,21 +33,28 @@ impl<'c> Database<'c> {
     pub(crate) fn batch(self, text: &str) -> Result<()> {
         match self {
             Self::Sqlite(connection) => Ok(connection.execute_batch(text)?),
+            Self::Postgres(session) => session.batch(text),
         }
     }
 
     /// A number that changes when another process has committed.
     pub(crate) fn turn(self) -> Result<i64> {
         match self {
-            Self::Sqlite(_) => self.prepare("pragma data_version")?.one((), |row| row.get(0)),
-        }
+            Self::Sqlite(_) => self.prepare("pragma data_version"),
+            Self::Postgres(_) => self.prepare("select others from turn"),
+        }?
+        .one((), |row| row.get(0))
     }
 
     /// A number that changes when tables come or go.
     pub(crate) fn schema_version(self) -> Result<i64> {
         match self {
-            Self::Sqlite(_) => self.prepare("pragma schema_version")?.one((), |row| row.get(0)),
-        }
+            Self::Sqlite(_) => self.prepare("pragma schema_version"),
+            Self::Postgres(_) => self.prepare(
+                "select cast(max(oid) as bigint) * 10000 + count(1) from pg_class where relkind = 'r'",
+            ),
+        }?
+        .one((), |row| row.get(0))
     }
 
     /// The names of all tables that begin so.
@@ -51,14 +64,20 @@ impl<'c> Database<'c> {
                 "select name from sqlite_master where type = 'table' \
                  and substr(name, 1, length($1)) = $1"
             }
+            Self::Postgres(_) => {
+                "select cast(tablename as text) from pg_tables \
+                 where schemaname = current_schema() and starts_with(tablename, $1)"
+            }
         };
         self.prepare(text)?.all(values![beginning], |row| row.get(0))
     }
 
     /// What makes the tables of a day.
-    pub(crate) const fn day_tables(self) -> &'static str {
+    pub(crate) fn day_tables(self) -> Cow<'static, str> {
+        const TABLES: &str = include_str!("../migrations/day.sql");
         match self {
-            Self::Sqlite(_) => include_str!("../migrations/sqlite/day.sql"),
+            Self::Sqlite(_) => Cow::Borrowed(TABLES),
+            Self::Postgres(_) => Cow::Owned(translated(TABLES, false)),
         }
     }
 
@@ -66,6 +85,7 @@ impl<'c> Database<'c> {
     pub(crate) fn forget_statements(self) {
         match self {
             Self::Sqlite(connection) => connection.flush_prepared_statement_cache(),
+            Self::Postgres(session) => session.forget_statements(),
         }
     }
 }
@@ -74,6 +94,8 @@ impl<'c> Database<'c> {
 pub(crate) enum Prepared<'c> {
     /// On the embedded engine.
     Sqlite(CachedStatement<'c>),
+    /// On a server.
+    Postgres(Bound<'c>),
 }
 
 impl Prepared<'_> {
@@ -84,6 +106,7 @@ impl Prepared<'_> {
                 bind(statement, values.as_slice().as_ref())?;
                 Ok(statement.raw_execute()?)
             }
+            Self::Postgres(bound) => bound.execute(values.as_slice().as_ref()),
         }
     }
 
@@ -98,6 +121,10 @@ impl Prepared<'_> {
                 bind(statement, values.as_slice().as_ref())?;
                 let mut rows = statement.raw_query();
                 rows.next()?.map(|row| read(&Row::Sqlite(row))).transpose()
+            }
+            Self::Postgres(bound) => {
+                let rows = bound.rows(values.as_slice().as_ref())?;
+                rows.first().map(|row| read(&Row::Postgres(row))).transpose()
             }
         }
     }
@@ -126,6 +153,10 @@ impl Prepared<'_> {
                     found.push(read(&Row::Sqlite(row))?);
                 }
                 Ok(found)
+            }
+            Self::Postgres(bound) => {
+                let rows = bound.rows(values.as_slice().as_ref())?;
+                rows.iter().map(|row| read(&Row::Postgres(row))).collect()
             }
         }
     }
@@ -256,6 +287,8 @@ impl<T: AsValue> AsValue for Option<T> {
 pub(crate) enum Row<'r> {
     /// Of the embedded engine.
     Sqlite(&'r rusqlite::Row<'r>),
+    /// Of a server.
+    Postgres(&'r tokio_postgres::Row),
 }
 
 impl Row<'_> {
@@ -270,12 +303,14 @@ impl Row<'_> {
             Self::Sqlite(row) => {
                 row.get_ref(idx)?.as_str().map_err(|why| Error::Failed(why.to_string()))
             }
+            Self::Postgres(row) => Ok(row.try_get(idx)?),
         }
     }
 
     fn int(&self, idx: usize) -> Result<Option<i64>> {
         match self {
             Self::Sqlite(row) => Ok(row.get(idx)?),
+            Self::Postgres(row) => Ok(row.try_get(idx)?),
         }
     }
 }
@@ -321,6 +356,7 @@ impl Column for Option<String> {
     fn of(row: &Row<'_>, idx: usize) -> Result<Self> {
         match row {
             Row::Sqlite(row) => Ok(row.get(idx)?),
+            Row::Postgres(row) => Ok(row.try_get(idx)?),
         }
     }
 }
@@ -329,6 +365,7 @@ impl Column for Vec<u8> {
     fn of(row: &Row<'_>, idx: usize) -> Result<Self> {
         match row {
             Row::Sqlite(row) => Ok(row.get(idx)?),
+            Row::Postgres(row) => Ok(row.try_get(idx)?),
         }
     }
 }

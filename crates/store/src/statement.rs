@@ -85,6 +85,23 @@ mod tests {
     }
 
     #[test]
+    fn every_statement_can_be_prepared_on_postgresql_and_its_numbers_are_wide() {
+        let server = pombo_peers::postgres::Database::fresh();
+        let (session, day) = crate::postgres::migrated(&server.url());
+        for statement in super::all() {
+            let text = statement.sql.replace("{day}", &day.to_string());
+            let prepared = match session.prepare(&text) {
+                Ok(prepared) => prepared,
+                Err(why) => panic!("{}: {why}", statement.name),
+            };
+            let columns = prepared.columns().iter().map(|column| column.type_().name());
+            for kind in prepared.params().iter().map(|kind| kind.name()).chain(columns) {
+                assert!(["int8", "text", "bytea"].contains(&kind), "{}: {kind}", statement.name);
+            }
+        }
+    }
+
+    #[test]
     fn sql_is_lower_case_and_names_its_columns() {
         for statement in super::all() {
             assert!(!statement.sql.contains("select *"), "{}", statement.name);

@@ -14,7 +14,7 @@ struct Edges {
 const OURS: &[Edges] = &[
     Edges { of: "pombo-domain", may_use: &[], tests_may_use: &[] },
     Edges { of: "pombo-wire", may_use: &[], tests_may_use: &[] },
-    Edges { of: "pombo-store", may_use: &["pombo-domain"], tests_may_use: &[] },
+    Edges { of: "pombo-store", may_use: &["pombo-domain"], tests_may_use: &["pombo-peers"] },
     Edges {
         of: "pombo-channels",
         may_use: &["pombo-domain", "pombo-wire"],

@@ -60,7 +60,7 @@ pub struct Http {
 /// `[store]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Store {
-    /// `sqlite:PATH`, relative to the working directory.
+    /// `sqlite:PATH`, relative to the working directory, or `postgres://…`.
     pub url: String,
 }
 
@@ -240,14 +240,12 @@ fn network(node: &Node) -> Result<String, String> {
 fn store(mut section: Section<'_>, default: Store) -> Store {
     let url = section.get("url", |node| {
         let text = node.text()?;
-        if text.starts_with("postgres:") || text.starts_with("postgresql:") {
-            return Err("names PostgreSQL, which this version cannot use yet; \
-                        write \"sqlite:PATH\""
-                .into());
-        }
-        match text.strip_prefix("sqlite:") {
-            Some(path) if !path.is_empty() => Ok(text),
-            _ => Err("must be \"sqlite:PATH\", as in \"sqlite:pombo-data/pombo.db\"".into()),
+        match text.split_once(':') {
+            Some(("sqlite", path)) if !path.is_empty() => Ok(text),
+            Some(("postgres" | "postgresql", place)) if place.starts_with("//") => Ok(text),
+            _ => Err("must be \"sqlite:PATH\", as in \"sqlite:pombo-data/pombo.db\", or \
+                      \"postgres://USER:PASSWORD@HOST/DATABASE\""
+                .into()),
         }
     });
     section.finish();

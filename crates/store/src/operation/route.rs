@@ -19,7 +19,7 @@ statements! {
     LEARN = "update route set receipt_id = $1 where id = $2";
     LIST = "select id, name, paused, link, receipt_id from route order by name";
     QUEUED = "select count(1), cast(coalesce(sum((last - first) / 16 + 1), 0) as bigint) from \
-        (select first, last from queue where route = $1 limit 1000000)";
+        (select first, last from queue where route = $1 limit 1000000) as some_of_it";
     INTENDED = "select parts from intent where route = $1";
     DOUBTFUL = "select count(1) from uncertain where route = $1 and resolution in (0, 2)";
 }

@@ -4,14 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::OpenError;
-
-/// The steps, in order; step `i` makes version `i + 1`.
-const STEPS: &[&str] = &[
-    include_str!("../../migrations/sqlite/0001_foundation.sql"),
-    include_str!("../../migrations/sqlite/0002_callback_endpoint.sql"),
-    include_str!("../../migrations/sqlite/0003_queue_scheduled.sql"),
-];
+use crate::{OpenError, STEPS};
 
 pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     let damaged = |why: rusqlite::Error| OpenError::at(path, &why);

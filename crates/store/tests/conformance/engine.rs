@@ -9,7 +9,7 @@ use pombo_store::operation::claim::Claim;
 use pombo_store::operation::{Operation, account, route};
 use pombo_store::{Error, OpenError, Options, Store, Work};
 
-use crate::world::{CREDIT, Folder, PRICE, on_every_store, parts_of};
+use crate::world::{CREDIT, Folder, PRICE, on_every_store, on_files, parts_of};
 
 const SHARED: Options = Options { exclusive: false, create: true, readers: 1 };
 
@@ -111,7 +111,7 @@ fn a_failing_command_leaves_nothing_in_memory() {
 #[test]
 fn another_processs_commits_are_seen() {
     on_every_store(|w| {
-        let beside = Store::open(&w.folder.url(), &SHARED).unwrap();
+        let beside = Store::open(&w.place.url(), &SHARED).unwrap();
         let mut seen = Vec::new();
         for round in 0..10 {
             seen.push(w.message());
@@ -141,7 +141,7 @@ fn two_processes_that_write_at_once_spend_no_credit_twice() {
     on_every_store(|w| {
         let amount = PRICE.times(60).unwrap() - CREDIT;
         w.run(account::Credit { name: "alpha".to_owned(), amount, now: w.now() });
-        let beside = Store::open(&w.folder.url(), &SHARED).unwrap();
+        let beside = Store::open(&w.place.url(), &SHARED).unwrap();
         std::thread::scope(|scope| {
             for store in [&w.store, &beside, &w.store, &beside] {
                 let requests: Vec<_> = (0..20).map(|_| w.request(1)).collect();
@@ -162,7 +162,7 @@ fn the_version_changes_with_every_commit_of_anyone_and_only_then() {
     on_every_store(|w| {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let version = || runtime.block_on(w.store.version()).unwrap();
-        let beside = Store::open(&w.folder.url(), &SHARED).unwrap();
+        let beside = Store::open(&w.place.url(), &SHARED).unwrap();
         let mut before = version();
         for _ in 0..20 {
             assert_eq!(version(), before);
@@ -193,9 +193,9 @@ fn the_bell_rings_when_the_event_log_has_grown() {
 
 #[test]
 fn a_backup_of_a_live_store_is_an_equal_store() {
-    on_every_store(|w| {
+    on_files(|w| {
         let message = w.sent_message("1");
-        let to = w.folder.path().join("copy.db");
+        let to = w.place.folder().path().join("copy.db");
         let mut told = Vec::new();
         w.store.backup(&to, &mut |done, all| told.push((done, all))).unwrap();
         assert!(told.last().is_some_and(|(done, all)| done == all && *all > 0));
@@ -217,7 +217,7 @@ fn a_backup_of_a_live_store_is_an_equal_store() {
 #[test]
 fn a_second_serve_is_refused_and_a_command_beside_it_is_not() {
     on_every_store(|w| {
-        let url = w.folder.url();
+        let url = w.place.url();
         let second = Store::open(&url, &Options::default());
         assert!(matches!(second, Err(OpenError::InUse { .. })));
         assert!(Store::open(&url, &SHARED).is_ok());
@@ -231,7 +231,7 @@ fn a_second_serve_is_refused_and_a_command_beside_it_is_not() {
 fn a_store_of_the_first_version_keeps_what_waits_in_it() {
     let folder = Folder::new();
     let file = rusqlite::Connection::open(folder.file()).unwrap();
-    file.execute_batch(include_str!("../../migrations/sqlite/0001_foundation.sql")).unwrap();
+    file.execute_batch(include_str!("../../migrations/0001_foundation.sql")).unwrap();
     file.execute_batch(
         "pragma user_version = 1;
          insert into queue (route, lane, account, due, first, last, tries) values
@@ -252,12 +252,12 @@ fn a_store_of_the_first_version_keeps_what_waits_in_it() {
 
 #[test]
 fn a_store_of_a_newer_pombo_is_refused() {
-    on_every_store(|w| {
+    on_files(|w| {
         w.store.close();
-        let file = rusqlite::Connection::open(w.folder.file()).unwrap();
+        let file = rusqlite::Connection::open(w.place.folder().file()).unwrap();
         file.pragma_update(None, "user_version", 4_711).unwrap();
         drop(file);
-        let opened = Store::open(&w.folder.url(), &SHARED);
+        let opened = Store::open(&w.place.url(), &SHARED);
         assert!(matches!(opened, Err(OpenError::Newer { found: 4_711, .. })));
     });
 }
@@ -313,11 +313,11 @@ fn a_closing_store_may_be_told_so_from_within_a_runtime() {
 
 #[test]
 fn the_log_of_writes_stays_short_under_load() {
-    on_every_store(|w| {
+    on_files(|w| {
         for _ in 0..60 {
             w.accept(w.request(1_000));
         }
-        let wal = w.folder.path().join("pombo.db-wal");
+        let wal = w.place.folder().path().join("pombo.db-wal");
         let n_bytes = std::fs::metadata(wal).map_or(0, |log| log.len());
         assert!(n_bytes < 192 << 20, "{n_bytes} bytes");
     });

@@ -64,11 +64,33 @@ impl Drop for Folder {
     }
 }
 
+/// Where a store lies.
+#[derive(Debug)]
+pub(crate) enum Place {
+    Sqlite(Folder),
+    Postgres(pombo_peers::postgres::Database),
+}
+
+impl Place {
+    pub(crate) fn url(&self) -> String {
+        match self {
+            Self::Sqlite(folder) => folder.url(),
+            Self::Postgres(database) => database.url(),
+        }
+    }
+
+    /// The folder, where it lies in one.
+    pub(crate) fn folder(&self) -> &Folder {
+        let Self::Sqlite(folder) = self else { panic!("{self:?} is no folder") };
+        folder
+    }
+}
+
 /// A store with two accounts and two routes.
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) store: Store,
-    pub(crate) folder: Folder,
+    pub(crate) place: Place,
     pub(crate) account: AccountId,
     pub(crate) other_account: AccountId,
     pub(crate) route: RouteId,
@@ -78,7 +100,13 @@ pub(crate) struct World {
 
 /// Every engine there is, each with a fresh store.
 pub(crate) fn stores() -> Vec<(&'static str, World)> {
-    vec![("sqlite", World::sqlite())]
+    let server = Place::Postgres(pombo_peers::postgres::Database::fresh());
+    vec![("sqlite", World::sqlite()), ("postgres", World::at(server))]
+}
+
+/// Runs a test of what only files have.
+pub(crate) fn on_files(test: impl Fn(World)) {
+    test(World::sqlite());
 }
 
 /// Runs a test on every engine.
@@ -92,8 +120,11 @@ pub(crate) fn on_every_store(test: impl Fn(World)) {
 
 impl World {
     fn sqlite() -> Self {
-        let folder = Folder::new();
-        let store = Store::open(&folder.url(), &Options::default()).unwrap();
+        Self::at(Place::Sqlite(Folder::new()))
+    }
+
+    fn at(place: Place) -> Self {
+        let store = Store::open(&place.url(), &Options::default()).unwrap();
         let add = |name: &str| account::Add {
             name: name.to_owned(),
             password_hash: "hash".to_owned(),
@@ -107,7 +138,7 @@ impl World {
         let routes = store.run_blocking(route::Number { names }).unwrap();
         let clock = Cell::new(NOON);
         let (route, other_route) = (routes[0], routes[1]);
-        Self { store, folder, account, other_account, route, other_route, clock }
+        Self { store, place, account, other_account, route, other_route, clock }
     }
 
     pub(crate) fn now(&self) -> Instant {
@@ -133,11 +164,11 @@ impl World {
 
     /// Closes the store as a crash would leave it, and opens it again.
     pub(crate) fn reopened(self) -> Self {
-        let Self { store, folder, account, other_account, route, other_route, clock } = self;
+        let Self { store, place, account, other_account, route, other_route, clock } = self;
         store.close();
         drop(store);
-        let store = Store::open(&folder.url(), &Options::default()).unwrap();
-        Self { store, folder, account, other_account, route, other_route, clock }
+        let store = Store::open(&place.url(), &Options::default()).unwrap();
+        Self { store, place, account, other_account, route, other_route, clock }
     }
 
     /// A request for `n` recipients of one part each, to be changed as the test likes.
