@@ -6,6 +6,7 @@
 
 mod carrier_id;
 mod error;
+mod migration;
 pub mod operation;
 mod postgres;
 mod reader;
@@ -21,13 +22,6 @@ pub use error::{Error, OpenError};
 use operation::{Operation, Question};
 #[doc(hidden)]
 pub use work::Work;
-
-/// The steps, in order; step `i` makes version `i + 1`.
-const STEPS: &[&str] = &[
-    include_str!("../migrations/0001_foundation.sql"),
-    include_str!("../migrations/0002_callback_endpoint.sql"),
-    include_str!("../migrations/0003_queue_scheduled.sql"),
-];
 
 /// How to open a store.
 #[derive(Debug, Clone)]

@@ -9,6 +9,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection};
 
 use crate::error::{Error, Result};
+use crate::migration::DAY;
 use crate::postgres::{Bound, Session, translated};
 
 /// An open connection.
@@ -74,10 +75,9 @@ impl<'c> Database<'c> {
 
     /// What makes the tables of a day.
     pub(crate) fn day_tables(self) -> Cow<'static, str> {
-        const TABLES: &str = include_str!("../migrations/day.sql");
         match self {
-            Self::Sqlite(_) => Cow::Borrowed(TABLES),
-            Self::Postgres(_) => Cow::Owned(translated(TABLES, false)),
+            Self::Sqlite(_) => Cow::Borrowed(DAY),
+            Self::Postgres(_) => Cow::Owned(translated(DAY, false)),
         }
     }
 

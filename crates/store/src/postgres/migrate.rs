@@ -3,9 +3,10 @@
 //! A step is written once, in the words of the embedded engine; the few that differ are exchanged.
 
 use super::session::Session;
+use crate::OpenError;
 use crate::error::{Error, Result};
+use crate::migration::{STEPS, Step};
 use crate::sql::Database;
-use crate::{OpenError, STEPS};
 
 /// Held while a schema is looked at and changed, so that nodes which start together take turns.
 const LOCK: i64 = 0x706f_6d62_6f01;
@@ -24,7 +25,7 @@ pub(super) fn migrate(session: &Session, place: &str) -> std::result::Result<(),
     }
     let done = usize::try_from(found).unwrap_or(0);
     for step in &STEPS[done..] {
-        session.batch(&translated(step, true)).map_err(unusable)?;
+        run(session, step).map_err(unusable)?;
     }
     let finish = format!(
         "create table if not exists turn (writer bigint not null, number bigint not null, \
@@ -32,6 +33,18 @@ pub(super) fn migrate(session: &Session, place: &str) -> std::result::Result<(),
          delete from schema_version; insert into schema_version (version) values ({known}); commit"
     );
     session.batch(&finish).map_err(unusable)
+}
+
+fn run(session: &Session, step: &Step) -> Result<()> {
+    session.batch(&translated(step.once, true))?;
+    if step.each_day.is_empty() {
+        return Ok(());
+    }
+    let each_day = translated(step.each_day, false);
+    for name in Database::Postgres(session).tables("part_")? {
+        session.batch(&each_day.replace("{day}", &name["part_".len()..]))?;
+    }
+    Ok(())
 }
 
 fn version(session: &Session) -> Result<i64> {

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::{OpenError, STEPS};
+use crate::OpenError;
+use crate::migration::{STEPS, Step};
 
 pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     let damaged = |why: rusqlite::Error| OpenError::at(path, &why);
@@ -19,8 +20,21 @@ pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Op
     }
     let done = usize::try_from(found).unwrap_or(0);
     for step in &STEPS[done..] {
-        tx.execute_batch(step).map_err(damaged)?;
+        run(&tx, step).map_err(damaged)?;
     }
     tx.pragma_update(None, "user_version", known).map_err(damaged)?;
     tx.commit().map_err(damaged)
+}
+
+fn run(connection: &Connection, step: &Step) -> rusqlite::Result<()> {
+    connection.execute_batch(step.once)?;
+    if step.each_day.is_empty() {
+        return Ok(());
+    }
+    let mut days = connection.prepare(
+        "select substr(name, 6) from sqlite_master \
+         where type = 'table' and substr(name, 1, 5) = 'part_'",
+    )?;
+    let days: Vec<String> = days.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    days.iter().try_for_each(|day| connection.execute_batch(&step.each_day.replace("{day}", day)))
 }

@@ -1,0 +1,22 @@
+//! The steps that bring a schema up to date, the same on both engines.
+//!
+//! They are written in the words of the embedded engine; `postgres/migrate.rs` exchanges the few that
+//! differ. A step that stores may have run is never changed: another one follows it.
+
+/// A step: what is done once, and what is done for each day that has tables (`{day}`).
+pub(crate) struct Step {
+    /// Run once.
+    pub(crate) once: &'static str,
+    /// Run for each day that was begun before; new days are made by `day.sql`.
+    pub(crate) each_day: &'static str,
+}
+
+/// In order; step `i` makes version `i + 1`.
+pub(crate) const STEPS: &[Step] = &[
+    Step { once: include_str!("../migrations/0001_foundation.sql"), each_day: "" },
+    Step { once: include_str!("../migrations/0002_callback_endpoint.sql"), each_day: "" },
+    Step { once: include_str!("../migrations/0003_queue_scheduled.sql"), each_day: "" },
+];
+
+/// The tables of a day.
+pub(crate) const DAY: &str = include_str!("../migrations/day.sql");
