@@ -6,6 +6,7 @@ pub mod time;
 
 pub mod address;
 pub mod callback;
+pub mod link;
 pub mod sms;
 pub mod window;
 

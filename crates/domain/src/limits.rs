@@ -3,6 +3,21 @@
 /// Parts of one SMS (360NRS: "O número máximo de partes permitidas é 15").
 pub const PARTS_MAX: u8 = 15;
 
+/// Bytes of a text, before it is normalised and cut: [`PARTS_MAX`] parts hold 2,400 characters.
+pub const TEXT_BYTES_MAX: usize = 64 << 10;
+
+/// Placeholders of one text.
+pub const PLACEHOLDERS_MAX: usize = 200;
+
+/// Characters of a placeholder's name.
+pub const VARIABLE_NAME_CHARS_MAX: usize = 64;
+
+/// Bytes of a URL that a short link leads to.
+pub const LINK_TARGET_BYTES_MAX: usize = 2_000;
+
+/// Clicks that are kept of one short link; it goes on redirecting.
+pub const LINK_CLICKS_MAX: u32 = 100;
+
 /// Bytes of one HTTP body.
 pub const BODY_BYTES_MAX: usize = 32 << 20;
 

@@ -1,9 +1,12 @@
 //! What a text costs and how it is cut: alphabets, segmentation, transliteration.
 
 mod alphabet;
+mod fit;
+pub mod personal;
 mod segment;
 mod text;
 
+pub use fit::{Fitted, Form, Unfit};
 pub use segment::{CannotEncode, Cut, Part, Segmented, segment};
 pub use text::{decode_gsm, decode_utf16be, normalise, transliterate};
 
