@@ -20,6 +20,7 @@ use pombo_domain::time::Instant;
 use pombo_store::operation::accept::{Accept, CallbackUrls, Campaign, Recipient};
 use pombo_store::operation::claim::Claim;
 use pombo_store::operation::settle::{Fate, Item, Settle, Settled};
+use pombo_store::operation::text::Texts;
 use pombo_store::operation::{account, route};
 use pombo_store::{Options as StoreOptions, Store};
 
@@ -207,7 +208,12 @@ impl Bench {
         for _ in 0..n_recipients {
             let digits = 34_600_000_000 + u64::try_from(self.n_sent)?;
             let to = Phone::from_digits(digits)?;
-            recipients.push(Recipient { to, route: self.route, price: Money::from_micros(50_000) });
+            recipients.push(Recipient {
+                to,
+                route: self.route,
+                price: Money::from_micros(50_000),
+                n_parts: 1,
+            });
             self.n_sent += 1;
         }
         let now = now();
@@ -216,12 +222,12 @@ impl Bench {
             now,
             sender: "pombo".to_owned(),
             text: "Your parcel 1Z 999 will be with you today between 10 and 12.".to_owned(),
+            texts: Texts::Same,
             encoding: Encoding::Gsm,
             split: false,
             flash: false,
             category: Category::Transactional,
             lane: Lane::Transactional,
-            n_parts: 1,
             concat_ref: 1,
             due: now,
             expires: None,

@@ -2,31 +2,17 @@
 
 use std::time::Duration;
 
+use pombo_domain::sms::Unfit;
+
 /// Why a request was not done; each dialect has its own words for every variant.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// No recipient is a number that some route carries to.
     #[error("no valid recipients")]
     NoValidRecipients,
-    /// The text is empty (also after transliteration).
-    #[error("text missing")]
-    TextMissing,
-    /// The text needs more parts than the request allows.
-    #[error("text takes {needed} parts and {allowed} are allowed")]
-    TextTooLong {
-        /// Parts it would take.
-        needed: usize,
-        /// Parts the request allows.
-        allowed: u8,
-    },
-    /// A character that the encoding cannot carry.
-    #[error("character {character:?} at position {position} is not in the encoding")]
-    NotEncodable {
-        /// The first such character.
-        character: char,
-        /// Its one-based position in the text, counted in Unicode scalar values after NFC.
-        position: usize,
-    },
+    /// The text cannot be sent.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
     /// It would expire before it could leave.
     #[error("it would expire before it may be sent")]
     ExpiresBeforeSending,

@@ -33,6 +33,8 @@ use error::Fault;
 pub struct Config {
     /// Price of one part until a price list is imported.
     pub sms_default_price: Money,
+    /// What short links begin with where an account has no domain of its own; no slash at its end.
+    pub public_url: String,
     /// Whether the carrier's acceptance owes a callback (`%d` = 4).
     pub callbacks_submitted: bool,
     /// The routes; their numbers are given by the store, whatever is set here.
@@ -61,6 +63,7 @@ pub(crate) struct Inner {
     pub(crate) engine: Engine,
     pub(crate) gate: auth::Gate,
     concat_ref: AtomicU16,
+    pub(crate) public_url: String,
     submitted: bool,
     stopped: AtomicBool,
     /// The disk is nearly full: nothing new is accepted.
@@ -98,6 +101,7 @@ impl App {
             engine,
             gate: auth::Gate::new(),
             concat_ref: AtomicU16::new(concat_ref),
+            public_url: config.public_url,
             submitted: config.callbacks_submitted,
             stopped: AtomicBool::new(false),
             is_short_of_room: AtomicBool::new(false),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use pombo_domain::id::{AccountId, PartId};
 use pombo_domain::limits::ROWS_PER_OPERATION_MAX;
+use pombo_domain::link::Target;
 use pombo_domain::message::Category;
 use pombo_domain::money::Money;
 use pombo_domain::time::Instant;
@@ -47,6 +48,9 @@ pub enum Problem {
     /// Not an address or range.
     #[error("{0:?} is neither an address nor a range such as 192.0.2.0/24")]
     BadRange(String),
+    /// Not the beginning of short links.
+    #[error("{0:?} is no address that short links can begin with, such as https://go.example.com")]
+    BadLinkUrl(String),
     /// An empty or over-long password.
     #[error("an apiPassword has 1 to 256 characters")]
     BadPassword,
@@ -139,6 +143,8 @@ pub struct Settings {
     pub per_day: Option<Option<u64>>,
     /// The law's kind where a request does not say.
     pub category: Option<Category>,
+    /// What its short links begin with; inner `None`: the server's own address.
+    pub link_url: Option<Option<String>>,
 }
 
 fn set(store: &Store, name: &str, changes: Vec<Change>) -> Result<(), Problem> {
@@ -146,12 +152,24 @@ fn set(store: &Store, name: &str, changes: Vec<Change>) -> Result<(), Problem> {
     if known { Ok(()) } else { Err(Problem::NoAccount(name.to_owned())) }
 }
 
+/// A URL that `/s/` and a code can follow; without a slash at its end.
+fn link_base(text: &str) -> Option<String> {
+    let target = Target::parse(text).ok()?;
+    let base = target.as_str().trim_end_matches('/');
+    (!base.contains(['?', '#', '@'])).then(|| base.to_owned())
+}
+
 /// Changes an account's settings.
 pub fn account_set(store: &Store, name: &str, settings: Settings) -> Result<(), Problem> {
+    let link_url = match settings.link_url {
+        Some(Some(url)) => Some(Some(link_base(&url).ok_or(Problem::BadLinkUrl(url))?)),
+        other => other,
+    };
     let changes = [
         settings.rate_per_s.map(Change::RatePerSecond),
         settings.per_day.map(Change::PerDay),
         settings.category.map(Change::Category),
+        link_url.map(Change::LinkUrl),
     ];
     set(store, name, changes.into_iter().flatten().collect())
 }

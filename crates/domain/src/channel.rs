@@ -27,7 +27,7 @@ use crate::time::Instant;
 /// A boxed future, so that this crate stays free of any runtime.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// What all messages of one request share on the wire.
+/// What the messages of one request share on the wire, where they say the same.
 #[derive(Debug)]
 pub struct SmsBody {
     /// Who it comes from.
@@ -45,7 +45,7 @@ pub struct Attempt {
     pub message: MessageId,
     /// To whom.
     pub to: Phone,
-    /// What, shared by the whole request.
+    /// What, shared by all that say the same.
     pub body: Arc<SmsBody>,
     /// The concatenation reference: the same at every try of this message.
     pub concat_ref: u16,

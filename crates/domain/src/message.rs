@@ -111,6 +111,8 @@ pub enum EventKind {
     Deferred = 9,
     /// Withdrawn by its owner.
     Cancelled = 10,
+    /// Its recipient followed a short link in it.
+    Clicked = 11,
 }
 
 impl EventKind {
@@ -128,6 +130,7 @@ impl EventKind {
             8 => Self::Uncertain,
             9 => Self::Deferred,
             10 => Self::Cancelled,
+            11 => Self::Clicked,
             _ => return None,
         })
     }
@@ -141,7 +144,7 @@ impl EventKind {
             Self::Expired => Some(PartState::Expired),
             Self::Rejected | Self::Refused => Some(PartState::Rejected),
             Self::Cancelled => Some(PartState::Cancelled),
-            Self::Sent | Self::Buffered | Self::Uncertain | Self::Deferred => None,
+            Self::Sent | Self::Buffered | Self::Uncertain | Self::Deferred | Self::Clicked => None,
         }
     }
 
@@ -158,6 +161,7 @@ impl EventKind {
             Self::Uncertain => "uncertain",
             Self::Deferred => "deferred",
             Self::Cancelled => "cancelled",
+            Self::Clicked => "clicked",
         }
     }
 
@@ -224,7 +228,7 @@ mod tests {
         for n in 0..=7 {
             assert_eq!(PartState::from_stored(n).map(|s| s as i64), Some(n));
         }
-        for n in 1..=10 {
+        for n in 1..=11 {
             assert_eq!(EventKind::from_stored(n).map(|k| k as i64), Some(n));
         }
         assert_eq!(PartState::from_stored(8), None);

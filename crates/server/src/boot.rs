@@ -4,6 +4,7 @@
 //! back what they have not sent and wait for answers; the app writes its last lines; all within
 //! [`DRAIN`].
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,7 +81,7 @@ pub async fn run(
     let address = listener.local_addr().map_err(|e| format!("http.listen: {e}"))?;
     let accounts = accounts(&store).await?;
     let clock = Clock::system();
-    let app = App::start(app_config(&config, &accounts)?, store.clone(), clock.clone())
+    let app = App::start(app_config(&config, &accounts, address)?, store.clone(), clock.clone())
         .await
         .map_err(|e| format!("the store: {e}"))?;
     app.start_notifier(crate::channel::caller(&config));
@@ -159,7 +160,9 @@ async fn reload(
             return;
         }
     };
-    let taken = accounts(store).await.and_then(|accounts| app_config(&config, &accounts));
+    let taken = accounts(store)
+        .await
+        .and_then(|accounts| app_config(&config, &accounts, config.http.listen));
     match taken {
         Ok(new) => {
             match app.reload(new).await {
@@ -207,6 +210,7 @@ async fn accounts(store: &Store) -> Result<Vec<(String, AccountId)>, String> {
 fn app_config(
     config: &Config,
     accounts: &[(String, AccountId)],
+    listen: SocketAddr,
 ) -> Result<pombo_app::Config, String> {
     let routes = config
         .routes
@@ -215,6 +219,7 @@ fn app_config(
         .collect::<Result<Vec<_>, _>>()?;
     Ok(pombo_app::Config {
         sms_default_price: config.prices.sms_default,
+        public_url: config.public_url(listen),
         callbacks_submitted: config.callbacks.submitted,
         routes,
     })

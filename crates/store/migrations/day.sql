@@ -4,13 +4,14 @@
 create table if not exists request_{day} (
     id integer primary key,
     messages integer not null,
-    parts integer not null,             -- parts of each message
+    parts integer not null,             -- parts of each message; of personal ones: of the longest
     account integer not null,
     created integer not null,
     sender text not null,
-    text text not null,                 -- as sent: normalised, transliterated where asked
+    text text not null,                 -- as sent: normalised, transliterated where asked; or a template
     encoding integer not null,
-    flags integer not null,             -- 1 split, 2 flash, 4 marketing, 8 bulk lane, 16 a callback URL per message
+    flags integer not null,             -- 1 split, 2 flash, 4 marketing, 8 bulk lane, 16 a callback URL per message,
+                                        -- 32 a text per message
     concat_ref integer not null,        -- of the first message; the others count up, modulo 65536
     due integer not null,
     expires integer,
@@ -35,6 +36,20 @@ create table if not exists part_{day} (
 create table if not exists callback_{day} (
     message integer primary key,
     url text not null
+) strict;
+
+-- The final texts of a request whose messages have each its own.
+create table if not exists text_{day} (
+    message integer primary key,
+    text text not null
+) strict;
+
+-- Short links. The day is the code's own, which the text was made on.
+create table if not exists link_{day} (
+    code integer primary key,           -- the 60 bits of chance of its code
+    message integer not null,
+    target text not null,
+    clicks integer not null default 0   -- that were kept
 ) strict;
 
 -- The append-only log. The id tells the time and the order.

@@ -16,6 +16,10 @@ pub(crate) const STEPS: &[Step] = &[
     Step { once: include_str!("../migrations/0001_foundation.sql"), each_day: "" },
     Step { once: include_str!("../migrations/0002_callback_endpoint.sql"), each_day: "" },
     Step { once: include_str!("../migrations/0003_queue_scheduled.sql"), each_day: "" },
+    Step {
+        once: include_str!("../migrations/0004_link.sql"),
+        each_day: include_str!("../migrations/0004_link_day.sql"),
+    },
 ];
 
 /// The tables of a day.

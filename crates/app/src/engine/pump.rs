@@ -91,10 +91,11 @@ fn put_on_desk(desk: &RouteDesk, lane: Lane, account: AccountId, claimed: Claime
     let mut flight = lock(&desk.flight);
     let mut n_parts = 0;
     for message in claimed.work {
-        let body = match &bodies {
-            Some((request, body)) if *request == message.request.id.0 => Arc::clone(body),
+        let body = match (&bodies, &message.text) {
+            (_, Some(own)) => Arc::new(body_of(&message.request, own)),
+            (Some((request, body)), _) if *request == message.request.id.0 => Arc::clone(body),
             _ => {
-                let body = Arc::new(body_of(&message.request));
+                let body = Arc::new(body_of(&message.request, &message.request.text));
                 bodies = Some((message.request.id.0, Arc::clone(&body)));
                 body
             }
@@ -129,7 +130,7 @@ fn flying(message: &ClaimedMessage, attempt: &Attempt) -> Flying {
         expires: message.request.expires,
         to: message.to,
         body: Arc::clone(&attempt.body),
-        alone: message.request.n_parts == 1,
+        alone: attempt.body.segmented.n_parts() == 1,
     }
 }
 
@@ -139,14 +140,14 @@ fn validity_end(request: &Request) -> Option<Instant> {
 }
 
 /// Cuts the text again, as it was cut when it was accepted.
-fn body_of(request: &Request) -> SmsBody {
+fn body_of(request: &Request, text: &str) -> SmsBody {
     let cut = Cut { encoding: request.encoding, tables: TableChoice::Auto, split: request.split };
-    let segmented = match segment(&request.text, cut) {
+    let segmented = match segment(text, cut) {
         Ok(segmented) => segmented,
         // It was encodable when it was accepted; UTF-16 carries everything.
         Err(_) => {
             let encoding = pombo_domain::sms::Encoding::Utf16;
-            segment(&request.text, Cut { encoding, ..cut }).unwrap_or_default()
+            segment(text, Cut { encoding, ..cut }).unwrap_or_default()
         }
     };
     SmsBody { from: Sender::from_stored(&request.sender), segmented, flash: request.flash }

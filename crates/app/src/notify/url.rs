@@ -41,9 +41,11 @@ const fn report_number(kind: EventKind) -> u8 {
         | EventKind::Expired
         | EventKind::Rejected
         | EventKind::Cancelled => 2,
-        EventKind::Sent | EventKind::Buffered | EventKind::Uncertain | EventKind::Deferred => {
-            PASSING
-        }
+        EventKind::Sent
+        | EventKind::Buffered
+        | EventKind::Uncertain
+        | EventKind::Deferred
+        | EventKind::Clicked => PASSING,
         EventKind::Refused => 16,
     }
 }

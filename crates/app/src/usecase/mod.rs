@@ -1,6 +1,7 @@
 //! One file per thing a user can ask.
 
 pub mod account;
+pub mod link;
 pub mod scheduled;
 pub mod send;
 pub mod status;

@@ -27,6 +27,8 @@ pub struct SmsStatus {
     pub sending: SendingId,
     /// Whether every part was delivered.
     pub delivered: bool,
+    /// Whether someone followed a short link in it.
+    pub clicked: bool,
     /// Its parts, in order.
     pub parts: Vec<StatusPart>,
     /// What happened, oldest first.
@@ -59,7 +61,7 @@ pub struct StatusEvent {
     pub word: String,
     /// The carrier's error code.
     pub code: String,
-    /// The carrier's words, or its id.
+    /// The carrier's words, or its id; of a click what [`pombo_domain::link::Click`] keeps.
     pub detail: String,
 }
 
@@ -78,7 +80,8 @@ fn view(message: op::status::MessageView) -> SmsStatus {
     let request = message.request;
     let parts = (0_u8..).zip(&message.parts).map(|(idx, part)| {
         let kinds = message.events.iter().filter(|event| event.part_idx == idx);
-        let kinds: Vec<EventKind> = kinds.map(|event| event.kind).collect();
+        let kinds = kinds.map(|event| event.kind).filter(|kind| *kind != EventKind::Clicked);
+        let kinds: Vec<EventKind> = kinds.collect();
         let is_free = part.state.is_final() && !was_taken(&kinds);
         let cost = if is_free { Money::ZERO } else { part.price };
         StatusPart { state: part.state, route: part.route.clone(), cost }
@@ -87,9 +90,10 @@ fn view(message: op::status::MessageView) -> SmsStatus {
         id: message.id,
         from: request.sender,
         to: message.to.to_string(),
-        text: request.text,
+        text: message.text,
         campaign: request.campaign,
         sending: request.sending,
+        clicked: message.events.iter().any(|event| event.kind == EventKind::Clicked),
         delivered: message.parts.iter().all(|part| part.state == PartState::Delivered),
         parts: parts.collect(),
         events: message

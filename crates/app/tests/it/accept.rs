@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use pombo_app::error::{Error, Refusal};
 use pombo_app::usecase::send::{
-    Callbacks, CampaignRef, Fate, Idempotency, Recipient, SendSms, send_sms,
+    Callbacks, CampaignRef, Fate, Idempotency, Recipient, SendSms, Text, send_sms,
 };
 use pombo_domain::callback::Template;
 use pombo_domain::money::Money;
@@ -147,7 +147,7 @@ async fn a_dry_run_plans_and_writes_nothing() {
     let house = House::new(vec![route("a")]).await;
     let caller = house.account("one").await;
     let before = (balance(&house).await, house.store.version().await.unwrap());
-    let plan = SendSms { dry_run: true, text: long_text(), ..sms(2) };
+    let plan = SendSms { dry_run: true, text: Text::Same(long_text()), ..sms(2) };
     let sent = send_sms(&house.app, &caller, plan).await.unwrap();
     for (_, fate) in &sent.fates {
         let Fate::Planned { n_parts: 3, cost, route, .. } = fate else { panic!("{fate:?}") };

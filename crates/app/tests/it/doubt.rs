@@ -1,7 +1,7 @@
 //! Parts whose bytes may have left: by the route's policy, counted, and never for ever.
 
 use pombo_app::operate;
-use pombo_app::usecase::send::SendSms;
+use pombo_app::usecase::send::{SendSms, Text};
 use pombo_domain::channel::Arrival;
 use pombo_domain::message::{Category, EventKind};
 use pombo_domain::route::{UncertainPolicies, UncertainPolicy};
@@ -21,7 +21,7 @@ async fn only_the_doubtful_part_is_sent_again_under_the_same_reference() {
         (1, 2) => Says::Unknown,
         _ => Says::Accept,
     });
-    let id = house.send(&caller, SendSms { text: long_text(), ..sms(1) }).await[0];
+    let id = house.send(&caller, SendSms { text: Text::Same(long_text()), ..sms(1) }).await[0];
     until("it is sent again", || carrier.n_taken() == 4).await;
     let taken = carrier.taken();
     assert_eq!((taken[0].parts, taken[1].parts), (0b111, 0b100));

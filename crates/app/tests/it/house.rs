@@ -10,7 +10,7 @@ use argon2::password_hash::PasswordHasher;
 use base64::Engine as _;
 use pombo_app::auth::Caller;
 use pombo_app::clock::Clock;
-use pombo_app::usecase::send::{Callbacks, Fate, Recipient, SendSms, Sent, send_sms};
+use pombo_app::usecase::send::{Callbacks, Fate, Recipient, SendSms, Sent, Text, send_sms};
 use pombo_app::usecase::status::{SmsStatus, sms_status};
 use pombo_app::{App, Config, operate};
 use pombo_domain::address::{Country, Phone, Sender};
@@ -109,6 +109,7 @@ impl House {
     pub(crate) async fn on(folder: Arc<Folder>, clock: Clock, routes: Vec<Route>) -> Self {
         let config = Config {
             sms_default_price: Money::parse("0.05").unwrap(),
+            public_url: "https://sms.example.com".into(),
             callbacks_submitted: false,
             routes,
         };
@@ -222,7 +223,7 @@ pub(crate) fn numbers(n: usize) -> Vec<Recipient> {
 pub(crate) fn sms(n: usize) -> SendSms {
     SendSms {
         from: Sender::parse("TEST").unwrap(),
-        text: "hello".into(),
+        text: Text::Same("hello".into()),
         to: numbers(n),
         encoding: Encoding::Gsm,
         parts_max: 15,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pombo_app::auth::Caller;
 use pombo_app::clock::Clock;
-use pombo_app::usecase::send::{Callbacks, SendSms};
+use pombo_app::usecase::send::{Callbacks, SendSms, Text};
 use pombo_app::{Config, notify};
 use pombo_domain::callback::Template;
 use pombo_domain::channel::{Arrival, BoxFuture};
@@ -78,6 +78,7 @@ async fn told(submitted: bool) -> (House, Caller, Arc<Sink>) {
 async fn on(folder: Arc<Folder>, submitted: bool) -> (House, Caller, Arc<Sink>) {
     let config = Config {
         sms_default_price: Money::ZERO,
+        public_url: "https://sms.example.com".into(),
         callbacks_submitted: submitted,
         routes: vec![route("a")],
     };
@@ -109,7 +110,7 @@ fn minutes(n: u64) -> Instant {
 async fn each_part_and_each_end_is_told_once_and_acceptance_is_not() {
     let (house, caller, sink) = told(false).await;
     let carrier = Carrier::start(house.desk("a"), |_, _| Says::Accept);
-    let send = SendSms { text: long_text(), ..to("sink.example", 1) };
+    let send = SendSms { text: Text::Same(long_text()), ..to("sink.example", 1) };
     let id = house.send(&caller, send).await[0];
     until("it is sent", || carrier.n_taken() == 3).await;
     delivers(&house, id, 0..3).await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pombo_app::clock::Clock;
 use pombo_app::operate;
-use pombo_app::usecase::send::SendSms;
+use pombo_app::usecase::send::{SendSms, Text};
 use pombo_domain::channel::{Outcome, Report};
 use pombo_domain::message::EventKind;
 
@@ -140,7 +140,7 @@ async fn the_parts_of_a_long_message_go_together_and_only_the_failed_one_again()
         _ => Says::Accept,
     };
     let carrier = Carrier::start(house.desk("a"), script);
-    let id = house.send(&caller, SendSms { text: long_text(), ..sms(1) }).await[0];
+    let id = house.send(&caller, SendSms { text: Text::Same(long_text()), ..sms(1) }).await[0];
     until("the second part waits", || carrier.n_taken() == 3 && house.row("a").queued == 1).await;
     // Another route is up now, and must not get a single part.
     let other = Carrier::start(house.desk("b"), |_, _| Says::Accept);
@@ -160,7 +160,7 @@ async fn consecutive_long_messages_have_different_references() {
     let caller = house.account("one").await;
     let carrier = Carrier::start(house.desk("a"), |_, _| Says::Accept);
     for n in [1, 3, 2] {
-        house.send(&caller, SendSms { text: long_text(), ..sms(n) }).await;
+        house.send(&caller, SendSms { text: Text::Same(long_text()), ..sms(n) }).await;
     }
     until("all are taken", || carrier.taken().len() == 6).await;
     let references: HashSet<_> = carrier.taken().iter().map(|a| a.concat_ref).collect();
@@ -206,7 +206,7 @@ async fn what_waits_for_a_route_that_stays_down_goes_by_another() {
     let caller = house.account("one").await;
     let a = Carrier::start(house.desk("a"), |_, _| Says::Hold);
     a.down();
-    let ids = house.send(&caller, SendSms { text: long_text(), ..sms(5) }).await;
+    let ids = house.send(&caller, SendSms { text: Text::Same(long_text()), ..sms(5) }).await;
     let b = Carrier::start(house.desk("b"), |_, _| Says::Accept);
     tokio::time::sleep(s(3)).await;
     assert_eq!(b.n_taken(), 0, "a carrier that restarts gets its own");

@@ -131,5 +131,11 @@ pub fn short_url(base: &str, code: Code) -> String {
     format!("{base}/s/{code}")
 }
 
+/// What is as long as every short link of `base`, to judge a text by.
+#[must_use]
+pub fn stand_in(base: &str) -> String {
+    short_url(base, Code::new(0, 0))
+}
+
 #[cfg(test)]
 mod tests;

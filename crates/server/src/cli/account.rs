@@ -72,6 +72,9 @@ pub(super) struct Set {
     /// What its messages are when a request does not say.
     #[arg(long, value_parser = category)]
     category: Option<Category>,
+    /// What its short links begin with, its own domain; `none` for this server's address.
+    #[arg(long, value_name = "URL")]
+    link_url: Option<String>,
 }
 
 /// A number, or no limit.
@@ -114,6 +117,7 @@ pub(super) fn run(command: Command, config: &Config) -> Result<(), Failure> {
                 rate_per_s: set.rate.map(|limit| limit.0),
                 per_day: set.per_day.map(|limit| limit.0),
                 category: set.category,
+                link_url: set.link_url.map(|url| Some(url).filter(|url| url != "none")),
             };
             operate::account_set(&store, &set.name, settings)?;
             out::line(&format!("{} is set", set.name))
@@ -201,6 +205,7 @@ fn row_json(account: &Account) -> serde_json::Value {
         "ratePerSecond": account.rate_per_s,
         "perDay": account.per_day,
         "category": category_word(account.category),
+        "linkUrl": account.link_url,
         "allow": account.allow,
         "createdAt": account.created.iso8601(),
     })

@@ -17,7 +17,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use super::{nrs360, sandbox};
+use super::{link, nrs360, sandbox};
 use crate::config::Brand;
 
 /// Every metric and what it means; the page of alarm thresholds names them all.
@@ -69,6 +69,7 @@ struct Ops {
 
 /// All doors beside the dialects.
 pub(crate) fn router(doors: Doors) -> axum::Router {
+    let link = link::router(doors.app.clone(), doors.brand.clone());
     let ops =
         Ops { app: doors.app, brand: doors.brand.clone(), shows_phones: doors.phones.is_some() };
     let documentation = documentation(&doors.brand, &doors.public_url);
@@ -82,6 +83,7 @@ pub(crate) fn router(doors: Doors) -> axum::Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(render_metrics))
         .with_state(ops)
+        .merge(link)
         .merge(swagger)
         .fallback(not_found);
     match doors.phones {

@@ -1,6 +1,6 @@
 //! `accept`: a request becomes durable, its credit reserved, its place in the queue taken.
 //!
-//! A request of more than [`ROWS_PER_OPERATION_MAX`] parts is staged first: [`super::stage`].
+//! A request of more than [`pombo_domain::limits::ROWS_PER_OPERATION_MAX`] rows is staged first: [`super::stage`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use pombo_domain::address::Phone;
 use pombo_domain::id::{AccountId, CampaignId, MessageId, RouteId, SendingId};
-use pombo_domain::limits::{ROWS_PER_OPERATION_MAX, TAGS_MAX};
+use pombo_domain::limits::TAGS_MAX;
 use pombo_domain::message::{Category, Lane};
 use pombo_domain::money::Money;
 use pombo_domain::sms::Encoding;
@@ -16,6 +16,7 @@ use pombo_domain::time::Instant;
 
 use super::Operation;
 use super::request::Request;
+use super::text::Texts;
 use crate::error::{Error, Result};
 use crate::sql::values;
 use crate::statement::statements;
@@ -63,6 +64,8 @@ pub struct Recipient {
     pub route: RouteId,
     /// Price of one part.
     pub price: Money,
+    /// Parts of its message.
+    pub n_parts: u8,
 }
 
 /// The campaign a request joins.
@@ -125,8 +128,10 @@ pub struct Accept {
     pub now: Instant,
     /// The sender shown.
     pub sender: String,
-    /// The final text.
+    /// The final text, or the template of the texts.
     pub text: String,
+    /// Each message's own text.
+    pub texts: Texts,
     /// Its alphabet.
     pub encoding: Encoding,
     /// Independent messages.
@@ -137,8 +142,6 @@ pub struct Accept {
     pub category: Category,
     /// The lane.
     pub lane: Lane,
-    /// Parts of each message.
-    pub n_parts: u8,
     /// Concatenation reference of the first message.
     pub concat_ref: u16,
     /// Not before.
@@ -206,7 +209,8 @@ impl Operation for Accept {
             }
             None => {
                 let first = MessageId(work.new_messages(self.recipients.len(), self.now)?);
-                write_parts(work, first, self.n_parts, &self.recipients)?;
+                write_parts(work, first, &self.recipients)?;
+                self.texts.write(work, first)?;
                 self.callbacks.write(work, first, 0..self.recipients.len())?;
                 first
             }
@@ -234,13 +238,8 @@ impl Operation for Accept {
 
 impl Accept {
     fn n_rows(&self) -> usize {
-        self.recipients.len() * usize::from(self.n_parts)
-    }
-
-    /// Whether it must be staged before it is run.
-    #[must_use]
-    pub fn is_large(&self) -> bool {
-        self.n_rows() > ROWS_PER_OPERATION_MAX
+        let parts = self.recipients.iter().map(|recipient| usize::from(recipient.n_parts));
+        parts.sum::<usize>() + self.texts.rows()
     }
 
     /// What all its parts cost together; `None` when that is beyond counting.
@@ -248,7 +247,7 @@ impl Accept {
     pub fn cost(&self) -> Option<Money> {
         let mut total = 0_i64;
         for recipient in self.recipients.iter() {
-            let each = recipient.price.times(usize::from(self.n_parts))?;
+            let each = recipient.price.times(usize::from(recipient.n_parts))?;
             total = total.checked_add(each.micros())?;
         }
         Some(Money::from_micros(total))
@@ -324,11 +323,12 @@ impl Accept {
         Request {
             id: first,
             n_messages: u32::try_from(self.recipients.len()).unwrap_or(u32::MAX),
-            n_parts: self.n_parts,
+            n_parts: self.recipients.iter().map(|r| r.n_parts).max().unwrap_or(0),
             account: self.account,
             created: self.now,
             sender: self.sender.clone(),
             text: self.text.clone(),
+            personal: matches!(self.texts, Texts::Each(_)),
             encoding: self.encoding,
             split: self.split,
             flash: self.flash,
@@ -394,7 +394,7 @@ impl Accept {
                 self.account.0,
                 self.due.micros(),
                 first.plus(from).part(0).0,
-                first.plus(to).part(self.n_parts.saturating_sub(1)).0,
+                first.plus(to).part(self.recipients[to].n_parts.saturating_sub(1)).0,
                 self.due > self.now,
             ])?;
         }
@@ -427,13 +427,12 @@ fn merge_tags(before: &str, tags: &[String]) -> String {
 pub(super) fn write_parts(
     work: &mut Work<'_>,
     first: MessageId,
-    n_parts: u8,
     recipients: &[Recipient],
 ) -> Result<()> {
     let mut insert = work.prepare_for(NEW_PART, first.0)?;
     for (offset, recipient) in recipients.iter().enumerate() {
         let to = recipient.to.digits().cast_signed();
-        for part_idx in 0..n_parts {
+        for part_idx in 0..recipient.n_parts {
             let id = first.plus(offset).part(part_idx);
             insert.execute([id.0, to, recipient.route.0, recipient.price.micros()])?;
         }

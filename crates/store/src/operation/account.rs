@@ -15,17 +15,18 @@ statements! {
     NEW = "insert into account (name, password_hash, balance, currency, created) \
         values ($1, $2, 0, $3, $4) on conflict (name) do nothing returning id";
     LIST = "select id, name, password_hash, balance, currency, disabled, category, rate_per_s, \
-        per_day, allow, created from account order by name";
+        per_day, allow, created, link_url from account order by name";
     BY_NAME = "select id, name, password_hash, balance, currency, disabled, category, rate_per_s, \
-        per_day, allow, created from account where name = $1";
+        per_day, allow, created, link_url from account where name = $1";
     BY_ID = "select id, name, password_hash, balance, currency, disabled, category, rate_per_s, \
-        per_day, allow, created from account where id = $1";
+        per_day, allow, created, link_url from account where id = $1";
     SET_PASSWORD = "update account set password_hash = $1 where name = $2";
     SET_ALLOW = "update account set allow = $1 where name = $2";
     SET_DISABLED = "update account set disabled = $1 where name = $2";
     SET_RATE = "update account set rate_per_s = $1 where name = $2";
     SET_PER_DAY = "update account set per_day = $1 where name = $2";
     SET_CATEGORY = "update account set category = $1 where name = $2";
+    SET_LINK_URL = "update account set link_url = $1 where name = $2";
     CREDIT = "insert into ledger (account, at, kind, amount) values ($1, $2, $3, $4)";
     LEDGER_SUM = "select cast(coalesce(sum(amount), 0) as bigint) from ledger where account = $1";
 }
@@ -55,6 +56,8 @@ pub struct Account {
     pub allow: Vec<String>,
     /// When it was made.
     pub created: Instant,
+    /// What its short links begin with, without a slash at the end; `None`: this server's address.
+    pub link_url: Option<String>,
 }
 
 impl Account {
@@ -74,6 +77,7 @@ impl Account {
             per_day: per_day.and_then(|n| u64::try_from(n).ok()),
             allow: allow.lines().map(str::to_owned).collect(),
             created: Instant::from_micros(row.get(10)?),
+            link_url: row.get(11)?,
         })
     }
 }
@@ -161,6 +165,8 @@ pub enum Change {
     PerDay(Option<u64>),
     /// The law's kind where a request does not say.
     Category(Category),
+    /// What its short links begin with.
+    LinkUrl(Option<String>),
 }
 
 /// Changes an account.
@@ -200,6 +206,7 @@ impl Operation for Set {
                 Change::Category(category) => {
                     work.prepare(SET_CATEGORY)?.execute(values![*category as i64, name])?
                 }
+                Change::LinkUrl(url) => work.prepare(SET_LINK_URL)?.execute(values![url, name])?,
             };
         }
         Ok(known)

@@ -170,7 +170,10 @@ impl After {
             | EventKind::Refused
             | EventKind::Buffered => true,
             EventKind::Sent => self.submitted,
-            EventKind::Uncertain | EventKind::Deferred | EventKind::Cancelled => false,
+            EventKind::Uncertain
+            | EventKind::Deferred
+            | EventKind::Cancelled
+            | EventKind::Clicked => false,
         }
     }
 }

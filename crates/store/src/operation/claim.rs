@@ -11,7 +11,7 @@ use pombo_domain::window::AvailableTimes;
 
 use super::part::{self, Step};
 use super::request::{self, Request};
-use super::{Operation, Question, View, uncertain};
+use super::{Operation, Question, View, text, uncertain};
 use crate::error::Result;
 use crate::sql::{Row, values};
 use crate::statement::statements;
@@ -77,6 +77,8 @@ pub struct ClaimedMessage {
     pub request: Arc<Request>,
     /// Which message.
     pub message: MessageId,
+    /// Its text, where it has its own.
+    pub text: Option<String>,
     /// To whom.
     pub to: Phone,
     /// Bit `i`: part `i`.
@@ -288,17 +290,12 @@ impl Claim {
             ],
             |row| row.get(0),
         )?;
-        let messages = gathered.messages.into_iter();
-        Ok(messages
-            .map(|(request, message, to, parts)| ClaimedMessage {
-                intent,
-                request,
-                message,
-                to,
-                parts,
-                tries,
-            })
-            .collect())
+        let mut messages = Vec::with_capacity(gathered.messages.len());
+        for (request, message, to, parts) in gathered.messages {
+            let text = text::of_message(work, &request, message)?;
+            messages.push(ClaimedMessage { intent, request, message, text, to, parts, tries });
+        }
+        Ok(messages)
     }
 }
 
@@ -316,6 +313,16 @@ pub(super) fn ready(
         let to = Phone::from_stored(found.get::<i64>(1)?.unsigned_abs());
         Ok((PartId(found.get(0)?), to))
     })
+}
+
+/// Leaves out the message that `limit` may have cut, unless it is the only one: the caller goes on
+/// with it. Messages of one request may differ in length.
+pub(super) fn whole_messages(found: &mut Vec<(PartId, Phone)>, limit: usize) -> Option<PartId> {
+    let (last, _) = found.last().filter(|_| found.len() >= limit)?;
+    let begins = found.iter().position(|(part, _)| part.message() == last.message())?;
+    let next = found[begins].0;
+    found.truncate(begins);
+    Some(next)
 }
 
 /// Takes a row out of its queue.

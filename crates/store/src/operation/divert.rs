@@ -9,7 +9,7 @@ use pombo_domain::message::{EventKind, Lane};
 use pombo_domain::time::Instant;
 
 use super::Operation;
-use super::claim::{QueueRow, enqueue, ready, take};
+use super::claim::{QueueRow, enqueue, ready, take, whole_messages};
 use super::part::{self, Step};
 use super::request::{self, Request};
 use crate::error::Result;
@@ -128,13 +128,10 @@ impl Divert {
             return Ok(0);
         }
         let n_parts = usize::from(request.n_parts);
-        // Whole messages only, so as to end between two.
-        let limit = room.next_multiple_of(n_parts);
-        let found = ready(work, row, &request, (self.from, at.next), limit)?;
-        at.next = match found.last() {
-            Some((last, _)) if found.len() >= limit => last.message().plus(1).part(0).0,
-            _ => row.last + 1,
-        };
+        // A message more than there is room for, so as to end between two.
+        let limit = room + n_parts;
+        let mut found = ready(work, row, &request, (self.from, at.next), limit)?;
+        at.next = whole_messages(&mut found, limit).map_or(row.last + 1, |next| next.0);
         for message in found.chunk_by(|(a, _), (b, _)| a.message() == b.message()) {
             let to = message.first().map_or(Phone::from_stored(0), |(_, to)| *to);
             let whole = message.len() == n_parts || self.has_taken_none(work, message)?;

@@ -6,6 +6,7 @@ pub mod callback;
 pub mod callback_due;
 pub mod claim;
 pub mod divert;
+pub mod link;
 pub(crate) mod part;
 pub mod receipt;
 pub mod recover;
@@ -17,6 +18,7 @@ pub mod settle;
 pub mod stage;
 pub mod status;
 pub mod sweep;
+pub mod text;
 pub mod uncertain;
 
 use crate::error::Result;

@@ -99,6 +99,11 @@ pub(crate) fn first_sent(work: &mut Work<'_>, step: &Step<'_>) -> Result<Option<
     Ok(Some(EventId(id)))
 }
 
+/// Writes an event that a part is not told by: no state and no list of events changes.
+pub(crate) fn log(work: &mut Work<'_>, step: &Step<'_>) -> Result<EventId> {
+    append(work, step, 0)
+}
+
 fn append(work: &mut Work<'_>, step: &Step<'_>, prev: i64) -> Result<EventId> {
     let id = work.new_event(step.at)?;
     insert(work, id, step, prev)?;

@@ -37,7 +37,7 @@ statements! {
     EARLY = "select id, carrier_id, state, word, error, address_a, address_b, text_start, at \
         from unmatched where route = $1 and hash = $2 order by id limit $3";
     DROP_KEPT = "delete from unmatched where id = $1";
-    WORD = "select word from event_{day} where id = $1";
+    WORD = "select kind, word, prev from event_{day} where id = $1";
     COUNT_UNMATCHED = "select count(1) from unmatched";
     LIST_UNMATCHED = "select u.at, coalesce(r.name, ''), u.carrier_id, u.address_a, u.address_b, \
         u.word, u.text_start from unmatched u left join route r on r.id = u.route \
@@ -229,11 +229,19 @@ fn apply(
 
 /// The word of an event; `UNKNOWN` also where its day is forgotten.
 fn word_of(work: &mut Work<'_>, event: i64) -> Result<String> {
-    let mut word = None;
-    if work.has_day_of(event) {
-        word = work.prepare_for(WORD, event)?.first([event], |row| row.get(0))?;
+    let mut next = event;
+    while work.has_day_of(next) {
+        let found: Option<(i64, String, i64)> = work
+            .prepare_for(WORD, next)?
+            .first([next], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        match found {
+            // A click says nothing of how the part stands.
+            Some((kind, _, prev)) if kind == EventKind::Clicked as i64 => next = prev,
+            Some((_, word, _)) => return Ok(word),
+            None => break,
+        }
     }
-    Ok(word.unwrap_or_else(|| "UNKNOWN".to_owned()))
+    Ok("UNKNOWN".to_owned())
 }
 
 fn keep(work: &mut Work<'_>, route: RouteId, id: &str, receipt: &Receipt) -> Result<Matching> {

@@ -20,7 +20,7 @@ pub struct Request {
     pub id: MessageId,
     /// Messages: their ids follow without a gap.
     pub n_messages: u32,
-    /// Parts of each message.
+    /// Parts of each message; where each has its own text, of the longest.
     pub n_parts: u8,
     /// Whose it is.
     pub account: AccountId,
@@ -28,8 +28,10 @@ pub struct Request {
     pub created: Instant,
     /// The sender shown.
     pub sender: String,
-    /// The final text.
+    /// The final text; where each message has its own, their template.
     pub text: String,
+    /// Whether each message has a text of its own: [`super::text`].
+    pub personal: bool,
     /// Its alphabet.
     pub encoding: Encoding,
     /// Independent messages rather than a concatenated one.
@@ -65,6 +67,7 @@ pub(crate) const FLAG_FLASH: i64 = 2;
 pub(crate) const FLAG_MARKETING: i64 = 4;
 pub(crate) const FLAG_BULK: i64 = 8;
 pub(crate) const FLAG_CALLBACK_EACH: i64 = 16;
+pub(crate) const FLAG_PERSONAL: i64 = 32;
 
 statements! {
     /// The request that holds message `$1`.
@@ -83,6 +86,7 @@ impl Request {
             | flag(self.category == Category::Marketing, FLAG_MARKETING)
             | flag(self.lane == Lane::Bulk, FLAG_BULK)
             | flag(self.callback_each, FLAG_CALLBACK_EACH)
+            | flag(self.personal, FLAG_PERSONAL)
     }
 
     fn from_row(row: &Row<'_>) -> Result<Self> {
@@ -96,6 +100,7 @@ impl Request {
             created: Instant::from_micros(row.get(4)?),
             sender: row.get(5)?,
             text: row.get(6)?,
+            personal: has(FLAG_PERSONAL),
             encoding: Encoding::from_stored(row.get(7)?).unwrap_or(Encoding::Utf16),
             split: has(FLAG_SPLIT),
             flash: has(FLAG_FLASH),

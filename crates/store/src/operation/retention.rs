@@ -15,6 +15,8 @@ statements! {
     PARTS = "delete from part_{day} where id in (select id from part_{day} limit $1)";
     CALLBACKS = "delete from callback_{day} where message in \
         (select message from callback_{day} limit $1)";
+    TEXTS = "delete from text_{day} where message in (select message from text_{day} limit $1)";
+    LINKS = "delete from link_{day} where code in (select code from link_{day} limit $1)";
     EVENTS = "delete from event_{day} where id in (select id from event_{day} limit $1)";
     CARRIERS = "delete from carrier_{day} where (route, hash, part) in \
         (select route, hash, part from carrier_{day} limit $1)";
@@ -22,6 +24,8 @@ statements! {
     DROP_REQUESTS = "drop table request_{day}";
     DROP_PARTS = "drop table part_{day}";
     DROP_CALLBACKS = "drop table callback_{day}";
+    DROP_TEXTS = "drop table text_{day}";
+    DROP_LINKS = "drop table link_{day}";
     DROP_EVENTS = "drop table event_{day}";
     DROP_CARRIERS = "drop table carrier_{day}";
     NEWEST_EVENT = "select max(id) from event_{day}";
@@ -98,7 +102,7 @@ impl Operation for Forget {
             return Ok(Forgotten::Kept);
         }
         let mut n = 0;
-        for statement in [REQUESTS, PARTS, CALLBACKS, EVENTS, CARRIERS] {
+        for statement in [REQUESTS, PARTS, CALLBACKS, TEXTS, LINKS, EVENTS, CARRIERS] {
             n += work.prepare_on(statement, day)?.execute([self.limit])?;
         }
         if n > 0 {
@@ -109,7 +113,15 @@ impl Operation for Forget {
         work.prepare(DOUBTS)?.execute([first, last])?;
         work.drop_day(
             day,
-            [DROP_REQUESTS, DROP_PARTS, DROP_CALLBACKS, DROP_EVENTS, DROP_CARRIERS],
+            [
+                DROP_REQUESTS,
+                DROP_PARTS,
+                DROP_CALLBACKS,
+                DROP_TEXTS,
+                DROP_LINKS,
+                DROP_EVENTS,
+                DROP_CARRIERS,
+            ],
         )?;
         Ok(Forgotten::All)
     }

@@ -11,6 +11,7 @@ use pombo_domain::time::Instant;
 
 use super::Operation;
 use super::accept::{CallbackUrls, Recipient, write_parts};
+use super::text::Texts;
 use crate::error::{Error, Result};
 use crate::statement::statements;
 use crate::work::Work;
@@ -22,6 +23,10 @@ statements! {
         (select id from part_{day} where id between $1 and $2 order by id limit $3)";
     DROP_CALLBACKS = "delete from callback_{day} where message in \
         (select message from callback_{day} where message between $1 and $2 \
+        order by message limit $3)";
+    /// Links that nobody was sent stay until their day goes: they lead nowhere that matters.
+    DROP_TEXTS = "delete from text_{day} where message in \
+        (select message from text_{day} where message between $1 and $2 \
         order by message limit $3)";
 }
 
@@ -51,12 +56,12 @@ impl Operation for Begin {
 pub struct Stage {
     /// The request's first message.
     pub first: MessageId,
-    /// Parts of each message.
-    pub n_parts: u8,
     /// All its recipients.
     pub recipients: Arc<[Recipient]>,
     /// Their callbacks.
     pub callbacks: CallbackUrls,
+    /// The texts of those to write now.
+    pub texts: Texts,
     /// Which of them to write now.
     pub range: Range<usize>,
 }
@@ -65,7 +70,9 @@ impl Operation for Stage {
     type Answer = ();
 
     fn rows(&self) -> usize {
-        self.range.len() * usize::from(self.n_parts)
+        let recipients = &self.recipients[self.range.clone()];
+        let parts: usize = recipients.iter().map(|recipient| usize::from(recipient.n_parts)).sum();
+        parts + self.texts.rows()
     }
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
@@ -75,7 +82,8 @@ impl Operation for Stage {
             return Err(Error::Failed("the staged request was given up meanwhile".into()));
         }
         let first = self.first.plus(self.range.start);
-        write_parts(work, first, self.n_parts, &self.recipients[self.range.clone()])?;
+        write_parts(work, first, &self.recipients[self.range.clone()])?;
+        self.texts.write(work, first)?;
         self.callbacks.write(work, self.first, self.range.clone())
     }
 }
@@ -94,5 +102,6 @@ pub(crate) fn discard(
     let (first, last) = (from.part(0).0, to.part(15).0);
     let parts = work.prepare_for(DROP_PARTS, from.0)?.execute([first, last, limit])?;
     let callbacks = work.prepare_for(DROP_CALLBACKS, from.0)?.execute([from.0, to.0, limit])?;
-    Ok(parts + callbacks)
+    let texts = work.prepare_for(DROP_TEXTS, from.0)?.execute([from.0, to.0, limit])?;
+    Ok(parts + callbacks + texts)
 }

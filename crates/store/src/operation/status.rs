@@ -9,7 +9,7 @@ use pombo_domain::money::Money;
 use pombo_domain::time::Instant;
 
 use super::request::{self, Request};
-use super::{Question, View};
+use super::{Question, View, text};
 use crate::error::Result;
 use crate::statement::statements;
 
@@ -36,6 +36,8 @@ pub struct MessageView {
     pub id: MessageId,
     /// Its request.
     pub request: Request,
+    /// What it says.
+    pub text: String,
     /// To whom.
     pub to: Phone,
     /// Its parts, in order.
@@ -132,6 +134,7 @@ fn message(
     events.sort_by_key(|(event, _)| *event);
     Ok(Some(MessageView {
         id,
+        text: text::seen(view, request, id)?.unwrap_or_else(|| request.text.clone()),
         request: request.clone(),
         to: Phone::from_stored(recipient.unsigned_abs()),
         parts: rows.into_iter().map(|(.., part)| part).collect(),

@@ -11,7 +11,7 @@ use super::claim::{enqueue, unpack};
 use super::part::{self, Part, Step};
 use super::receipt::{is_silent, recipient_agrees};
 use super::request;
-use super::{Operation, Question, View};
+use super::{Operation, Question, View, text};
 use crate::error::Result;
 use crate::sql::values;
 use crate::statement::statements;
@@ -154,7 +154,9 @@ pub(crate) fn adopt(
         let Some(request) = request::of_message(work, id.message())? else {
             continue;
         };
-        if !sender_agrees(&request.sender, receipt) || !text_agrees(&request.text, receipt) {
+        let own = text::of_message(work, &request, id.message())?;
+        let text = own.as_ref().unwrap_or(&request.text);
+        if !sender_agrees(&request.sender, receipt) || !text_agrees(text, receipt) {
             continue;
         }
         if fitting.replace((id, found)).is_some() {

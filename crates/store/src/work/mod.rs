@@ -182,6 +182,16 @@ impl<'c> Work<'c> {
         Ok(id)
     }
 
+    /// Makes sure that a day has its tables.
+    pub(crate) fn ensure_day(&mut self, day: i64) -> Result<()> {
+        self.shelf.days.ensure(self.database, day)
+    }
+
+    /// Whether a day has tables.
+    pub(crate) fn has_day(&self, day: i64) -> bool {
+        self.shelf.days.has(day)
+    }
+
     /// A number for a campaign or a sending.
     pub(crate) fn new_campaign(&mut self) -> Result<CampaignId> {
         if self.shelf.campaigns.is_empty() {

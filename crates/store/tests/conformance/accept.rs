@@ -13,14 +13,15 @@ use pombo_store::operation::claim::Heads;
 use pombo_store::operation::retention::Days;
 use pombo_store::operation::stage::{Begin, Stage};
 
-use crate::world::{CREDIT, HOUR, PRICE, World, first, on_every_store, parts_of, phone};
+use crate::world::{CREDIT, HOUR, PRICE, World, first, of_parts, on_every_store, parts_of, phone};
+use pombo_store::operation::text::Texts;
 
 fn stage(w: &World, request: &Accept) -> MessageId {
     let first = w.run(Begin { n_messages: request.recipients.len(), now: w.now() });
     for start in (0..request.recipients.len()).step_by(500) {
         w.run(Stage {
             first,
-            n_parts: request.n_parts,
+            texts: Texts::Same,
             recipients: Arc::clone(&request.recipients),
             callbacks: request.callbacks.clone(),
             range: start..(start + 500).min(request.recipients.len()),
@@ -58,7 +59,6 @@ fn a_large_request_is_invisible_until_it_is_accepted() {
     on_every_store(|w| {
         let before = w.message();
         let request = w.request(1_200);
-        assert!(request.is_large());
         let staged = stage(&w, &request);
         assert!(w.views(vec![staged, staged.plus(1_199)]).is_empty());
         assert_eq!(parts_of(&w.claim(5_000)), [before.part(0)]);
@@ -110,7 +110,8 @@ fn what_is_being_swept_is_neither_accepted_nor_continued() {
         assert!(w.sweep().more, "it has begun");
         let recipients = Arc::clone(&request.recipients);
         let callbacks = request.callbacks.clone();
-        let more = Stage { first: staged, n_parts: 1, recipients, callbacks, range: 0..500 };
+        let more =
+            Stage { first: staged, recipients, callbacks, texts: Texts::Same, range: 0..500 };
         assert!(w.store.run_blocking(more).is_err());
         let late = Accept { staged: Some(staged), ..request };
         assert!(w.store.run_blocking(late).is_err());
@@ -127,7 +128,8 @@ fn a_refused_request_writes_nothing() {
         let mut dear = w.request(2);
         let price = Money::from_micros(CREDIT.micros() / 2 + 1);
         let route = w.route;
-        dear.recipients = (0..2).map(|i| Recipient { to: phone(i), route, price }).collect();
+        dear.recipients =
+            (0..2).map(|i| Recipient { to: phone(i), route, price, n_parts: 1 }).collect();
         let named = Campaign::Named { name: "spring".to_owned(), tags: vec![] };
         let dear = with_key(Accept { campaign: named, ..dear }, "key", 1);
         assert_eq!(w.run(dear), Accepted::NotEnoughCredits);
@@ -144,7 +146,7 @@ fn a_cost_beyond_counting_is_refused() {
     on_every_store(|w| {
         let price = Money::from_micros(i64::MAX / 2);
         let recipients =
-            (0..3).map(|i| Recipient { to: phone(i), route: w.route, price }).collect();
+            (0..3).map(|i| Recipient { to: phone(i), route: w.route, price, n_parts: 1 }).collect();
         let answer = w.run(Accept { recipients, ..w.request(1) });
         assert_eq!(answer, Accepted::NotEnoughCredits);
     });
@@ -239,7 +241,7 @@ fn one_range_per_route_covers_exactly_the_requests_parts() {
         for i in [0, 1, 1_700, 2_499] {
             recipients[i].route = w.other_route;
         }
-        let request = Accept { n_parts: 2, recipients: recipients.into(), ..w.request(1) };
+        let request = of_parts(2, Accept { recipients: recipients.into(), ..w.request(1) });
         let first = w.accept(request);
         let mut theirs = Vec::new();
         while !w.ask(Heads { route: w.other_route }).is_empty() {

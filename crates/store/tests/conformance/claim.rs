@@ -10,7 +10,7 @@ use pombo_store::operation::accept::{Accept, Accepted};
 use pombo_store::operation::claim::{Claim, Expire, Heads};
 use pombo_store::operation::settle::{Fate, Item};
 
-use crate::world::{CREDIT, HOUR, PRICE, World, cause, on_every_store, parts_of};
+use crate::world::{CREDIT, HOUR, PRICE, World, cause, of_parts, on_every_store, parts_of};
 
 fn again(w: &World, part: PartId, fate: (u64, bool)) -> Item {
     let (wait_s, elsewhere) = fate;
@@ -43,7 +43,7 @@ fn a_message_lives_from_acceptance_to_delivery() {
 #[test]
 fn a_messages_parts_stay_together_at_the_edge_of_a_claim() {
     on_every_store(|w| {
-        let first = w.accept(Accept { n_parts: 3, ..w.request(4) });
+        let first = w.accept(of_parts(3, w.request(4)));
         let mut seen = Vec::new();
         for room in [1, 4, 2, 9] {
             let claimed = w.claim(room);
@@ -57,7 +57,7 @@ fn a_messages_parts_stay_together_at_the_edge_of_a_claim() {
 #[test]
 fn a_messages_parts_stay_together_also_when_they_came_back_one_by_one() {
     on_every_store(|w| {
-        let first = w.accept(Accept { n_parts: 3, ..w.request(2) });
+        let first = w.accept(of_parts(3, w.request(2)));
         let claimed = w.claim(9);
         let parts = parts_of(&claimed);
         let unsent = |part: &PartId| {
@@ -256,7 +256,7 @@ fn a_huge_expired_request_ends_in_pieces_and_none_of_it_is_lost() {
     on_every_store(|w| {
         let end = w.now().plus(HOUR);
         let n = 2_600;
-        let request = Accept { expires: Some(end), n_parts: 3, ..w.request(n) };
+        let request = Accept { expires: Some(end), ..of_parts(3, w.request(n)) };
         let first = w.accept(request);
         w.set_clock(end);
         let mut n_expired = 0;
@@ -321,7 +321,7 @@ fn requests_of_many_sizes_are_claimed_once_each() {
     on_every_store(|w| {
         let mut expected = Vec::new();
         for (n, n_parts) in [(1, 15), (7, 2), (3, 1), (40, 3)] {
-            let Accepted::Done { first, .. } = w.run(Accept { n_parts, ..w.request(n) }) else {
+            let Accepted::Done { first, .. } = w.run(of_parts(n_parts, w.request(n))) else {
                 panic!("there is credit");
             };
             expected.extend((0..n).flat_map(|i| (0..n_parts).map(move |p| first.plus(i).part(p))));

@@ -8,7 +8,7 @@ use pombo_store::operation::accept::{Accept, Recipient};
 use pombo_store::operation::divert::{Choose, Divert, Diverted, Place};
 use pombo_store::operation::settle::{Fate, Item};
 
-use crate::world::{PRICE, World, cause, on_every_store, parts_of, phone};
+use crate::world::{PRICE, World, cause, of_parts, on_every_store, parts_of, phone};
 
 fn divert(w: &World, at: Place, choose: &Choose) -> Diverted {
     w.run(Divert {
@@ -28,7 +28,7 @@ fn always(route: RouteId) -> Choose {
 #[test]
 fn everything_that_is_due_moves_and_goes_once() {
     on_every_store(|w| {
-        let first = w.accept(Accept { n_parts: 2, ..w.request(3) });
+        let first = w.accept(of_parts(2, w.request(3)));
         let later = w.now().plus(crate::world::HOUR);
         w.accept(Accept { due: later, ..w.request(1) });
         let diverted = divert(&w, Place::default(), &always(w.other_route));
@@ -53,7 +53,7 @@ fn everything_that_is_due_moves_and_goes_once() {
 #[test]
 fn what_no_other_route_takes_stays_and_hides_nothing_behind_it() {
     on_every_store(|w| {
-        let to = |i: usize| Recipient { to: phone(i), route: w.route, price: PRICE };
+        let to = |i: usize| Recipient { to: phone(i), route: w.route, price: PRICE, n_parts: 1 };
         // More than one look sees: only the last hundred can move.
         let stuck = 1_950;
         for from in [0, 1_000] {
@@ -92,7 +92,7 @@ fn what_no_other_route_takes_stays_and_hides_nothing_behind_it() {
 #[test]
 fn a_message_of_which_a_part_has_left_stays_with_its_carrier() {
     on_every_store(|w| {
-        let message = w.accept(Accept { n_parts: 2, ..w.request(1) });
+        let message = w.accept(of_parts(2, w.request(1)));
         let intent = w.claim(2).work[0].intent;
         let again =
             Fate::Again { due: w.now(), route: w.route, tries: 1, cause: Some(cause("busy")) };
@@ -109,7 +109,7 @@ fn a_message_of_which_a_part_has_left_stays_with_its_carrier() {
 #[test]
 fn a_long_message_that_was_given_back_unsent_moves() {
     on_every_store(|w| {
-        let message = w.accept(Accept { n_parts: 2, ..w.request(1) });
+        let message = w.accept(of_parts(2, w.request(1)));
         let intent = w.claim(2).work[0].intent;
         let unsent = |part| {
             w.settled(part, Fate::Again { due: w.now(), route: w.route, tries: 0, cause: None })
@@ -126,7 +126,7 @@ fn rows_that_stand_side_by_side_move_nothing_but_their_own() {
     on_every_store(|w| {
         let later = w.now().plus(crate::world::HOUR);
         let scheduled = w.accept(Accept { due: later, ..w.request(3) });
-        let message = w.accept(Accept { n_parts: 3, ..w.request(1) });
+        let message = w.accept(of_parts(3, w.request(1)));
         let intent = w.claim(3).work[0].intent;
         let unsent = |idx| {
             let fate = Fate::Again { due: w.now(), route: w.route, tries: 0, cause: None };

@@ -238,7 +238,8 @@ fn a_store_of_the_first_version_keeps_what_waits_in_it() {
              (1, 0, 1, 1, 16, 16, 0), (1, 0, 1, 9000000000000000, 32, 32, 0),
              (1, 0, 1, 9000000000000000, 48, 48, 2);
          insert into callback_due (event, due, tries, url, failure) values
-             (1, 1, 0, 'https://example.com/dlr?id=1', '');",
+             (1, 1, 0, 'https://example.com/dlr?id=1', '');
+         create table part_20000 (id integer primary key);",
     )
     .unwrap();
     drop(file);
@@ -248,6 +249,10 @@ fn a_store_of_the_first_version_keeps_what_waits_in_it() {
     let endpoint = "select endpoint from callback_due";
     let read = |sql| file.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap();
     assert_eq!((read(scheduled), read(endpoint)), ("32".into(), "https://example.com/dlr".into()));
+    // The days that it had made get the tables that came since.
+    let tables =
+        "select group_concat(name) from sqlite_master where name in ('text_20000', 'link_20000')";
+    assert_eq!(read(tables), "text_20000,link_20000");
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod divert;
 mod engine;
 mod model;
 mod money;
+mod personal;
 mod receipt;
 mod recover;
 mod retention;

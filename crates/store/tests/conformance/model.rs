@@ -212,14 +212,17 @@ fn doubted(policy: UncertainPolicy) -> Place {
 fn accept(w: &World, model: &mut Model, step: &Step) {
     let Step::Accept { n, n_parts, routes, delay_s, expires_s } = step else { return };
     let route = |i: usize| if routes >> i & 1 == 1 { w.other_route } else { w.route };
-    let recipients =
-        (0..*n).map(|i| Recipient { to: phone(i), route: route(i), price: PRICE }).collect();
+    // Messages of one request may differ in length, as personal ones do.
+    let n_parts = |i: usize| 1 + u8::try_from((usize::from(*n_parts) + i) % 3).unwrap();
+    let recipient =
+        |i| Recipient { to: phone(i), route: route(i), price: PRICE, n_parts: n_parts(i) };
+    let recipients = (0..*n).map(recipient).collect();
     let due = w.now().plus(Duration::from_secs(*delay_s));
     let expires = expires_s.map(|s| due.plus(Duration::from_secs(s)));
-    let first = w.accept(Accept { recipients, n_parts: *n_parts, due, expires, ..w.request(1) });
+    let first = w.accept(Accept { recipients, due, expires, ..w.request(1) });
     for i in 0..*n {
-        model.messages.push((first.plus(i), *n_parts));
-        for part in 0..*n_parts {
+        model.messages.push((first.plus(i), n_parts(i)));
+        for part in 0..n_parts(i) {
             let known = Known { place: Place::Queued, released: false, doubted: false };
             model.parts.insert(first.plus(i).part(part), known);
         }

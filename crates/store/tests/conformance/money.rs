@@ -6,12 +6,12 @@ use pombo_store::operation::accept::{Accept, Accepted};
 use pombo_store::operation::account;
 use pombo_store::operation::settle::{Fate, Item};
 
-use crate::world::{CREDIT, PRICE, cause, on_every_store};
+use crate::world::{CREDIT, PRICE, cause, of_parts, on_every_store};
 
 #[test]
 fn each_part_is_reserved_when_accepted_and_kept_when_a_carrier_takes_it() {
     on_every_store(|w| {
-        let message = w.accept(Accept { n_parts: 3, ..w.request(1) });
+        let message = w.accept(of_parts(3, w.request(1)));
         assert_eq!(w.spent(), PRICE.times(3).unwrap());
         let claimed = w.claim(3);
         let intent = claimed.work[0].intent;
@@ -54,7 +54,7 @@ fn what_a_carrier_took_is_not_given_back_by_a_late_refusal() {
 fn expiry_in_the_queue_gives_back_what_was_reserved() {
     on_every_store(|w| {
         let end = w.now().plus(std::time::Duration::from_secs(60));
-        w.accept(Accept { expires: Some(end), n_parts: 2, ..w.request(4) });
+        w.accept(Accept { expires: Some(end), ..of_parts(2, w.request(4)) });
         w.set_clock(end);
         let claimed = w.claim(100);
         assert_eq!((claimed.work.len(), claimed.n_expired), (0, 8));

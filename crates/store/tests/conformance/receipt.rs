@@ -3,11 +3,10 @@
 use pombo_domain::channel::Receipt;
 use pombo_domain::message::{EventKind, PartState};
 use pombo_domain::route::ReceiptId;
-use pombo_store::operation::accept::Accept;
 use pombo_store::operation::receipt::{CountUnmatched, Unmatched};
 use pombo_store::operation::settle::{Item, Settlement};
 
-use crate::world::{DAY, World, on_every_store, on_files, phone};
+use crate::world::{DAY, World, of_parts, on_every_store, on_files, phone};
 
 use PartState::{Delivered, Expired, Rejected, Sent, Undelivered};
 
@@ -277,7 +276,7 @@ fn the_sweep_skips_no_event_that_was_stored_out_of_order() {
 fn one_id_for_all_parts_of_a_message_speaks_of_them_all() {
     on_every_store(|w| {
         let before = w.sent_message("P1");
-        let message = w.accept(Accept { n_parts: 3, ..w.request(1) });
+        let message = w.accept(of_parts(3, w.request(1)));
         w.claim(3);
         w.settle((0..3).map(|part| w.sent(message.part(part), "P1")).collect());
         let done = w.settle(vec![w.receipt("P1", PartState::Delivered, 0)]);

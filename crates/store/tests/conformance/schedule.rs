@@ -13,7 +13,7 @@ use pombo_store::operation::schedule::{
 use pombo_store::operation::settle::{Fate, Item};
 use pombo_store::operation::uncertain::{Decide, Selection};
 
-use crate::world::{CREDIT, HOUR, PRICE, World, on_every_store, parts_of, phone};
+use crate::world::{CREDIT, HOUR, PRICE, World, of_parts, on_every_store, parts_of, phone};
 
 fn list(w: &World) -> Listed {
     list_page(w, 0, 1_000)
@@ -45,9 +45,9 @@ fn change_all(w: &World, change: Change) -> u64 {
 /// `n` messages of `n_parts` parts on both routes in turn, due in an hour.
 fn schedule(w: &World, n: usize, n_parts: u8) -> MessageId {
     let route = |i: usize| if i.is_multiple_of(2) { w.route } else { w.other_route };
-    let to = |i: usize| Recipient { to: phone(i), route: route(i), price: PRICE };
+    let to = |i: usize| Recipient { to: phone(i), route: route(i), price: PRICE, n_parts: 1 };
     let recipients = (0..n).map(to).collect();
-    w.accept(Accept { recipients, n_parts, due: in_hours(w, 1), ..w.request(1) })
+    w.accept(of_parts(n_parts, Accept { recipients, due: in_hours(w, 1), ..w.request(1) }))
 }
 
 fn in_hours(w: &World, n: u32) -> Instant {

@@ -6,7 +6,7 @@ use pombo_store::operation::accept::Accept;
 use pombo_store::operation::settle::Item;
 use pombo_store::operation::status::Status;
 
-use crate::world::{DAY, on_every_store};
+use crate::world::{DAY, of_parts, on_every_store};
 
 #[test]
 fn an_account_sees_its_own_messages_in_the_order_asked() {
@@ -30,7 +30,7 @@ fn an_account_sees_its_own_messages_in_the_order_asked() {
 #[test]
 fn events_of_all_parts_are_told_in_the_order_in_which_they_happened() {
     on_every_store(|w| {
-        let message = w.accept(Accept { n_parts: 2, ..w.request(1) });
+        let message = w.accept(of_parts(2, w.request(1)));
         let intent = w.claim(2).work[0].intent;
         w.settle(vec![w.sent(message.part(1), "2"), w.sent(message.part(0), "1")]);
         w.settle(vec![w.receipt("1", PartState::Delivered, 0), Item::IntentDone(intent)]);

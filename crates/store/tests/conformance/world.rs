@@ -18,6 +18,7 @@ use pombo_store::operation::accept::{Accept, Accepted, CallbackUrls, Campaign, R
 use pombo_store::operation::claim::{Claim, Claimed, Heads};
 use pombo_store::operation::settle::{Fate, Item, Settle, Settled, Settlement};
 use pombo_store::operation::status::{MessageView, Status};
+use pombo_store::operation::text::Texts;
 use pombo_store::operation::{Operation, Question, account, recover, route, sweep};
 use pombo_store::{Options, Store};
 
@@ -28,6 +29,12 @@ pub(crate) const PRICE: Money = Money::from_micros(50_000);
 /// What both accounts begin with.
 pub(crate) const CREDIT: Money = Money::from_micros(10_000_000_000);
 pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
+
+/// The request, with so many parts to each message.
+pub(crate) fn of_parts(n_parts: u8, request: Accept) -> Accept {
+    let longer = |recipient: &Recipient| Recipient { n_parts, ..*recipient };
+    Accept { recipients: request.recipients.iter().map(longer).collect(), ..request }
+}
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 
 /// A folder of its own that goes away with the test.
@@ -173,18 +180,18 @@ impl World {
 
     /// A request for `n` recipients of one part each, to be changed as the test likes.
     pub(crate) fn request(&self, n: usize) -> Accept {
-        let to = |i: usize| Recipient { to: phone(i), route: self.route, price: PRICE };
+        let to = |i: usize| Recipient { to: phone(i), route: self.route, price: PRICE, n_parts: 1 };
         Accept {
             account: self.account,
             now: self.now(),
             sender: "SENDER".to_owned(),
             text: "Hello, this is a text of some length".to_owned(),
+            texts: Texts::Same,
             encoding: Encoding::Gsm,
             split: false,
             flash: false,
             category: Category::Transactional,
             lane: Lane::Transactional,
-            n_parts: 1,
             concat_ref: 7,
             due: self.now(),
             expires: None,

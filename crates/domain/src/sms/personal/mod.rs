@@ -131,13 +131,14 @@ impl Template {
         &self.variables
     }
 
-    /// Whether some value of it is shortened.
+    /// How many short links each text has.
     #[must_use]
-    pub fn has_links(&self) -> bool {
-        self.pieces.iter().any(|piece| match piece {
+    pub fn n_links(&self) -> usize {
+        let has_link = |piece: &&Piece| match piece {
             Piece::Text(_) => false,
             Piece::Placeholder { filters, .. } => filters.contains(&Filter::Shorten),
-        })
+        };
+        self.pieces.iter().filter(has_link).count()
     }
 
     /// One recipient's text as it is sent, or why it cannot be. `link` gives the short link of a

@@ -7,6 +7,7 @@ use hyper::StatusCode;
 use hyper::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use pombo_app::auth::Denied;
 use pombo_app::error::{Error, Fault, Refusal};
+use pombo_domain::sms::{CannotEncode, Unfit};
 
 use crate::entry::{Response, json};
 
@@ -232,6 +233,11 @@ impl Problem {
         &self.description
     }
 
+    /// Writes it as the `error` of one recipient.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        write_error(out, self.code, &self.description);
+    }
+
     /// The answer.
     pub(super) fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.http).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -277,12 +283,16 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::NoValidRecipients => Code::NoValidRecipients.into(),
-            Refusal::TextMissing => Code::TextMissing.into(),
-            Refusal::TextTooLong { .. } => Code::TextTooLong.into(),
-            Refusal::NotEncodable { character, position } => Self {
+            Refusal::Unfit(Unfit::Empty) => Code::TextMissing.into(),
+            Refusal::Unfit(Unfit::TooLong) => Code::TextTooLong.into(),
+            Refusal::Unfit(Unfit::PlaceholderCut) => Code::PlaceholderSplit.into(),
+            Refusal::Unfit(Unfit::NotEncodable(CannotEncode { character, position })) => Self {
                 description: Cow::Owned(not_encodable(character, position)),
                 ..Code::InvalidCoding.into()
             },
+            Refusal::Unfit(Unfit::NotAUrl(name)) => {
+                Self::invalid(format!("The {name} field must be a valid URL."))
+            }
             Refusal::ExpiresBeforeSending => Code::BadExpiration.into(),
             Refusal::NotEnoughCredits => Code::NotEnoughCredits.into(),
             Refusal::DailyLimit { retry_after } => {

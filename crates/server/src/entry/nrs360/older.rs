@@ -86,12 +86,7 @@ pub(super) async fn message(
         sms_in::command(&sms, plainly(now))
     });
     let sent = send_sms(&house.app, caller, request.await??).await?;
-    let n_refused = sent.fates.iter().filter(|(_, fate)| *fate == Fate::NoValidRecipient).count();
-    let status = match n_refused {
-        0 => StatusCode::ACCEPTED,
-        n if n < sent.fates.len() => StatusCode::MULTI_STATUS,
-        _ => return Err(Code::NoValidRecipients.into()),
-    };
+    let status = super::sms::status_of(&sent)?;
     Ok(json(status, answer(&sent)))
 }
 

@@ -111,7 +111,7 @@ fn write_message(out: &mut Vec<u8>, message: &Scheduled, with_content: bool) {
             (",\"content\":{\"to\":", message.to.to_string().as_str()),
             (",\"from\":", &request.sender),
             (",\"encoding\":", request.encoding.as_str()),
-            (",\"message\":", &request.text),
+            (",\"message\":", &message.text),
         ] {
             write::raw(out, key);
             write::text(out, value);

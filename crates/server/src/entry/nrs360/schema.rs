@@ -17,7 +17,9 @@ pub(super) struct SmsRequest {
     /// Up to 15 digits or up to 11 letters and digits.
     #[schema(example = "TEST")]
     from: String,
-    /// The text, UTF-8.
+    /// The text, UTF-8. With `sub`, `{name}` and `{name|filter|filter}` stand for each recipient's
+    /// values; filters: `lower`, `upper`, `capitalize`, `capitalizeAll`, `formatDotComma`,
+    /// `formatCommaDot`, `shorten`.
     #[schema(example = "SMS text message")]
     message: String,
     /// `gsm` (160 characters), `gsm-pt` or `utf-16` (70); default `gsm`.
@@ -33,6 +35,9 @@ pub(super) struct SmsRequest {
     /// Not before, UTC, `YYYYmmddHHiiss`.
     #[schema(example = "20130215142000")]
     schedule_date: Option<String>,
+    /// The values of each recipient: an object for each entry of `to`, of texts and numbers.
+    #[schema(value_type = Option<Vec<Object>>, example = json!([{"name": "Ana"}]))]
+    sub: Option<()>,
     /// Worthless after, UTC, `YYYYmmddHHiiss`.
     expiration_date: Option<String>,
     /// Where status is called back: a URL with escapes such as `%i` and `%d`, or one per recipient.
@@ -247,12 +252,19 @@ pub(super) struct SmsStatus {
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub(super) struct SmsEvent {
-    /// `sent`, `delivered`, `undelivered`, `expired` or `rejected`.
+    /// `sent`, `delivered`, `undelivered`, `expired`, `rejected` or `clicked`.
     r#type: String,
     date: String,
+    /// Of a click: whether from a phone or tablet.
     is_mobile: bool,
+    /// Of a click: the browser's name.
     browser: String,
+    /// Of a click: the system's name.
     os: String,
+    /// Of a click: `mobile`, `tablet`, `desktop` or `tv`.
+    device: Option<String>,
+    /// Of a click: where the link led.
+    url: Option<String>,
     /// Which part, from 1; only for messages of several.
     part: Option<u8>,
     /// The carrier's words, where there are any.

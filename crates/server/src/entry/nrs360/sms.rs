@@ -4,13 +4,17 @@ use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::HeaderMap;
 use pombo_app::auth::Caller;
+use pombo_app::error::Refusal;
 use pombo_app::usecase::send::{Fate, Idempotency, Sent, send_sms};
 use pombo_app::usecase::status::{SmsStatus, StatusEvent, sms_status};
 use pombo_domain::id::MessageId;
 use pombo_domain::limits;
+use pombo_domain::link::Click;
+use pombo_domain::message::EventKind;
+use pombo_domain::sms::Unfit;
 use sha2::{Digest, Sha256};
 
-use super::error::{Code, Problem, write_error};
+use super::error::{Code, Problem};
 use super::sms_in::{self, Around};
 use super::write;
 use crate::entry::{House, Response, json};
@@ -42,7 +46,7 @@ pub(super) struct Asked<'a> {
     responses(
         (status = 202, description = "All accepted", body = super::schema::SmsAnswer),
         (status = 207, description = "Some accepted", body = super::schema::SmsAnswer),
-        (status = 400, description = "None accepted; codes 102, 104 to 110, 113, 119, 125, 126, 183 to 189, 194, 196", body = super::schema::ErrorAnswer),
+        (status = 400, description = "None accepted; codes 102, 104 to 110, 113, 119, 125, 126, 142, 183 to 189, 194, 196", body = super::schema::ErrorAnswer),
         (status = 401, description = "Codes 103, 112", body = super::schema::ErrorAnswer),
         (status = 402, description = "Code 111", body = super::schema::ErrorAnswer),
         (status = 422, description = "A field of a wrong type or kind", body = super::schema::ErrorAnswer),
@@ -74,10 +78,7 @@ pub(super) async fn send(
     };
     let sent = send_sms(&house.app, caller, request).await?;
     let (status, answer) =
-        if is_large { off_thread(move || answer(&sent)).await? } else { answer(&sent) };
-    if status == StatusCode::BAD_REQUEST {
-        return Err(Code::NoValidRecipients.into());
-    }
+        if is_large { off_thread(move || answer(&sent)).await?? } else { answer(&sent)? };
     Ok(json(status, answer))
 }
 
@@ -121,8 +122,8 @@ fn idempotency(headers: &HeaderMap, body: &[u8]) -> Result<Option<Idempotency>, 
     }
 }
 
-/// The answer's status and body: 202 where all were accepted, 207 where some, 400 where none.
-fn answer(sent: &Sent) -> (StatusCode, Vec<u8>) {
+/// The answer's status and body: 202 where all were accepted, 207 where some; or why none was.
+fn answer(sent: &Sent) -> Result<(StatusCode, Vec<u8>), Problem> {
     let mut dates = Vec::new();
     for (key, at) in [(",\"scheduledAt\":", sent.scheduled), (",\"expiresAt\":", sent.expires)] {
         if let Some(at) = at {
@@ -130,31 +131,56 @@ fn answer(sent: &Sent) -> (StatusCode, Vec<u8>) {
             write::text(&mut dates, &at.iso8601());
         }
     }
+    let status = status_of(sent)?;
     let mut out = Vec::with_capacity(64 + sent.fates.len() * (80 + dates.len()));
     write::raw(&mut out, "{\"campaignId\":");
     write::integer(&mut out, sent.campaign.0);
     write::raw(&mut out, ",\"sendingId\":");
     write::integer(&mut out, sent.sending.0);
     write::raw(&mut out, ",\"result\":[");
-    let mut n_refused = 0;
     for (i, (to, fate)) in sent.fates.iter().enumerate() {
         if i > 0 {
             out.push(b',');
         }
-        n_refused += usize::from(matches!(fate, Fate::NoValidRecipient));
-        write_fate(&mut out, to, fate, &dates);
+        write_fate(&mut out, (i, to), fate, &dates);
     }
     write::raw(&mut out, "]}");
-    let status = match n_refused {
-        0 => StatusCode::ACCEPTED,
-        n if n < sent.fates.len() => StatusCode::MULTI_STATUS,
-        _ => StatusCode::BAD_REQUEST,
-    };
-    (status, out)
+    Ok((status, out))
 }
 
-fn write_fate(out: &mut Vec<u8>, to: &str, fate: &Fate, dates: &[u8]) {
-    let accepted = !matches!(fate, Fate::NoValidRecipient);
+/// 202 where all were accepted, 207 where some. Where none was, the first text that cannot be sent
+/// says why, rather than a number that is none.
+pub(super) fn status_of(sent: &Sent) -> Result<StatusCode, Problem> {
+    let accepted = |fate: &Fate| matches!(fate, Fate::Accepted { .. } | Fate::Planned { .. });
+    let n_accepted = sent.fates.iter().filter(|(_, fate)| accepted(fate)).count();
+    if n_accepted == sent.fates.len() {
+        return Ok(StatusCode::ACCEPTED);
+    }
+    if n_accepted > 0 {
+        return Ok(StatusCode::MULTI_STATUS);
+    }
+    let unfit = sent.fates.iter().enumerate().find(|(_, (_, fate))| matches!(fate, Fate::Unfit(_)));
+    Err(match unfit {
+        Some((i, (_, fate))) => problem_of(i, fate),
+        None => Code::NoValidRecipients.into(),
+    })
+}
+
+/// Why the recipient with this index was not accepted.
+fn problem_of(i: usize, fate: &Fate) -> Problem {
+    match fate {
+        Fate::Unfit(Unfit::NotAUrl(name)) => {
+            Problem::invalid(format!("The sub.{i}.{name} field must be a valid URL."))
+        }
+        Fate::Unfit(unfit) => Refusal::Unfit(unfit.clone()).into(),
+        Fate::NoValidRecipient | Fate::Accepted { .. } | Fate::Planned { .. } => {
+            Code::NoValidRecipients.into()
+        }
+    }
+}
+
+fn write_fate(out: &mut Vec<u8>, (i, to): (usize, &str), fate: &Fate, dates: &[u8]) {
+    let accepted = matches!(fate, Fate::Accepted { .. } | Fate::Planned { .. });
     write::raw(
         out,
         if accepted { "{\"accepted\":true,\"to\":" } else { "{\"accepted\":false,\"to\":" },
@@ -179,10 +205,9 @@ fn write_fate(out: &mut Vec<u8>, to: &str, fate: &Fate, dates: &[u8]) {
             write::text(out, &earliest.iso8601());
             out.extend_from_slice(dates);
         }
-        Fate::NoValidRecipient => {
+        Fate::NoValidRecipient | Fate::Unfit(_) => {
             write::raw(out, ",\"error\":");
-            let code = Code::NoValidRecipients;
-            write_error(out, code.number(), code.description());
+            problem_of(i, fate).write(out);
         }
     }
     out.push(b'}');
@@ -254,7 +279,9 @@ fn write_status(out: &mut Vec<u8>, sms: &SmsStatus, public_url: &str, details: b
     write::integer(out, sms.sending.0);
     write::raw(out, ",\"isDelivered\":");
     write::raw(out, if sms.delivered { "true" } else { "false" });
-    write::raw(out, ",\"isClicked\":false,\"events\":[");
+    write::raw(out, ",\"isClicked\":");
+    write::raw(out, if sms.clicked { "true" } else { "false" });
+    write::raw(out, ",\"events\":[");
     let several_parts = sms.events.iter().any(|event| event.part > 1);
     let mut first = true;
     for event in &sms.events {
@@ -292,12 +319,16 @@ fn write_parts(out: &mut Vec<u8>, sms: &SmsStatus) {
         for (i, event) in events.enumerate() {
             write::raw(out, if i == 0 { "{\"type\":" } else { ",{\"type\":" });
             write::text(out, event.kind.as_str());
+            let detail = match event.kind {
+                EventKind::Clicked => Click::from_stored(&event.detail).url,
+                _ => event.detail.clone(),
+            };
             for (key, value) in [
                 (",\"date\":", &event.at.iso8601()),
                 (",\"route\":", &event.route),
                 (",\"status\":", &event.word),
                 (",\"code\":", &event.code),
-                (",\"detail\":", &event.detail),
+                (",\"detail\":", &detail),
             ] {
                 write::raw(out, key);
                 write::text(out, value);
@@ -314,13 +345,27 @@ fn write_event(out: &mut Vec<u8>, event: &StatusEvent, name: &str, several_parts
     write::text(out, name);
     write::raw(out, ",\"date\":");
     write::text(out, &event.at.iso8601());
-    write::raw(out, ",\"isMobile\":false,\"browser\":\"\",\"os\":\"\"");
+    let click = match event.kind {
+        EventKind::Clicked => Click::from_stored(&event.detail),
+        _ => Click::default(),
+    };
+    write::raw(out, ",\"isMobile\":");
+    write::raw(out, if click.is_mobile { "true" } else { "false" });
+    write::raw(out, ",\"browser\":");
+    write::text(out, &click.browser);
+    write::raw(out, ",\"os\":");
+    write::text(out, &click.system);
     // Beside the document: which part it was, and the carrier's words where there are any.
     if several_parts {
         write::raw(out, ",\"part\":");
         write::integer(out, i64::from(event.part));
     }
-    if !event.detail.is_empty() {
+    if event.kind == EventKind::Clicked {
+        write::raw(out, ",\"device\":");
+        write::text(out, &click.device);
+        write::raw(out, ",\"url\":");
+        write::text(out, &click.url);
+    } else if !event.detail.is_empty() {
         write::raw(out, ",\"detail\":");
         write::text(out, &event.detail);
     }

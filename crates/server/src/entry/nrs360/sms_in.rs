@@ -5,16 +5,17 @@
 
 use std::borrow::Cow;
 
-use pombo_app::usecase::send::{Callbacks, CampaignRef, Idempotency, Recipient, SendSms};
+use pombo_app::usecase::send::{Callbacks, CampaignRef, Idempotency, Recipient, SendSms, Text};
 use pombo_domain::address::{Phone, Sender, SenderError};
 use pombo_domain::callback::Template;
 use pombo_domain::limits;
 use pombo_domain::message::Category;
 use pombo_domain::sms::Encoding;
+use pombo_domain::sms::personal::{self, TemplateError};
 use pombo_domain::time::Instant;
 use pombo_domain::window::{AvailableTimes, Window, WindowError};
 
-use super::body::{self, Many, Scalar, SmsIn, TimeIn, Times};
+use super::body::{self, Many, Scalar, SmsIn, SubError, TimeIn, Times};
 use super::error::{Code, Problem};
 
 /// What a request says outside its body.
@@ -46,6 +47,7 @@ pub(super) fn command(sms: &SmsIn<'_>, around: Around) -> Result<SendSms, Proble
     let campaign = campaign(&sms.campaign_name, &sms.tags)?;
     let windows = windows(&sms.available_times)?;
     let category = category(&sms.category)?;
+    let text = personal(sms, text, to.len())?;
     unsupported(sms)?;
     Ok(SendSms {
         from,
@@ -273,9 +275,6 @@ fn flag(field: &str, value: &Scalar<'_>) -> Result<bool, Problem> {
 
 /// Fields of the document that this version does not have yet: never ignored in silence.
 fn unsupported(sms: &SmsIn<'_>) -> Result<(), Problem> {
-    if !sms.sub.is_null() {
-        return Err(Problem::unsupported("sub"));
-    }
     if !sms.otp_config.is_null() {
         return Err(Problem::unsupported("otpConfig"));
     }
@@ -283,6 +282,35 @@ fn unsupported(sms: &SmsIn<'_>) -> Result<(), Problem> {
         return Err(Problem::unsupported("certified"));
     }
     Ok(())
+}
+
+/// The text with each recipient's values, where `sub` has some. Without it braces are plain text.
+fn personal(sms: &SmsIn<'_>, text: String, n_recipients: usize) -> Result<Text, Problem> {
+    if sms.sub.is_null() {
+        return Ok(Text::Same(text));
+    }
+    let template = personal::Template::parse(&text).map_err(|error| match error {
+        TemplateError::UnknownFilter(filter) => Problem::invalid(format!(
+            "The message field has a filter that does not exist: {filter}."
+        )),
+        TemplateError::TooManyPlaceholders => Problem::invalid(format!(
+            "The message field must not have more than {} placeholders.",
+            limits::PLACEHOLDERS_MAX
+        )),
+    })?;
+    if template.variables().iter().any(|variable| **variable == *personal::OTP_CODE) {
+        return Err(Problem::unsupported(personal::OTP_CODE));
+    }
+    let (values, n) = body::values(sms.sub, template.variables()).map_err(|error| match error {
+        SubError::NotAList => Problem::wrong_type("sub", "an array"),
+        SubError::Excess => too_many("sub", limits::RECIPIENTS_MAX),
+        SubError::NotAnObject(i) => Problem::wrong_type(&format!("sub.{i}"), "an object"),
+        SubError::NotAText(i, name) => Problem::wrong_type(&format!("sub.{i}.{name}"), "a string"),
+    })?;
+    if n != n_recipients {
+        return Err(Problem::invalid("The sub field must contain as many items as the to field."));
+    }
+    Ok(Text::Personal(template, values))
 }
 
 fn too_many(field: &str, items_max: usize) -> Problem {

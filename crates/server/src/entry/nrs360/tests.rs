@@ -1,6 +1,6 @@
 //! How a request is read: every leniency, every refusal and their order, without a server.
 
-use pombo_app::usecase::send::{Callbacks, SendSms};
+use pombo_app::usecase::send::{Callbacks, SendSms, Text};
 use pombo_domain::time::Instant;
 
 use super::error::Problem;
@@ -34,12 +34,44 @@ fn refused(json: &str) -> String {
 fn the_documents_sample_is_read() {
     let sms = read(r#"{"to": ["34666555444"], "from": "TEST", "message": "SMS text message"}"#)
         .expect("the sample");
-    assert_eq!(
-        (sms.from.as_str(), sms.text.as_str(), sms.parts_max),
-        ("TEST", "SMS text message", 1)
-    );
+    assert_eq!((sms.from.as_str(), same(&sms), sms.parts_max), ("TEST", "SMS text message", 1));
     assert_eq!(sms.to[0].phone.map(|(phone, _)| phone.digits()), Some(34_666_555_444));
     assert!(!sms.trans && !sms.split && !sms.flash && sms.schedule.is_none());
+}
+
+/// The text of a request whose messages say the same.
+fn same(sms: &SendSms) -> &str {
+    match &sms.text {
+        Text::Same(text) => text,
+        Text::Personal(template, _) => panic!("personal: {template:?}"),
+    }
+}
+
+#[test]
+fn braces_are_plain_text_where_there_are_no_values() {
+    assert_eq!(same(&good(r#""message":"{a|foo} {OTP_CODE}""#)), "{a|foo} {OTP_CODE}");
+}
+
+#[test]
+fn of_each_recipient_only_what_the_text_asks_for_is_read() {
+    for (sub, wanted) in [
+        (r#"[{"a":"x","b":"y","c":{"deep":[1,2]}}]"#, ["x", "y"]),
+        // Numbers as they are written, and truth by its name.
+        (r#"[{"a":1.50,"b":12345678901234567890}]"#, ["1.50", "12345678901234567890"]),
+        (r#"[{"a":true,"b":null}]"#, ["true", ""]),
+        (r#"[{"a":"\u00e9\n","b":""}]"#, ["é\n", ""]),
+        (r#"[{"A":"x"}]"#, ["", ""]),
+        (r#"[{"a":"1","a":"2"}]"#, ["2", ""]),
+        // As PHP writes an empty object, and a list with gaps.
+        ("[[]]", ["", ""]),
+        ("[null]", ["", ""]),
+        (r#"{"7":{"b":"y"}}"#, ["", "y"]),
+    ] {
+        let sms = good(&format!(r#""message":"{{b}} {{a}} {{b|upper}}","sub":{sub}"#));
+        let Text::Personal(template, values) = sms.text else { panic!("{sub}: {:?}", sms.text) };
+        assert_eq!(template.variables(), &["b".into(), "a".into()]);
+        assert_eq!([values.row(0).get(1), values.row(0).get(0)], wanted, "{sub}");
+    }
 }
 
 #[test]
@@ -175,7 +207,25 @@ fn each_field_has_its_refusals() {
         (r#""campaignName":"c","tags":["a",{}]"#, "422 The tags.1 field must be a string."),
         (r#""category":"spam""#, "422 The selected category is invalid."),
         (r#""category":1"#, "422 The category field must be a string."),
-        (r#""sub":[{"name":"x"}]"#, "422 The sub field is not supported yet."),
+        (r#""sub":"x""#, "422 The sub field must be an array."),
+        (r#""sub":false"#, "422 The sub field must be an array."),
+        (r#""sub":[]"#, "422 The sub field must contain as many items as the to field."),
+        (r#""sub":[{},{}]"#, "422 The sub field must contain as many items as the to field."),
+        (r#""sub":["x"]"#, "422 The sub.0 field must be an object."),
+        (r#""sub":[[1]]"#, "422 The sub.0 field must be an object."),
+        (r#""sub":{"name":"x"}"#, "422 The sub.0 field must be an object."),
+        (
+            r#""message":"{a} {b}","sub":[{"a":1,"b":["x"]}]"#,
+            "422 The sub.0.b field must be a string.",
+        ),
+        (
+            r#""message":"{a|lower|foo}","sub":[{}]"#,
+            "422 The message field has a filter that does not exist: foo.",
+        ),
+        (
+            r#""message":"Code {OTP_CODE}","sub":[{}]"#,
+            "422 The OTP_CODE field is not supported yet.",
+        ),
         (r#""otpConfig":{}"#, "422 The otpConfig field is not supported yet."),
         (r#""certified":"yes""#, "422 The certified field is not supported yet."),
         (r#""certified":"x""#, "422 The certified field must be true or false."),

@@ -52,7 +52,7 @@ fn every_refusal_has_its_code() {
         with(r#""flash":"perhaps""#),
         with(r#""trans":7"#),
         with(r#""category":"spam""#),
-        with(r#""sub":[{"name":"x"}]"#),
+        with(r#""sub":[{"name":"x"},{}]"#),
         with(r#""otpConfig":{"length":5}"#),
         with(r#""certified":true"#),
     ];

@@ -5,5 +5,6 @@ mod errors;
 mod idempotency;
 mod older;
 mod parameters;
+mod personal;
 mod scheduled;
 mod status;

@@ -8,7 +8,7 @@ use pombo_domain::time::Instant;
 use super::{COUNT, Place, SCHEDULED, Waiting, find_row};
 use crate::error::Result;
 use crate::operation::Operation;
-use crate::operation::claim::{QueueRow, ready, schedule, take};
+use crate::operation::claim::{QueueRow, ready, schedule, take, whole_messages};
 use crate::operation::part::{self, Part, Step};
 use crate::operation::request::{self, Request};
 use crate::work::Work;
@@ -96,7 +96,9 @@ fn change_message(
     let mut found: Vec<(PartId, Part, Waiting)> = Vec::new();
     for idx in 0..request.n_parts {
         let part_id = id.part(idx);
-        let Some(part) = part::find(work, part_id)? else { return Ok(()) };
+        let Some(part) = part::find(work, part_id)? else {
+            break; // Messages of one request may differ in length.
+        };
         let place = (part_id, part.event, part.route);
         let row = find_row(request.account, place, now, |statement, values| {
             work.prepare(statement)?.all(values, Waiting::from_row)
@@ -105,6 +107,9 @@ fn change_message(
             Some(row) if part.state == PartState::Queued => found.push((part_id, part, row)),
             _ => return Ok(()), // It has left, or a part of it.
         }
+    }
+    if found.is_empty() {
+        return Ok(());
     }
     for (part_id, part, row) in found {
         let queue = (row.route, row.lane, request.account);
@@ -232,18 +237,18 @@ impl ChangeAll {
                 Ok(room) // It may be long: the others' turn.
             }
             Change::Cancel => {
-                let limit = room.next_multiple_of(usize::from(request.n_parts));
-                let waiting = ready(work, &row.into(), &request, (row.route, row.first), limit)?;
+                let limit = room + usize::from(request.n_parts);
+                let from = (row.route, row.first);
+                let mut waiting = ready(work, &row.into(), &request, from, limit)?;
+                let next = whole_messages(&mut waiting, limit);
                 for (id, _) in &waiting {
                     let Some(before) = part::find(work, *id)? else { continue };
                     change_part(work, (*id, &before), queue, (self.change, self.now))?;
                 }
                 changed.n += waiting.iter().filter(|(part, _)| part.idx() == 0).count() as u64;
                 take(work, queue, &row.into())?;
-                if let Some((last, _)) = waiting.last().filter(|_| waiting.len() == limit)
-                    && last.0 < row.last
-                {
-                    schedule(work, queue, (PartId(last.0 + 1), PartId(row.last)), row.due)?;
+                if let Some(next) = next {
+                    schedule(work, queue, (next, PartId(row.last)), row.due)?;
                 }
                 Ok(waiting.len())
             }

@@ -10,7 +10,7 @@ use pombo_domain::message::{Lane, PartState};
 use pombo_domain::time::Instant;
 
 use super::request::{self, Request};
-use super::{Question, View};
+use super::{Question, View, text};
 use crate::error::Result;
 use crate::sql::Row;
 use crate::statement::{Statement, statements};
@@ -86,6 +86,8 @@ pub struct Scheduled {
     pub to: Phone,
     /// Its request.
     pub request: Arc<Request>,
+    /// Its text; told only where one message was asked for.
+    pub text: String,
     /// When it is due.
     pub due: Instant,
     /// When it was last changed.
@@ -135,6 +137,7 @@ impl Question for One {
             to: Phone::from_stored(to.unsigned_abs()),
             due: Instant::from_micros(row.due),
             updated: changed.unwrap_or(request.created),
+            text: text::seen(view, &request, self.id)?.unwrap_or_else(|| request.text.clone()),
             request: Arc::new(request),
         }))
     }
@@ -216,6 +219,7 @@ impl List {
                     id: part.message(),
                     to,
                     request: Arc::clone(&request),
+                    text: String::new(),
                     due: Instant::from_micros(row.due),
                     updated: request.created,
                 });

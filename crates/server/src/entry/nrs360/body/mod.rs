@@ -5,6 +5,7 @@
 //! unexpected type never spoils the reading: it is kept as what it is, and the rule of that field
 //! decides, so that each mistake gets its own code.
 
+mod sub;
 mod value;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use pombo_domain::limits::WINDOWS_MAX;
 
 use value::{ScalarVisitor, as_scalar};
 
+pub(super) use sub::{Raw, SubError, values};
 pub(super) use value::{Many, Scalar};
 
 /// `availableTimes`.
@@ -57,7 +59,7 @@ pub(super) struct SmsIn<'a> {
     pub(super) available_times: Times<'a>,
     pub(super) category: Scalar<'a>,
     pub(super) certified: Scalar<'a>,
-    pub(super) sub: Scalar<'a>,
+    pub(super) sub: Raw<'a>,
     pub(super) otp_config: Scalar<'a>,
 }
 

@@ -1,0 +1,201 @@
+//! Everything decided about a request before anything of it is kept.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use pombo_domain::link;
+use pombo_domain::message::{Category, Lane};
+use pombo_domain::money::Money;
+use pombo_domain::route::{Question, choose};
+use pombo_domain::sms::{Cut, Form, TableChoice, Unfit};
+use pombo_domain::time::Instant;
+use pombo_store::operation::accept::Recipient;
+
+use super::texts::short_base;
+use super::{Fate, SendSms, Text};
+use crate::auth::Caller;
+use crate::error::Refusal;
+use crate::{App, Rules};
+
+/// Entries of `to` that are judged before others have a turn.
+const JUDGED_AT_ONCE: usize = 256;
+
+/// The decisions.
+pub(super) struct Plan {
+    /// Of all messages, or their template.
+    pub(super) text: String,
+    pub(super) form: Form,
+    pub(super) category: Category,
+    pub(super) lane: Lane,
+    pub(super) due: Instant,
+    /// The valid recipients, in order.
+    pub(super) recipients: Arc<[Recipient]>,
+    /// One per entry of `to`.
+    verdicts: Vec<Verdict>,
+    /// Rows that each message has of its own, beside its parts: its text and its links.
+    own_rows: usize,
+}
+
+/// What was decided of one entry of `to`.
+enum Verdict {
+    Valid,
+    NoRecipient,
+    Unfit(Unfit),
+}
+
+impl Plan {
+    /// Decides. Others have their turn in between: a large request takes its time.
+    pub(super) async fn of(
+        app: &App,
+        caller: &Caller,
+        send: &SendSms,
+        now: Instant,
+    ) -> Result<Self, Refusal> {
+        let cut = Cut { encoding: send.encoding, tables: TableChoice::Auto, split: send.split };
+        let form = Form { cut, trans: send.trans, parts_max: send.parts_max };
+        let (text, same, own_rows) = match &send.text {
+            Text::Same(text) => match form.fit(text) {
+                Ok(fitted) => (fitted.text, Ok(fitted.n_parts), 0),
+                // Said before anything about recipients.
+                Err(Unfit::Empty) => return Err(Unfit::Empty.into()),
+                Err(unfit) => (String::new(), Err(unfit), 0),
+            },
+            Text::Personal(template, _) => {
+                (template.source().to_owned(), Ok(0), 1 + template.n_links())
+            }
+        };
+        let category = send.category.unwrap_or(caller.settings().category);
+        let link = link::stand_in(&short_base(app, caller));
+        let judge = Judge { app, rules: app.rules(), caller, send, form, category, link };
+        let (mut recipients, mut verdicts) = (Vec::new(), Vec::with_capacity(send.to.len()));
+        for row in 0..send.to.len() {
+            if row % JUDGED_AT_ONCE == JUDGED_AT_ONCE - 1 {
+                tokio::task::yield_now().await;
+            }
+            verdicts.push(match judge.recipient(row, *same.as_ref().unwrap_or(&0)) {
+                Ok(recipient) => {
+                    recipients.push(recipient);
+                    Verdict::Valid
+                }
+                Err(verdict) => verdict,
+            });
+        }
+        if verdicts.iter().all(|verdict| matches!(verdict, Verdict::NoRecipient)) {
+            return Err(Refusal::NoValidRecipients);
+        }
+        same?;
+        let earliest = send.schedule.map_or(now, |at| at.max(now));
+        let due = send.windows.as_ref().map_or(earliest, |windows| windows.next_open(earliest));
+        if send.expires.is_some_and(|end| end <= due) {
+            return Err(Refusal::ExpiresBeforeSending);
+        }
+        let lane = Lane::of(send.category, send.campaign.is_some(), send.to.len());
+        let recipients = recipients.into();
+        Ok(Self { text, form, category, lane, due, recipients, verdicts, own_rows })
+    }
+
+    /// Which entries of `to` the valid recipients are.
+    pub(super) fn rows(&self) -> impl Iterator<Item = usize> + '_ {
+        let valid =
+            |(row, verdict): (usize, &Verdict)| matches!(verdict, Verdict::Valid).then_some(row);
+        self.verdicts.iter().enumerate().filter_map(valid)
+    }
+
+    /// Rows of the store that it takes in all.
+    pub(super) fn n_rows(&self) -> usize {
+        self.recipients.iter().map(|recipient| self.rows_of(recipient)).sum()
+    }
+
+    fn rows_of(&self, recipient: &Recipient) -> usize {
+        usize::from(recipient.n_parts) + self.own_rows
+    }
+
+    /// The recipients in pieces of at most `rows_max` rows.
+    pub(super) fn pieces(&self, rows_max: usize) -> impl Iterator<Item = Range<usize>> + '_ {
+        let mut start = 0;
+        std::iter::from_fn(move || {
+            let mut rows = 0;
+            let fits = |recipient: &&Recipient| {
+                rows += self.rows_of(recipient);
+                rows <= rows_max
+            };
+            let n = self.recipients[start..].iter().take_while(fits).count();
+            // One that is larger by itself goes alone.
+            let end = (start + n.max(1)).min(self.recipients.len());
+            let piece = start..end;
+            start = end;
+            (!piece.is_empty()).then_some(piece)
+        })
+    }
+
+    /// What all its parts cost together; `None` when that is beyond counting.
+    pub(super) fn cost(&self) -> Option<Money> {
+        self.recipients.iter().try_fold(Money::ZERO, |total, recipient| {
+            let each = recipient.price.times(usize::from(recipient.n_parts))?;
+            total.micros().checked_add(each.micros()).map(Money::from_micros)
+        })
+    }
+
+    /// One fate per entry of `to`: the valid recipients' by `of`, with their number.
+    pub(super) fn fates(
+        &self,
+        send: &SendSms,
+        mut of: impl FnMut(usize, &Recipient) -> Fate,
+    ) -> Vec<(String, Fate)> {
+        let mut valid = self.recipients.iter().enumerate();
+        let fate = |verdict: &Verdict| match verdict {
+            Verdict::Valid => valid.next().map(|(idx, recipient)| of(idx, recipient)),
+            Verdict::NoRecipient => None,
+            Verdict::Unfit(unfit) => Some(Fate::Unfit(unfit.clone())),
+        };
+        let fates = self.verdicts.iter().map(fate);
+        let entries = send.to.iter().zip(fates);
+        entries
+            .map(|(entry, fate)| match (entry.phone, fate) {
+                (Some((to, _)), Some(fate)) => (to.to_string(), fate),
+                _ => (entry.written.clone(), Fate::NoValidRecipient),
+            })
+            .collect()
+    }
+}
+
+/// Looks at one entry of `to` after the other.
+struct Judge<'a> {
+    app: &'a App,
+    rules: Arc<Rules>,
+    caller: &'a Caller,
+    send: &'a SendSms,
+    form: Form,
+    category: Category,
+    /// As long as every link will be.
+    link: String,
+}
+
+impl Judge<'_> {
+    fn recipient(&self, row: usize, n_parts: u8) -> Result<Recipient, Verdict> {
+        let Some((to, country)) = self.send.to[row].phone else {
+            return Err(Verdict::NoRecipient);
+        };
+        let question = Question {
+            account: self.caller.account(),
+            country: country.as_str(),
+            sender: &self.send.from,
+            category: self.category,
+            spread: to.digits(),
+        };
+        // A route that is down now may be up before the message is due: better late than never.
+        let routes = &self.rules.routes;
+        let route = choose(routes, &question, |id| self.app.inner.engine.is_usable(id))
+            .or_else(|| choose(routes, &question, |_| true))
+            .ok_or(Verdict::NoRecipient)?;
+        let n_parts = match &self.send.text {
+            Text::Same(_) => n_parts,
+            Text::Personal(template, values) => {
+                let mut link = |_| self.link.clone();
+                let fitted = template.render(values.row(row), self.form, &mut link);
+                fitted.map_err(Verdict::Unfit)?.n_parts
+            }
+        };
+        Ok(Recipient { to, route, price: self.rules.sms_default_price, n_parts })
+    }
+}

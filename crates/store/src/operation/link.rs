@@ -1,0 +1,84 @@
+//! Short links: where one leads, and the click on it, which is an event of its message.
+
+use pombo_domain::id::MessageId;
+use pombo_domain::limits::LINK_CLICKS_MAX;
+use pombo_domain::link::{self, Code, Target, Visitor};
+use pombo_domain::message::{EventKind, PartState};
+use pombo_domain::time::Instant;
+
+use super::part::{self, Step};
+use super::{Operation, Question, View};
+use crate::error::Result;
+use crate::statement::statements;
+use crate::work::Work;
+
+statements! {
+    TARGET = "select target from link_{day} where code = $1";
+    CLICKED = "update link_{day} set clicks = clicks + 1 \
+        where code = $1 and clicks < $2 returning message, target";
+}
+
+/// Where a link leads; `None` where there is no such link (any more).
+#[derive(Debug, Clone, Copy)]
+pub struct Find(pub Code);
+
+impl Question for Find {
+    type Answer = Option<Target>;
+
+    fn answer(self, view: &mut View<'_>) -> Result<Option<Target>> {
+        let Self(code) = self;
+        if !view.days_since(code.day())?.contains(&code.day()) {
+            return Ok(None);
+        }
+        let mut target = view.prepare_on(TARGET, code.day())?;
+        target.first([code.key()], |row| row.get(0).map(Target::from_stored))
+    }
+}
+
+/// Someone followed a link.
+#[derive(Debug, Clone, Copy)]
+pub struct Click {
+    /// Which link.
+    pub code: Code,
+    /// Who.
+    pub visitor: Visitor,
+    /// When.
+    pub now: Instant,
+}
+
+impl Operation for Click {
+    /// Whether it was kept: of each link only so many are ([`LINK_CLICKS_MAX`]).
+    type Answer = bool;
+
+    fn run(&self, work: &mut Work<'_>) -> Result<bool> {
+        work.now_is(self.now);
+        if !work.has_day(self.code.day()) {
+            return Ok(false);
+        }
+        let clicked: Option<(i64, String)> = work
+            .prepare_on(CLICKED, self.code.day())?
+            .first([self.code.key(), i64::from(LINK_CLICKS_MAX)], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
+        let Some((message, url)) = clicked else { return Ok(false) };
+        let first = MessageId(message).part(0);
+        let Some(before) = part::find(work, first)? else { return Ok(false) };
+        let step = Step {
+            part: first,
+            kind: EventKind::Clicked,
+            route: before.route,
+            at: self.now,
+            word: "",
+            code: "",
+            detail: &link::Click::of(&self.visitor, &url).to_stored(),
+        };
+        // A part without events that stands as queued may be in a range of the queue, which an
+        // event would take it out of: this one is in the log alone.
+        if before.state == PartState::Queued && before.event == 0 {
+            part::log(work, &step)?;
+        } else {
+            part::advance(work, &before, before.state, &step)?;
+        }
+        Ok(true)
+    }
+}

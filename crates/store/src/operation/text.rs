@@ -1,0 +1,99 @@
+//! Personal texts: what each message of a request says, where they do not all say the same.
+
+use std::sync::Arc;
+
+use pombo_domain::id::MessageId;
+use pombo_domain::link::{Code, Target};
+
+use super::View;
+use super::request::Request;
+use crate::error::Result;
+use crate::sql::values;
+use crate::statement::statements;
+use crate::work::Work;
+
+statements! {
+    NEW_TEXT = "insert into text_{day} (message, text) values ($1, $2)";
+    NEW_LINK = "insert into link_{day} (code, message, target) values ($1, $2, $3)";
+    TEXT = "select text from text_{day} where message = $1";
+}
+
+/// The texts of a request's messages.
+#[derive(Debug, Clone)]
+pub enum Texts {
+    /// All have the request's.
+    Same,
+    /// Each has its own; none are here where [`super::stage`] has written them.
+    Each(Arc<[OwnText]>),
+}
+
+/// One message's text.
+#[derive(Debug, Clone)]
+pub struct OwnText {
+    /// As it is sent.
+    pub text: String,
+    /// The short links in it.
+    pub links: Vec<NewLink>,
+}
+
+/// A short link.
+#[derive(Debug, Clone)]
+pub struct NewLink {
+    /// What it is called.
+    pub code: Code,
+    /// Where it leads.
+    pub target: Target,
+}
+
+impl Texts {
+    /// Rows that they take.
+    pub(super) fn rows(&self) -> usize {
+        match self {
+            Self::Same => 0,
+            Self::Each(texts) => texts.iter().map(|own| 1 + own.links.len()).sum(),
+        }
+    }
+
+    /// Writes the texts and links of the messages from `first` on.
+    pub(super) fn write(&self, work: &mut Work<'_>, first: MessageId) -> Result<()> {
+        let Self::Each(texts) = self else { return Ok(()) };
+        for (offset, own) in texts.iter().enumerate() {
+            let message = first.plus(offset);
+            work.prepare_for(NEW_TEXT, first.0)?.execute(values![message.0, own.text])?;
+            for NewLink { code, target } in &own.links {
+                work.ensure_day(code.day())?;
+                work.prepare_on(NEW_LINK, code.day())?.execute(values![
+                    code.key(),
+                    message.0,
+                    target.as_str()
+                ])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The text of a message that has its own; `None` where it has the request's.
+pub(super) fn of_message(
+    work: &mut Work<'_>,
+    request: &Request,
+    message: MessageId,
+) -> Result<Option<String>> {
+    if !request.personal {
+        return Ok(None);
+    }
+    work.prepare_for(TEXT, message.0)?.first([message.0], |row| row.get(0))
+}
+
+/// The same for a question.
+pub(super) fn seen(
+    view: &mut View<'_>,
+    request: &Request,
+    message: MessageId,
+) -> Result<Option<String>> {
+    if !request.personal {
+        return Ok(None);
+    }
+    let Some(mut text) = view.prepare_for(TEXT, message.0)? else { return Ok(None) };
+    text.first([message.0], |row| row.get(0))
+}

@@ -1,0 +1,173 @@
+//! Personal texts and short links: each message says its own, and a click is its event.
+
+use std::sync::Arc;
+
+use pombo_domain::id::MessageId;
+use pombo_domain::limits::LINK_CLICKS_MAX;
+use pombo_domain::link::{self, Code, Device, Target, Visitor};
+use pombo_domain::message::{EventKind, PartState};
+use pombo_domain::money::Money;
+use pombo_store::operation::accept::{Accept, Recipient};
+use pombo_store::operation::claim::Heads;
+use pombo_store::operation::link::{Click, Find};
+use pombo_store::operation::stage::{Begin, Stage};
+use pombo_store::operation::text::{NewLink, OwnText, Texts};
+
+use crate::world::{CREDIT, PRICE, World, on_every_store, parts_of, phone};
+
+const VISITOR: Visitor = Visitor { device: Device::Mobile, browser: "Chrome", system: "Android" };
+
+fn own(text: &str) -> OwnText {
+    OwnText { text: text.to_owned(), links: Vec::new() }
+}
+
+/// A request whose messages have so many parts, and texts that say which they are.
+fn personal(w: &World, n_parts: &[u8]) -> Accept {
+    let to = |(i, n): (usize, &u8)| Recipient {
+        to: phone(i),
+        route: w.route,
+        price: PRICE,
+        n_parts: *n,
+    };
+    let texts: Arc<[OwnText]> = (0..n_parts.len()).map(|i| own(&format!("text {i}"))).collect();
+    Accept {
+        text: "text {n}".to_owned(),
+        texts: Texts::Each(texts),
+        recipients: n_parts.iter().enumerate().map(to).collect(),
+        ..w.request(1)
+    }
+}
+
+fn with_link(w: &World, chance: u64) -> (MessageId, Code) {
+    let code = Code::new(w.now().day(), chance);
+    let target = Target::parse("https://example.com/a").unwrap();
+    let texts = [OwnText { links: vec![NewLink { code, target }], ..own("see") }];
+    let request = Accept { texts: Texts::Each(Arc::new(texts)), ..w.request(1) };
+    (w.accept(request), code)
+}
+
+fn send(w: &World, message: MessageId) {
+    w.claim(1);
+    w.settle(vec![w.sent(message.part(0), "abc")]);
+}
+
+#[test]
+fn each_message_keeps_its_own_text_and_length() {
+    on_every_store(|w| {
+        let first = w.accept(personal(&w, &[1, 3, 2]));
+        for (i, n) in [1, 3, 2].into_iter().enumerate() {
+            let view = w.view(first.plus(i));
+            assert_eq!((view.text, view.parts.len()), (format!("text {i}"), n));
+        }
+        assert_eq!(w.balance(), Money::from_micros(CREDIT.micros() - 6 * PRICE.micros()));
+        let claimed = w.claim(9);
+        let texts: Vec<_> = claimed.work.iter().map(|work| work.text.as_deref()).collect();
+        assert_eq!(texts, [Some("text 0"), Some("text 1"), Some("text 2")]);
+        assert_eq!(parts_of(&claimed).len(), 6);
+        assert!(w.is_queue_empty());
+    });
+}
+
+#[test]
+fn a_request_that_says_the_same_to_all_carries_no_text_of_its_own() {
+    on_every_store(|w| {
+        let message = w.message();
+        assert_eq!(w.view(message).text, "Hello, this is a text of some length");
+        assert_eq!(w.claim(1).work[0].text, None);
+    });
+}
+
+#[test]
+fn a_claim_ends_between_messages_of_any_length() {
+    on_every_store(|w| {
+        let lengths = [3, 1, 15, 2, 2, 1, 4];
+        w.accept(personal(&w, &lengths));
+        let mut seen = Vec::new();
+        while !w.is_queue_empty() {
+            let claimed = w.claim(2);
+            seen.extend(claimed.work.iter().map(|work| work.parts.count_ones()));
+        }
+        assert_eq!(seen, lengths.map(u32::from));
+    });
+}
+
+#[test]
+fn a_large_personal_request_comes_in_by_pieces() {
+    on_every_store(|w| {
+        let lengths: Vec<u8> = [1, 2, 3].repeat(300);
+        let request = personal(&w, &lengths);
+        let Texts::Each(texts) = &request.texts else { panic!("personal") };
+        let first = w.run(Begin { n_messages: 900, now: w.now() });
+        for start in (0..900).step_by(300) {
+            let range = start..start + 300;
+            let texts = Texts::Each(texts[range.clone()].into());
+            let recipients = Arc::clone(&request.recipients);
+            let callbacks = request.callbacks.clone();
+            w.run(Stage { first, recipients, callbacks, texts, range });
+        }
+        let texts = Texts::Each(Arc::default());
+        w.accept(Accept { staged: Some(first), texts, ..request.clone() });
+        assert_eq!(w.view(first.plus(899)).text, "text 899");
+        let mut n_parts = 0;
+        while !w.ask(Heads { route: w.route }).is_empty() {
+            for work in w.claim(1_000).work {
+                let i = usize::try_from(work.message.0 - first.0).unwrap();
+                assert_eq!(work.text, Some(format!("text {i}")));
+                assert_eq!(work.parts.count_ones(), u32::from(lengths[i]));
+                n_parts += work.parts.count_ones();
+            }
+        }
+        assert_eq!(n_parts, 1_800);
+    });
+}
+
+#[test]
+fn a_click_is_an_event_that_changes_no_state() {
+    on_every_store(|w| {
+        let (message, code) = with_link(&w, 7);
+        let target = w.ask(Find(code));
+        assert_eq!(target.as_ref().map(Target::as_str), Some("https://example.com/a"));
+        send(&w, message);
+        assert!(w.run(Click { code, visitor: VISITOR, now: w.now() }));
+        assert_eq!(w.kinds(message), [EventKind::Sent, EventKind::Clicked]);
+        assert_eq!(w.states(message), [PartState::Sent]);
+        let event = w.view(message).events.pop().unwrap();
+        let click = link::Click::of(&VISITOR, "https://example.com/a");
+        assert_eq!(link::Click::from_stored(&event.detail), click);
+        // The receipt comes after it all the same.
+        w.settle(vec![w.receipt("abc", PartState::Delivered, 0)]);
+        assert_eq!(w.states(message), [PartState::Delivered]);
+    });
+}
+
+#[test]
+fn a_click_takes_no_message_out_of_the_queue() {
+    on_every_store(|w| {
+        let (message, code) = with_link(&w, 7);
+        assert!(w.run(Click { code, visitor: VISITOR, now: w.now() }));
+        assert_eq!(w.claim(1).work[0].message, message);
+    });
+}
+
+#[test]
+fn a_link_keeps_so_many_clicks_and_no_more() {
+    on_every_store(|w| {
+        let (message, code) = with_link(&w, 7);
+        send(&w, message);
+        let click = Click { code, visitor: VISITOR, now: w.now() };
+        let kept = (0..LINK_CLICKS_MAX + 5).filter(|_| w.run(click)).count();
+        assert_eq!(kept, LINK_CLICKS_MAX as usize);
+        assert_eq!(w.view(message).events.len(), LINK_CLICKS_MAX as usize + 1);
+    });
+}
+
+#[test]
+fn a_code_that_was_never_given_leads_nowhere() {
+    on_every_store(|w| {
+        let (_, code) = with_link(&w, 7);
+        for code in [Code::new(code.day(), 8), Code::new(code.day() - 1, 7)] {
+            assert_eq!(w.ask(Find(code)), None);
+            assert!(!w.run(Click { code, visitor: VISITOR, now: w.now() }));
+        }
+    });
+}
