@@ -5,15 +5,17 @@ use std::sync::Arc;
 use pombo_domain::id::MessageId;
 use pombo_domain::limits::LINK_CLICKS_MAX;
 use pombo_domain::link::{self, Code, Device, Target, Visitor};
-use pombo_domain::message::{EventKind, PartState};
+use pombo_domain::message::{EventKind, Lane, PartState};
 use pombo_domain::money::Money;
 use pombo_store::operation::accept::{Accept, Recipient};
 use pombo_store::operation::claim::Heads;
+use pombo_store::operation::divert::{self, Divert};
 use pombo_store::operation::link::{Click, Find};
+use pombo_store::operation::schedule::{self, Change, ChangeAll, ChangeThese};
 use pombo_store::operation::stage::{Begin, Stage};
 use pombo_store::operation::text::{NewLink, OwnText, Texts};
 
-use crate::world::{CREDIT, PRICE, World, on_every_store, parts_of, phone};
+use crate::world::{CREDIT, HOUR, PRICE, World, on_every_store, parts_of, phone};
 
 const VISITOR: Visitor = Visitor { device: Device::Mobile, browser: "Chrome", system: "Android" };
 
@@ -88,6 +90,61 @@ fn a_claim_ends_between_messages_of_any_length() {
             seen.extend(claimed.work.iter().map(|work| work.parts.count_ones()));
         }
         assert_eq!(seen, lengths.map(u32::from));
+    });
+}
+
+/// A thousand parts and more, so that no look sees them all.
+const UNEVEN: [u8; 8] = [3, 1, 15, 2, 2, 1, 4, 7];
+
+#[test]
+fn messages_of_any_length_move_whole_to_another_route() {
+    on_every_store(|w| {
+        let lengths = UNEVEN.repeat(50);
+        let first = w.accept(personal(&w, &lengths));
+        let (to, mut at, mut n_moved) = (w.other_route, Some(divert::Place::default()), 0);
+        while let Some(place) = at {
+            let done = w.run(Divert {
+                from: w.route,
+                lane: Lane::Transactional,
+                account: w.account,
+                at: place,
+                choose: Arc::new(move |_, _| Some(to)),
+                now: w.now(),
+            });
+            (at, n_moved) = (done.next, n_moved + done.n_moved);
+        }
+        assert_eq!(n_moved, lengths.iter().map(|n| usize::from(*n)).sum::<usize>());
+        assert!(w.ask(Heads { route: w.route }).is_empty());
+        let mut seen = Vec::new();
+        while !w.ask(Heads { route: to }).is_empty() {
+            seen.extend(
+                w.claim_on(to, 100).work.into_iter().map(|work| (work.message, work.parts)),
+            );
+        }
+        let whole = |(i, n): (usize, &u8)| (first.plus(i), (1 << n) - 1);
+        assert_eq!(seen, lengths.iter().enumerate().map(whole).collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn messages_of_any_length_are_withdrawn_whole() {
+    on_every_store(|w| {
+        let lengths = UNEVEN.repeat(50);
+        let later = w.now().plus(HOUR);
+        let first = w.accept(Accept { due: later, ..personal(&w, &lengths) });
+        // One by its id, whose length is not the longest; then all that is left, piece by piece.
+        let (account, now) = (w.account, w.now());
+        let ids = vec![first.plus(1), first.plus(3)];
+        let these = w.run(ChangeThese { account, ids, change: Change::Cancel, now });
+        assert_eq!((these.n, w.states(first.plus(3))), (2, vec![PartState::Cancelled; 2]));
+        let (mut at, mut n) = (Some(schedule::Place::default()), 0);
+        while let Some(place) = at {
+            let done = w.run(ChangeAll { account, at: place, change: Change::Cancel, now });
+            (at, n) = (done.next, n + done.n);
+        }
+        assert_eq!(n, 398);
+        assert!(w.is_queue_empty());
+        assert_eq!(w.balance(), CREDIT);
     });
 }
 

@@ -1,5 +1,10 @@
 //! `sub`: texts with each recipient's values, and the short links in them, over HTTP.
 
+use std::time::{Duration, Instant};
+
+use pombo_app::operate;
+use pombo_store::{Options, Store};
+
 use crate::house::{Answer, House, story};
 
 /// A phone's browser.
@@ -24,7 +29,8 @@ fn text_of(house: &House, id: &str) -> String {
 #[test]
 fn each_recipient_gets_its_own_text() {
     let house = House::open();
-    let to = ["34666555444", "34666555333", "34666555222"];
+    // The same phone twice: each entry has its own values.
+    let to = ["34666555444", "34666555333", "34666555444"];
     let sub = r#"[{"name":"JOSÉ","sum":1234.56},{"name":"zoë","sum":"7"},{}]"#;
     let json = send("Hi {name|lower|capitalize}, {sum|formatDotComma} EUR", &to, sub, "");
     let json = json.replace("\"sub\"", "\"encoding\":\"utf-16\",\"sub\"");
@@ -197,5 +203,34 @@ fn a_large_personal_request_comes_in_by_pieces() {
         let path = &text[text.find("/s/").expect("a link")..];
         let leads = house.call_with("GET", path, &[], b"");
         assert_eq!(leads.header("location"), Some(format!("https://example.com/{i}").as_str()));
+    }
+}
+
+#[test]
+fn an_account_has_short_links_of_its_own_domain() {
+    let house = House::open();
+    let url = format!("sqlite:{}", house.folder.join("pombo.db").display());
+    let beside = Options { exclusive: false, ..Options::default() };
+    let store = Store::open(&url, &beside).expect("a store beside");
+    let set = |link_url: &str| {
+        let settings =
+            operate::Settings { link_url: Some(Some(link_url.into())), ..Default::default() };
+        operate::account_set(&store, "username", settings)
+    };
+    for bad in ["go.example", "https://go.example/?a=b", "https://go.example/#x", "none at all"] {
+        assert!(set(bad).is_err(), "{bad}");
+    }
+    set("https://Go.example/l/").expect("an address");
+    let json = send("{u|shorten}", &["34666555444"], r#"[{"u":"https://example.com"}]"#, "");
+    // The change takes effect within a second.
+    let over = Instant::now() + Duration::from_secs(30);
+    loop {
+        let text = text_of(&house, &id(&house.send(&json), 0));
+        if text.starts_with("https://go.example/l/s/") {
+            assert_eq!(text.len(), "https://go.example/l/s/".len() + 12);
+            break;
+        }
+        assert!(Instant::now() < over, "{text}");
+        std::thread::sleep(Duration::from_millis(50));
     }
 }
