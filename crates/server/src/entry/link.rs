@@ -32,7 +32,24 @@ pub(super) fn router(app: App, brand: Brand) -> axum::Router {
     axum::Router::new().route("/s/{code}", get(open)).with_state(Door { app, brand })
 }
 
+/// Their documentation, for `/openapi.json`.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(open))]
+pub(super) struct Documentation;
+
 /// 302 to where the link leads, or a page that says that it leads nowhere.
+#[utoipa::path(
+    get,
+    path = "/s/{code}",
+    tag = "Short links",
+    summary = "Open a short link of a message",
+    params(("code" = String, Path, description = "12 letters and digits")),
+    responses(
+        (status = 302, description = "To the address that the message was to lead to"),
+        (status = 404, description = "There is no such link (any more): a page that says so"),
+        (status = 503, description = "It cannot be looked up now; see Retry-After"),
+    ),
+)]
 async fn open(
     State(door): State<Door>,
     method: Method,

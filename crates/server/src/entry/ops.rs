@@ -240,6 +240,7 @@ pub(crate) fn documentation(brand: &Brand, public_url: &str) -> OpenApi {
         .components(Some(components))
         .build();
     document.merge(nrs360::Documentation::openapi());
+    document.merge(link::Documentation::openapi());
     document
 }
 

@@ -61,6 +61,48 @@ fn each_part_is_submitted_reported_and_called_back() {
 }
 
 #[test]
+fn the_carrier_gets_each_recipients_own_text_and_a_click_owes_no_callback() {
+    let smsc = Smsc::start(Behaviour::recording().with_receipts(Receipts::default())).unwrap();
+    let sink = Sink::start(sink::Behaviour::recording(Answer::Status(200)));
+    let house = house(&smsc, "");
+    let long = "b".repeat(200);
+    let answer = house.send(&format!(
+        r#"{{"to":["34666555444","34666555333","34666555222"],"from":"TEST","parts":2,
+            "message":"{{name|upper}} {{url|shorten}}","notificationUrl":"{}",
+            "sub":[{{"name":"ana","url":"https://example.com/1"}},
+                   {{"name":"{long}","url":"https://example.com/2"}},
+                   {{"name":"zoe","url":"https://example.com/3"}}]}}"#,
+        sink.url("/dlr?to=%P&d=%d&n=%n")
+    ));
+    assert_eq!(answer.status, 202, "{}", answer.body);
+    let ids: Vec<String> =
+        (0..3).map(|i| answer.json()["result"][i]["id"].as_str().unwrap().to_owned()).collect();
+    ids.iter().for_each(|id| drop(house.until(id, |sms| sms["isDelivered"] == true)));
+    until("a callback per part", || sink.count() == 4);
+    let mut parts = smsc.received();
+    parts.sort_by_key(|part| (part.destination, part.piece));
+    let texts: Vec<String> = parts
+        .iter()
+        .map(|part| String::from_utf8_lossy(&part.whole.as_ref().unwrap().text).into_owned())
+        .collect();
+    assert_eq!(texts.len(), 4);
+    assert!(texts[0].starts_with("ZOE https://sms.example.com/s/"), "{texts:?}");
+    assert!(texts[1].contains("BBB") && texts[2].contains("https://sms"), "{texts:?}");
+    assert!(texts[3].starts_with("ANA https://sms.example.com/s/"), "{texts:?}");
+
+    let path = &texts[3][texts[3].find("/s/").unwrap()..];
+    let phone = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_4_1 like Mac OS X) AppleWebKit/605.1.15 \
+                 (KHTML, like Gecko) Version/17.4.1 Mobile/15E148 Safari/604.1";
+    let opened = house.call_with("GET", path, &[("User-Agent", phone)], b"");
+    assert_eq!(opened.header("location"), Some("https://example.com/1"));
+    house.until(&ids[0], |sms| sms["isClicked"] == true && sms["isDelivered"] == true);
+    // Another message's callback would come after the click's, were there one.
+    send(&house, &format!(r#","message":"next","notificationUrl":"{}""#, sink.url("/next")));
+    until("the next callback", || sink.targets().iter().any(|target| target == "/next"));
+    assert_eq!(sink.count(), 5, "{:?}", sink.targets());
+}
+
+#[test]
 fn ids_in_another_base_are_learned() {
     let receipts = Receipts { ids: Some(Ids::Decimal), ..Receipts::default() };
     let hex = Behaviour { ids: Ids::Hex, ..Behaviour::default() };
