@@ -165,7 +165,6 @@ const MACHINES: &[&str] = &[
     "puppeteer",
     "playwright",
     "selenium",
-    "electron/0",
     "curl",
     "wget",
     "python",

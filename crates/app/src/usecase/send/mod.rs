@@ -273,7 +273,8 @@ fn callbacks(send: &SendSms, plan: &Plan) -> op::accept::CallbackUrls {
         Callbacks::None => op::accept::CallbackUrls::None,
         Callbacks::One(template) => op::accept::CallbackUrls::One(template.as_str().to_owned()),
         Callbacks::Each(templates) => {
-            let urls = plan.rows().map(|row| templates[row].as_str().to_owned());
+            let url = |row: usize| templates.get(row).map_or("", callback::Template::as_str);
+            let urls = plan.rows().map(|row| url(row).to_owned());
             op::accept::CallbackUrls::Each(urls.collect())
         }
     }
