@@ -13,6 +13,7 @@ pub mod window;
 pub mod channel;
 pub mod limits;
 pub mod message;
+pub mod notification;
 pub mod rate;
 pub mod retry;
 pub mod route;
