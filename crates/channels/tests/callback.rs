@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pombo_channels::callback::{CallFailed, Caller, Config};
+use pombo_channels::callback::{CallFailed, Caller, Config, Content};
 use pombo_peers::sink::{Answer, Behaviour, Sink};
 use tokio::task::JoinSet;
 
@@ -43,6 +43,26 @@ async fn a_get_carries_path_query_host_and_credentials_and_brings_the_status() {
     assert!(headers.contains(&format!("host: {}\r\n", sink.addr)), "{headers}");
     assert!(headers.contains("user-agent: pombo/"), "{headers}");
     assert!(hit.headers.contains("Basic bWU6cGFzcw=="), "{headers}");
+}
+
+#[tokio::test]
+async fn a_post_carries_its_body_and_headers_and_shares_the_connection() {
+    let sink = recording(Answer::Status(200));
+    let caller = caller();
+    let content = Content {
+        media_type: "application/json",
+        headers: vec![("webhook-id", "evt_1".into()), ("webhook-odd", "a\nb".into())],
+        body: "{\"a\":1}".into(),
+    };
+    assert_eq!(caller.post(&sink.url("/events"), content.clone()).await, Ok(200));
+    assert_eq!(caller.post(&sink.url("/events"), content).await, Ok(200));
+    assert_eq!(caller.get(&sink.url("/dlr")).await, Ok(200));
+    let hit = sink.hits().remove(1);
+    assert_eq!((hit.target.as_str(), hit.body.as_str()), ("/events", "{\"a\":1}"));
+    assert_eq!(hit.header("content-type"), Some("application/json"));
+    assert_eq!(hit.header("webhook-id"), Some("evt_1"));
+    assert_eq!(hit.header("webhook-odd"), None, "it cannot be written");
+    assert_eq!((sink.count(), sink.connections()), (3, 1));
 }
 
 #[tokio::test]

@@ -24,7 +24,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{ACCEPT, AUTHORIZATION, HOST, HeaderValue, USER_AGENT};
+use hyper::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT,
+};
 use hyper::{Method, Request};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
@@ -94,9 +96,21 @@ struct Shared {
     sweeping: AtomicBool,
 }
 
+/// What a POST carries.
+#[derive(Debug, Clone)]
+pub struct Content {
+    /// The Content-Type.
+    pub media_type: &'static str,
+    /// More headers, in small letters.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Bytes,
+}
+
 /// One request, apart from where it goes.
 struct Outgoing {
     method: Method,
+    headers: Vec<(HeaderName, HeaderValue)>,
     body: Bytes,
 }
 
@@ -125,7 +139,20 @@ impl Caller {
     /// Sends one GET and gives the answer's status. Dropping the future ends the call.
     pub async fn get(&self, url: &str) -> Result<u16, CallFailed> {
         let target = Target::parse(url)?;
-        self.send(&target, &Outgoing { method: Method::GET, body: Bytes::new() }).await
+        let get = Outgoing { method: Method::GET, headers: Vec::new(), body: Bytes::new() };
+        self.send(&target, &get).await
+    }
+
+    /// Sends one POST, likewise. Headers whose value cannot be written are left out.
+    pub async fn post(&self, url: &str, content: Content) -> Result<u16, CallFailed> {
+        let target = Target::parse(url)?;
+        let more = content.headers.into_iter().filter_map(|(name, value)| {
+            Some((HeaderName::from_static(name), HeaderValue::try_from(value).ok()?))
+        });
+        let media_type = (CONTENT_TYPE, HeaderValue::from_static(content.media_type));
+        let headers = std::iter::once(media_type).chain(more).collect();
+        let post = Outgoing { method: Method::POST, headers, body: content.body };
+        self.send(&target, &post).await
     }
 
     async fn send(&self, target: &Target, outgoing: &Outgoing) -> Result<u16, CallFailed> {
@@ -199,6 +226,7 @@ impl Shared {
         headers.insert(HOST, host.header.clone());
         headers.insert(USER_AGENT, self.user_agent.clone());
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+        headers.extend(outgoing.headers.iter().cloned());
         if let Some(authorization) = &target.authorization {
             headers.insert(AUTHORIZATION, authorization.clone());
         }

@@ -1,4 +1,4 @@
-//! A fast callback sink for tests and benches: an HTTP/1.1 server that counts GETs, and answers
+//! A fast callback sink for tests and benches: an HTTP/1.1 server that counts requests, and answers
 //! them as told, well or badly. It runs on a thread of its own, so its cost can be told apart.
 
 mod answer;
@@ -21,8 +21,21 @@ pub struct Hit {
     pub target: String,
     /// The header lines, as they came.
     pub headers: String,
+    /// The body; empty where the request has none.
+    pub body: String,
     /// When its last byte came.
     pub at: Instant,
+}
+
+impl Hit {
+    /// A header's value, by its name in small letters.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.lines().find_map(|line| {
+            let (found, value) = line.split_once(':')?;
+            found.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
 }
 
 /// A running sink. Dropping it stops it.

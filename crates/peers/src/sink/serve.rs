@@ -44,14 +44,13 @@ async fn connection(mut tcp: TcpStream, shared: Arc<Shared>) {
         let mut used = 0;
         let mut then = Then::Stay;
         while then == Then::Stay {
-            let Some(len) = head_len(&input[used..]) else { break };
-            let head = &input[used..used + len];
-            used += len;
+            let Some((head, body)) = request(&input[used..]) else { break };
+            used += head.len() + body.len();
             let behaviour = shared.behaviour();
             if !behaviour.delay.is_zero() {
                 tokio::time::sleep(behaviour.delay).await;
             }
-            then = answer(head, &behaviour, &shared, &mut out);
+            then = answer((head, body), &behaviour, &shared, &mut out);
         }
         input.drain(..used);
         if !out.is_empty() && tcp.write_all(&out).await.is_err() {
@@ -74,20 +73,41 @@ async fn connection(mut tcp: TcpStream, shared: Arc<Shared>) {
 }
 
 /// Counts the request before its answer leaves, so that whoever got the answer sees it counted.
-fn answer(head: &[u8], behaviour: &Behaviour, shared: &Shared, out: &mut Vec<u8>) -> Then {
+fn answer(
+    (head, body): (&[u8], &[u8]),
+    behaviour: &Behaviour,
+    shared: &Shared,
+    out: &mut Vec<u8>,
+) -> Then {
     let number = shared.count.fetch_add(1, Ordering::Relaxed);
     let (target, headers) = split(head);
     if behaviour.record {
         let at = Instant::now().into_std();
-        let hit = Hit { target: target.into(), headers: headers.into(), at };
+        let body = String::from_utf8_lossy(body).into_owned();
+        let hit = Hit { target: target.into(), headers: headers.into(), body, at };
         shared.hits().push(hit);
     }
     behaviour.answer.write(number, target, out)
 }
 
-/// The length of a whole head at the start of `input`; GETs have no body.
-fn head_len(input: &[u8]) -> Option<usize> {
-    input.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4)
+/// The head and the body of a whole request at the start of `input`.
+fn request(input: &[u8]) -> Option<(&[u8], &[u8])> {
+    let len = input.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4)?;
+    let (head, rest) = input.split_at(len);
+    Some((head, rest.get(..body_len(head))?))
+}
+
+/// Bytes of the body, as the head tells them. A GET says nothing of it, and that costs no look.
+fn body_len(head: &[u8]) -> usize {
+    if head.starts_with(b"GET ") {
+        return 0;
+    }
+    let lines = std::str::from_utf8(head).unwrap_or("").lines();
+    let mut lengths = lines.filter_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
+    });
+    lengths.next().unwrap_or(0)
 }
 
 /// The target and the header lines of a head.
@@ -107,12 +127,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_head_ends_at_its_first_empty_line() {
-        assert_eq!(head_len(b""), None);
-        assert_eq!(head_len(b"GET / HTTP/1.1\r\nhost: x\r\n"), None);
-        assert_eq!(head_len(b"GET / HTTP/1.1\r\n\r\n"), Some(18));
-        assert_eq!(head_len(b"GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n"), Some(18));
-        assert_eq!(head_len(b"GET / HTTP/1.1\r\n\r\nGET"), Some(18));
+    fn a_request_is_its_head_and_as_much_body_as_the_head_tells() {
+        assert_eq!(request(b""), None);
+        assert_eq!(request(b"GET / HTTP/1.1\r\nhost: x\r\n"), None);
+        let get = b"GET / HTTP/1.1\r\n\r\n";
+        assert_eq!(request(&[&get[..], get].concat()), Some((&get[..], &b""[..])));
+        let post = b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\n";
+        assert_eq!(request(&[&post[..], b"ab"].concat()), None);
+        assert_eq!(request(&[&post[..], b"abcGET"].concat()), Some((&post[..], &b"abc"[..])));
     }
 
     #[test]
