@@ -39,7 +39,9 @@ const CARGO_DENY_VERSION: &str = "0.20.2";
 /// Everything the gate needs.
 pub(crate) fn all() -> Result<()> {
     debian(&NEEDS.iter().map(|need| need.package).collect::<Vec<_>>())?;
-    node_modules()?;
+    node_modules("node-smsc")?;
+    node_modules("webhooks")?;
+    webhook_verifiers()?;
     cargo_deny().map(drop)
 }
 
@@ -70,9 +72,9 @@ pub(crate) fn debian(packages: &[&str]) -> Result<()> {
     .with_context(|| format!("apt-get needs root; {by_hand}"))
 }
 
-/// Installs the packages of the foreign SMSC where its lock file is newer than what is there.
-fn node_modules() -> Result<()> {
-    let folder = root().join("crates/peers/foreign/node-smsc");
+/// Installs the packages of a foreign peer where its lock file is newer than what is there.
+fn node_modules(peer: &str) -> Result<()> {
+    let folder = root().join("crates/peers/foreign").join(peer);
     let lock = folder.join("package-lock.json");
     if !lock.is_file() {
         return Ok(());
@@ -84,6 +86,25 @@ fn node_modules() -> Result<()> {
         return Ok(());
     }
     must(program("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(folder))
+}
+
+/// Installs the Python libraries that verify signatures, where the list is newer than what is there.
+fn webhook_verifiers() -> Result<()> {
+    let folder = root().join("crates/peers/foreign/webhooks");
+    let (list, stamp) = (folder.join("requirements.txt"), folder.join("site/installed"));
+    let modified = |path: &PathBuf| path.metadata().and_then(|data| data.modified()).ok();
+    if !list.is_file() || modified(&stamp).is_some_and(|done| Some(done) >= modified(&list)) {
+        return Ok(());
+    }
+    must(
+        program("python3")
+            .args(["-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--upgrade"])
+            .args(["--disable-pip-version-check", "--root-user-action=ignore"])
+            .args(["--target", "site", "--requirement", "requirements.txt"])
+            .current_dir(&folder),
+    )
+    .context("the verifiers of crates/peers/foreign/webhooks need python3 with pip")?;
+    Ok(std::fs::write(stamp, "")?)
 }
 
 /// Where cargo-deny is, after installing it under `target/tools` where it is missing.

@@ -7,6 +7,7 @@ pub mod engine;
 pub mod error;
 pub mod notify;
 pub mod operate;
+pub mod operate_notifications;
 mod stranded;
 pub mod usecase;
 mod watch;
@@ -60,6 +61,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Clock,
     pub(crate) rules: RwLock<Arc<Rules>>,
     pub(crate) accounts: Accounts,
+    pub(crate) subscriptions: notify::Subscriptions,
     pub(crate) engine: Engine,
     pub(crate) gate: auth::Gate,
     concat_ref: AtomicU16,
@@ -89,6 +91,7 @@ impl App {
         let routes = number(&store, config.routes).await?;
         engine::recover(&store, &clock, &routes).await?;
         let accounts = Accounts::load(&store).await?;
+        let subscriptions = notify::Subscriptions::load(&store).await?;
         let engine = Engine::start(&store, &clock, &accounts, &routes).await?;
         let rules = Rules { sms_default_price: config.sms_default_price, routes };
         // A start somewhere else in the cycle: a restart must not repeat the last references.
@@ -98,6 +101,7 @@ impl App {
             clock,
             rules: RwLock::new(Arc::new(rules)),
             accounts,
+            subscriptions,
             engine,
             gate: auth::Gate::new(),
             concat_ref: AtomicU16::new(concat_ref),
@@ -127,9 +131,9 @@ impl App {
     /// Starts telling callbacks, through `post`.
     pub fn start_notifier(&self, post: Arc<dyn notify::Post>) {
         let handle = notify::start(
-            self.inner.store.clone(),
-            self.inner.clock.clone(),
+            (self.inner.store.clone(), self.inner.clock.clone()),
             post,
+            self.inner.subscriptions.clone(),
             self.inner.submitted,
         );
         *self.inner.notifier.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle);

@@ -101,6 +101,7 @@ async fn look_at_room(app: &App) -> Result<(), pombo_store::Error> {
 async fn refresh(app: &App) -> Result<(), Fault> {
     let store = &app.inner.store;
     app.inner.accounts.refresh(store).await?;
+    app.inner.subscriptions.refresh(store).await?;
     for row in store.ask(op::route::List).await? {
         if let Some(desk) = app.inner.engine.desk(row.id) {
             desk.set_paused(row.paused);
@@ -120,6 +121,8 @@ async fn gauges(app: &App) -> Result<(), pombo_store::Error> {
     metrics::gauge!("pombo_uncertain").set(gauge(uncertain));
     let unmatched = store.ask(op::receipt::CountUnmatched).await?;
     metrics::gauge!("pombo_receipts_unmatched").set(gauge(unmatched));
+    let n_disabled = i64::try_from(app.inner.subscriptions.n_disabled()).unwrap_or(i64::MAX);
+    metrics::gauge!("pombo_notifications_disabled").set(gauge(n_disabled));
     let now = app.inner.clock.now();
     for desk in app.inner.engine.desks() {
         let heads = store.ask(op::claim::Heads { route: desk.id() }).await?;

@@ -114,6 +114,32 @@ impl Instant {
         let zoned = civil.to_zoned(TimeZone::UTC).map_err(|_| NotADate)?;
         Ok(Self(zoned.timestamp().as_microsecond()))
     }
+
+    /// Reads ISO 8601: a date and time with an offset (`2019-01-01T00:00:00+00:00`, `…Z`), or
+    /// without one, or a date alone, both in UTC. A space where the `+` stood is what a query makes
+    /// of a `+` that was not encoded.
+    pub fn parse_iso8601(text: &str) -> Result<Self, NotADate> {
+        let text = text.trim();
+        let (head, tail) = match text.char_indices().nth(19) {
+            Some((at, ' ')) => (&text[..at], Some(&text[at + 1..])),
+            _ => (text, None),
+        };
+        let text = match tail {
+            Some(offset) => format!("{head}+{offset}"),
+            None => text.to_owned(),
+        };
+        if let Ok(timestamp) = text.parse::<jiff::Timestamp>() {
+            return Ok(Self(timestamp.as_microsecond()));
+        }
+        // An offset that could not be read is not to be left out.
+        let is_civil = text.get(10..).is_none_or(|time| !time.contains(['+', '-', 'Z', 'z', '[']));
+        let civil: DateTime = text.parse().map_err(|_| NotADate)?;
+        if !is_civil {
+            return Err(NotADate);
+        }
+        let zoned = civil.to_zoned(TimeZone::UTC).map_err(|_| NotADate)?;
+        Ok(Self(zoned.timestamp().as_microsecond()))
+    }
 }
 
 #[cfg(test)]
@@ -140,6 +166,31 @@ mod tests {
             "２０１３０",
         ] {
             assert_eq!(Instant::parse_compact(bad), Err(NotADate), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn iso_8601_is_read_with_and_without_an_offset() {
+        for (text, utc) in [
+            ("2019-01-01T00:00:00+00:00", "2019-01-01T00:00:00+00:00"),
+            ("2019-01-01T00:00:00 00:00", "2019-01-01T00:00:00+00:00"),
+            ("2019-01-01T00:00:00Z", "2019-01-01T00:00:00+00:00"),
+            ("2019-01-01T02:30:00+02:00", "2019-01-01T00:30:00+00:00"),
+            ("2019-01-01T00:00:00-0300", "2019-01-01T03:00:00+00:00"),
+            ("2019-01-01T00:00:00.5Z", "2019-01-01T00:00:00+00:00"),
+            ("2019-01-01 10:00:00", "2019-01-01T10:00:00+00:00"),
+            ("2019-01-01T10:00", "2019-01-01T10:00:00+00:00"),
+            ("2019-01-01", "2019-01-01T00:00:00+00:00"),
+        ] {
+            assert_eq!(
+                Instant::parse_iso8601(text).map(Instant::iso8601),
+                Ok(utc.into()),
+                "{text}"
+            );
+        }
+        for bad in ["", "x", "2019-13-01", "20130215142000", "1", "2019-01-01T00:00:00+99:99", "é"]
+        {
+            assert_eq!(Instant::parse_iso8601(bad), Err(NotADate), "{bad}");
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pombo_app::App;
 use pombo_app::clock::Clock;
-use pombo_app::notify::Post;
+use pombo_app::notify::{Letter, Post};
 use pombo_channels::callback;
 use pombo_channels::sandbox::{self, Phones};
 use pombo_channels::sms::smpp;
@@ -231,6 +231,13 @@ impl Post for Customers {
     fn get(&self, url: String) -> BoxFuture<'static, Result<u16, String>> {
         let caller = self.0.clone();
         Box::pin(async move { caller.get(&url).await.map_err(|e| e.to_string()) })
+    }
+
+    fn post(&self, url: String, letter: Letter) -> BoxFuture<'static, Result<u16, String>> {
+        let caller = self.0.clone();
+        let Letter { media_type, headers, body } = letter;
+        let content = callback::Content { media_type, headers, body: body.into() };
+        Box::pin(async move { caller.post(&url, content).await.map_err(|e| e.to_string()) })
     }
 }
 

@@ -20,6 +20,7 @@ pub(crate) const STEPS: &[Step] = &[
         once: include_str!("../migrations/0004_link.sql"),
         each_day: include_str!("../migrations/0004_link_day.sql"),
     },
+    Step { once: include_str!("../migrations/0005_notification.sql"), each_day: "" },
 ];
 
 /// The tables of a day.

@@ -252,6 +252,11 @@ impl Endpoints {
         self.states.iter().map(|(endpoint, state)| (endpoint.clone(), state.room(now))).collect()
     }
 
+    /// How many more calls this endpoint could take.
+    pub(super) fn room_at(&self, at: &Endpoint, now: Instant) -> usize {
+        self.states.get(at).map_or(PER_STRANGER, |state| state.room(now))
+    }
+
     /// Accounts that have as many calls on the way as they may.
     pub(super) fn busy(&self) -> HashSet<AccountId> {
         let is_busy = |calls: &Calls| !calls.has_room(true);
@@ -348,7 +353,7 @@ mod tests {
     fn line_up(endpoints: &mut Endpoints, to: &Endpoint, n: usize) {
         for event in 0..n {
             let event = pombo_domain::id::EventId(i64::try_from(event).expect("few"));
-            endpoints.wait(Call::first(event, String::new(), to.clone(), None, false));
+            endpoints.wait(Call::callback(event, String::new(), to.clone(), None, false));
         }
     }
 
@@ -428,7 +433,7 @@ mod tests {
         assert!(endpoints.tired(busy, false).is_empty());
         assert!(endpoints.next_waiting(&to).is_none(), "no place is free");
         answers(&mut endpoints, &to, SWIFT, busy);
-        assert_eq!(endpoints.next_waiting(&to).map(|call| call.event.0), Some(0));
+        assert_eq!(endpoints.next_waiting(&to).map(|call| call.debt.event.0), Some(0));
         let later = busy.plus(STILL_QUICK);
         assert_eq!(endpoints.tired(later, false).len(), 1);
         assert_eq!(endpoints.n_waiting(), 0);

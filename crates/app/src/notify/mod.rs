@@ -1,13 +1,17 @@
-//! The notifier: reads the event log behind a cursor and tells callbacks, each host at its own pace.
+//! The notifier: reads the event log behind a cursor and tells callbacks and notifications, each
+//! endpoint at its own pace.
 //!
 //! The cursor moves past an event only when its callback was delivered or filed for another try, so
 //! a crash repeats a callback rather than lose it. What is in memory is bounded: an endpoint that takes
 //! too long fills its own places, and what comes for it beyond them waits in the store, in a queue of
-//! its own. The callbacks of one part go one after the other.
+//! its own. The callbacks of one part, and the notifications of one message, go one
+//! after the other.
 
 mod endpoints;
+mod letter;
 mod notifier;
 mod progress;
+mod subscriptions;
 mod url;
 
 use std::sync::Arc;
@@ -19,12 +23,17 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
+pub use letter::Letter;
 use notifier::Notifier;
+pub(crate) use subscriptions::Subscriptions;
 
 /// Makes one HTTP request; the channel that speaks HTTP implements it.
 pub trait Post: Send + Sync {
     /// GETs a URL; answers the status, or what failed in words.
     fn get(&self, url: String) -> BoxFuture<'static, Result<u16, String>>;
+
+    /// POSTs a letter to a URL, likewise.
+    fn post(&self, url: String, letter: Letter) -> BoxFuture<'static, Result<u16, String>>;
 }
 
 /// A running notifier.
@@ -46,9 +55,14 @@ impl Handle {
 }
 
 /// Starts the notifier; it ends with the store.
-pub(crate) fn start(store: Store, clock: Clock, post: Arc<dyn Post>, submitted: bool) -> Handle {
+pub(crate) fn start(
+    (store, clock): (Store, Clock),
+    post: Arc<dyn Post>,
+    subscriptions: Subscriptions,
+    submitted: bool,
+) -> Handle {
     let (stop, stopped) = oneshot::channel();
-    let mut notifier = Notifier::new(store, clock, post, submitted);
+    let mut notifier = Notifier::new((store, clock), post, subscriptions, submitted);
     let task = tokio::spawn(async move { notifier.run(stopped).await });
     Handle { stop, task }
 }

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod link;
+pub mod notifications;
 pub mod scheduled;
 pub mod send;
 pub mod status;

@@ -8,6 +8,7 @@ mod carrier;
 mod doubt;
 mod house;
 mod lanes;
+mod notifications;
 mod notify;
 mod pace;
 mod receipts;

@@ -20,7 +20,7 @@ use crate::house::{Folder, House, NOON, a_while, long_text, route, sms, until};
 
 /// How a host behaves.
 #[derive(Debug, Clone, Copy)]
-enum Host {
+pub(crate) enum Host {
     Answers(u16),
     Refuses,
     Hangs,
@@ -28,9 +28,10 @@ enum Host {
 
 /// Hosts that do as told, and what they were asked.
 #[derive(Default)]
-struct Sink {
+pub(crate) struct Sink {
     hosts: Mutex<HashMap<String, Host>>,
     seen: Mutex<Vec<String>>,
+    letters: Mutex<Vec<(String, notify::Letter)>>,
 }
 
 impl Sink {
@@ -38,12 +39,20 @@ impl Sink {
         self.host(&format!("{name}{path}"), host);
     }
 
-    fn host(&self, name: &str, host: Host) {
+    pub(crate) fn host(&self, name: &str, host: Host) {
         self.hosts.lock().unwrap().insert(name.into(), host);
     }
 
+    /// The letters to a host, in order.
+    pub(crate) fn letters(&self, host: &str) -> Vec<notify::Letter> {
+        let start = format!("http://{host}/");
+        let letters = self.letters.lock().unwrap();
+        let told = letters.iter().filter(|(url, _)| url.starts_with(&start));
+        told.map(|(_, letter)| letter.clone()).collect()
+    }
+
     /// The requests to a host, in order.
-    fn seen(&self, host: &str) -> Vec<String> {
+    pub(crate) fn seen(&self, host: &str) -> Vec<String> {
         let start = format!("http://{host}/");
         let seen = self.seen.lock().unwrap();
         let told = seen.iter().filter_map(|url| url.strip_prefix(&start));
@@ -51,11 +60,10 @@ impl Sink {
     }
 }
 
-impl notify::Post for Sink {
-    fn get(&self, url: String) -> BoxFuture<'static, Result<u16, String>> {
+impl Sink {
+    fn answer(&self, url: &str) -> BoxFuture<'static, Result<u16, String>> {
         let name = url.split('/').nth(2).unwrap().to_owned();
         let path = url.trim_start_matches("http://").to_owned();
-        self.seen.lock().unwrap().push(url);
         let hosts = self.hosts.lock().unwrap();
         let of_path = hosts.iter().find(|(told, _)| path.starts_with(told.as_str()));
         let host = of_path.map(|(_, host)| *host);
@@ -71,11 +79,25 @@ impl notify::Post for Sink {
     }
 }
 
-async fn told(submitted: bool) -> (House, Caller, Arc<Sink>) {
+impl notify::Post for Sink {
+    fn get(&self, url: String) -> BoxFuture<'static, Result<u16, String>> {
+        let answer = self.answer(&url);
+        self.seen.lock().unwrap().push(url);
+        answer
+    }
+
+    fn post(&self, url: String, letter: notify::Letter) -> BoxFuture<'static, Result<u16, String>> {
+        let answer = self.answer(&url);
+        self.letters.lock().unwrap().push((url, letter));
+        answer
+    }
+}
+
+pub(crate) async fn told(submitted: bool) -> (House, Caller, Arc<Sink>) {
     on(Arc::new(Folder::new()), submitted).await
 }
 
-async fn on(folder: Arc<Folder>, submitted: bool) -> (House, Caller, Arc<Sink>) {
+pub(crate) async fn on(folder: Arc<Folder>, submitted: bool) -> (House, Caller, Arc<Sink>) {
     let config = Config {
         sms_default_price: Money::ZERO,
         public_url: "https://sms.example.com".into(),
@@ -95,14 +117,14 @@ fn to(host: &str, n: usize) -> SendSms {
     SendSms { callbacks: Callbacks::One(template), ..sms(n) }
 }
 
-async fn delivers(house: &House, id: MessageId, parts: std::ops::Range<u8>) {
+pub(crate) async fn delivers(house: &House, id: MessageId, parts: std::ops::Range<u8>) {
     let desk = house.desk("a");
     let to = pombo_domain::address::Phone::from_digits(34_600_000_000).unwrap();
     let receipt = |idx| Arrival::Receipt(delivered(&id.part(idx).to_string(), to, desk.now()));
     desk.received(parts.map(receipt).collect()).await.unwrap();
 }
 
-fn minutes(n: u64) -> Instant {
+pub(crate) fn minutes(n: u64) -> Instant {
     NOON.plus(Duration::from_secs(60 * n))
 }
 
@@ -194,7 +216,7 @@ async fn a_failed_callback_is_repeated_five_times_and_given_up() {
 }
 
 /// Everything that is filed.
-async fn all_filed(house: &House) -> Vec<Deferred> {
+pub(crate) async fn all_filed(house: &House) -> Vec<Deferred> {
     let mut found = Vec::new();
     let mut after = Some(Endpoint::first());
     while let Some(at) = after {
@@ -205,6 +227,7 @@ async fn all_filed(house: &House) -> Vec<Deferred> {
             rooms: HashMap::new(),
             room: 100_000,
             busy: HashSet::new(),
+            disabled: HashSet::new(),
         };
         let due = house.store.ask(question).await.unwrap();
         found.extend(due.callbacks.into_iter().map(|due| due.callback));
@@ -218,7 +241,7 @@ async fn next_due(house: &House) -> Option<Instant> {
 }
 
 /// Waits until the next filed callback is due then.
-async fn filed(house: &House, due: Instant) {
+pub(crate) async fn filed(house: &House, due: Instant) {
     for _ in 0..6_000 {
         if next_due(house).await == Some(due) {
             return;
@@ -228,7 +251,7 @@ async fn filed(house: &House, due: Instant) {
     panic!("{due:?} is not next: {:?}", next_due(house).await);
 }
 
-async fn none_filed(house: &House) {
+pub(crate) async fn none_filed(house: &House) {
     for _ in 0..6_000 {
         if next_due(house).await.is_none() {
             return;

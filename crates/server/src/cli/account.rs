@@ -3,8 +3,10 @@
 use clap::{Args, Subcommand};
 use pombo_app::clock::Clock;
 use pombo_app::operate::{self, Account, NewAccount, Settings};
+use pombo_app::operate_notifications::{self, Change};
 use pombo_domain::message::Category;
 use pombo_domain::money::Money;
+use pombo_domain::notification::{Format, OwnEvents};
 use pombo_store::Store;
 use serde_json::json;
 
@@ -75,6 +77,26 @@ pub(super) struct Set {
     /// What its short links begin with, its own domain; `none` for this server's address.
     #[arg(long, value_name = "URL")]
     link_url: Option<String>,
+    /// Where its events are told; `none` for nowhere. Prints the signing secret when it made one.
+    #[arg(long, value_name = "URL", alias = "notification-url")]
+    notify_url: Option<String>,
+    /// How they are written: form, as the original, or json.
+    #[arg(long, value_name = "FORMAT", value_parser = format)]
+    notify_format: Option<Format>,
+    /// Events beyond the API document's that are told too, with commas; `none` for none.
+    #[arg(long, value_name = "NAMES", value_parser = own_events)]
+    notify_events: Option<OwnEvents>,
+}
+
+fn format(name: &str) -> Result<Format, String> {
+    Format::parse(name).ok_or_else(|| "write form or json".to_owned())
+}
+
+fn own_events(names: &str) -> Result<OwnEvents, String> {
+    if names == "none" {
+        return Ok(OwnEvents::NONE);
+    }
+    OwnEvents::parse(names.split(',').map(str::trim)).map_err(|unknown| unknown.to_string())
 }
 
 /// A number, or no limit.
@@ -120,7 +142,16 @@ pub(super) fn run(command: Command, config: &Config) -> Result<(), Failure> {
                 link_url: set.link_url.map(|url| Some(url).filter(|url| url != "none")),
             };
             operate::account_set(&store, &set.name, settings)?;
-            out::line(&format!("{} is set", set.name))
+            let url = set.notify_url.map(|url| if url == "none" { String::new() } else { url });
+            let change =
+                Change { url, format: set.notify_format, events: set.notify_events, enabled: None };
+            let made = if change.is_empty() {
+                None
+            } else {
+                operate_notifications::set(&store, &clock, &set.name, change)?
+            };
+            out::line(&format!("{} is set", set.name))?;
+            made.map_or(Ok(()), |secret| out::line(&format!("secret {secret}")))
         }
         Command::Passwd { name, api_password } => {
             match operate::account_passwd(&store, &name, api_password)? {

@@ -5,6 +5,7 @@ mod backup;
 mod config;
 mod demo;
 mod migrate;
+mod notifications;
 mod out;
 mod receipts;
 mod retention;
@@ -51,6 +52,9 @@ enum Command {
     /// Accounts: who may send, with which credit and limits.
     #[command(subcommand)]
     Account(account::Command),
+    /// Where accounts' events are told: how that goes, enable, replay, dead letters.
+    #[command(subcommand)]
+    Notifications(notifications::Command),
     /// Routes: how carriers stand, pause and resume.
     #[command(subcommand)]
     Routes(routes::Command),
@@ -141,6 +145,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Serve => serve::run(config, file),
         Command::Config(command) => config::run(&command, &config),
         Command::Migrate => migrate::run(&config),
+        Command::Notifications(command) => notifications::run(command, &config),
         Command::Account(command) => account::run(command, &config),
         Command::Routes(command) => routes::run(command, &config),
         Command::Uncertain(command) => uncertain::run(command, &config),

@@ -1,6 +1,7 @@
-//! Events that owe a callback, behind the notifier's cursor.
+//! Events that owe a callback or a notification, behind the notifier's cursor.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use pombo_domain::address::Phone;
 use pombo_domain::id::{AccountId, EventId, MessageId, PartId};
@@ -8,9 +9,11 @@ use pombo_domain::message::EventKind;
 use pombo_domain::money::Money;
 use pombo_domain::time::Instant;
 
+use super::notification::owed::{self, Audience, OwedNotification};
 use super::request::{self, Request};
 use super::{Question, View};
 use crate::error::Result;
+use crate::sql::Row;
 use crate::statement::statements;
 use crate::work::day_of;
 
@@ -21,8 +24,8 @@ statements! {
     CURSOR = "select event from event_cursor where reader = 'callback'";
 }
 
-/// The events after a point that owe their request a callback.
-#[derive(Debug, Clone, Copy)]
+/// The events after a point that owe their request a callback, or their account a notification.
+#[derive(Debug, Clone)]
 pub struct After {
     /// The last event looked at.
     pub cursor: EventId,
@@ -30,6 +33,8 @@ pub struct After {
     pub limit: usize,
     /// Whether the carrier's acceptance owes one too.
     pub submitted: bool,
+    /// The accounts that are notified.
+    pub audience: Arc<Audience>,
 }
 
 /// The answer to [`After`].
@@ -37,6 +42,8 @@ pub struct After {
 pub struct Owed {
     /// Callbacks, in the order of events.
     pub callbacks: Vec<OwedCallback>,
+    /// Notifications, in the order of events.
+    pub notifications: Vec<OwedNotification>,
     /// The last event looked at.
     pub cursor: i64,
     /// How many events were looked at.
@@ -76,90 +83,106 @@ pub struct OwedCallback {
     pub sending: i64,
 }
 
-struct Event {
-    id: i64,
-    part: PartId,
-    kind: EventKind,
-    at: Instant,
+/// A line of the log.
+pub(crate) struct Event {
+    pub(crate) id: i64,
+    pub(crate) part: PartId,
+    pub(crate) kind: EventKind,
+    pub(crate) at: Instant,
     word: String,
     code: String,
+}
+
+impl Event {
+    pub(crate) fn from_row(row: &Row<'_>) -> Result<Self> {
+        Ok(Self {
+            id: row.get(0)?,
+            part: PartId(row.get(1)?),
+            kind: EventKind::from_stored(row.get(2)?).unwrap_or(EventKind::Deferred),
+            at: Instant::from_micros(row.get(3)?),
+            word: row.get(4)?,
+            code: row.get(5)?,
+        })
+    }
+}
+
+/// The events after a point.
+pub(crate) fn events(view: &mut View<'_>, cursor: EventId, limit: usize) -> Result<Vec<Event>> {
+    let mut events = Vec::new();
+    for day in view.days_since(day_of(cursor.0))? {
+        let room = limit - events.len();
+        if room == 0 {
+            break;
+        }
+        let room = i64::try_from(room).unwrap_or(i64::MAX);
+        events.extend(view.prepare_on(AFTER, day)?.all([cursor.0, room], Event::from_row)?);
+    }
+    Ok(events)
 }
 
 impl Question for After {
     type Answer = Owed;
 
     fn answer(self, view: &mut View<'_>) -> Result<Owed> {
-        let events = self.events(view)?;
+        let events = events(view, self.cursor, self.limit)?;
         let mut owed = Owed { cursor: self.cursor.0, n_seen: events.len(), ..Owed::default() };
         let mut requests = Requests::default();
         for event in events {
             owed.cursor = event.id;
-            if !self.tells(event.kind) {
+            let is_told = self.tells(event.kind);
+            if !is_told && self.audience.is_empty() {
                 continue;
             }
-            let message = event.part.message();
-            let Some(request) = requests.of(view, message)? else {
-                continue;
-            };
-            if request.callback.is_empty() && !request.callback_each {
-                continue;
+            let Some(request) = requests.of(view, event.part.message())? else { continue };
+            if self.audience.contains_key(&request.account) {
+                let request = request.clone();
+                owed.notifications.extend(owed::of_event(view, &event, &request, &self.audience)?);
             }
-            let request = request.clone_for_callback();
-            let template = if request.each {
-                request::callback_of(view, message)?.unwrap_or_default()
-            } else {
-                request.template
-            };
-            let Some(mut recipient) = view.prepare_for(RECIPIENT, message.0)? else {
-                continue;
-            };
-            let found: Option<(i64, i64)> =
-                recipient.first([event.part.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            let Some((to, price)) = found else { continue };
-            owed.callbacks.push(OwedCallback {
-                event: EventId(event.id),
-                account: request.account,
-                template,
-                part: event.part,
-                kind: event.kind,
-                at: event.at,
-                word: event.word,
-                code: event.code,
-                from: request.sender,
-                to: Phone::from_stored(to.unsigned_abs()),
-                price: Money::from_micros(price),
-                sent: request.sent,
-                campaign: request.campaign,
-                sending: request.sending,
-            });
+            let Some(request) = requests.last() else { continue };
+            if is_told && (!request.callback.is_empty() || request.callback_each) {
+                let request = request.clone_for_callback();
+                owed.callbacks.extend(callback_of(view, event, request)?);
+            }
         }
         Ok(owed)
     }
 }
 
-impl After {
-    fn events(&self, view: &mut View<'_>) -> Result<Vec<Event>> {
-        let mut events = Vec::new();
-        for day in view.days_since(day_of(self.cursor.0))? {
-            let room = self.limit - events.len();
-            if room == 0 {
-                break;
-            }
-            let room = i64::try_from(room).unwrap_or(i64::MAX);
-            events.extend(view.prepare_on(AFTER, day)?.all([self.cursor.0, room], |row| {
-                Ok(Event {
-                    id: row.get(0)?,
-                    part: PartId(row.get(1)?),
-                    kind: EventKind::from_stored(row.get(2)?).unwrap_or(EventKind::Deferred),
-                    at: Instant::from_micros(row.get(3)?),
-                    word: row.get(4)?,
-                    code: row.get(5)?,
-                })
-            })?);
-        }
-        Ok(events)
-    }
+fn callback_of(
+    view: &mut View<'_>,
+    event: Event,
+    request: ForCallback,
+) -> Result<Option<OwedCallback>> {
+    let message = event.part.message();
+    let template = if request.each {
+        request::callback_of(view, message)?.unwrap_or_default()
+    } else {
+        request.template
+    };
+    let Some(mut recipient) = view.prepare_for(RECIPIENT, message.0)? else {
+        return Ok(None);
+    };
+    let found: Option<(i64, i64)> =
+        recipient.first([event.part.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(found.map(|(to, price)| OwedCallback {
+        event: EventId(event.id),
+        account: request.account,
+        template,
+        part: event.part,
+        kind: event.kind,
+        at: event.at,
+        word: event.word,
+        code: event.code,
+        from: request.sender,
+        to: Phone::from_stored(to.unsigned_abs()),
+        price: Money::from_micros(price),
+        sent: request.sent,
+        campaign: request.campaign,
+        sending: request.sending,
+    }))
+}
 
+impl After {
     /// Immediate refusals by us are in the API's answer already; everything a carrier said is told.
     fn tells(&self, kind: EventKind) -> bool {
         match kind {
@@ -180,7 +203,7 @@ impl After {
 
 /// The requests met in one answer: events of one request come together.
 #[derive(Default)]
-struct Requests {
+pub(crate) struct Requests {
     last: Option<Request>,
     by_id: HashMap<i64, Request>,
 }
@@ -210,7 +233,12 @@ impl Request {
 }
 
 impl Requests {
-    fn of(&mut self, view: &mut View<'_>, id: MessageId) -> Result<Option<&Request>> {
+    /// The one that [`Self::of`] found last.
+    fn last(&self) -> Option<&Request> {
+        self.last.as_ref()
+    }
+
+    pub(crate) fn of(&mut self, view: &mut View<'_>, id: MessageId) -> Result<Option<&Request>> {
         let holds = |request: &Request| {
             (request.id.0..request.id.0 + i64::from(request.n_messages)).contains(&id.0)
         };

@@ -7,6 +7,7 @@ pub mod callback_due;
 pub mod claim;
 pub mod divert;
 pub mod link;
+pub mod notification;
 pub(crate) mod part;
 pub mod receipt;
 pub mod recover;

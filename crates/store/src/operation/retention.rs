@@ -21,6 +21,7 @@ statements! {
     CARRIERS = "delete from carrier_{day} where (route, hash, part) in \
         (select route, hash, part from carrier_{day} limit $1)";
     DOUBTS = "delete from uncertain where part between $1 and $2 and resolution not in (0, 2)";
+    DEAD_LETTERS = "delete from dead_letter where event between $1 and $2";
     DROP_REQUESTS = "drop table request_{day}";
     DROP_PARTS = "drop table part_{day}";
     DROP_CALLBACKS = "drop table callback_{day}";
@@ -111,6 +112,7 @@ impl Operation for Forget {
         let first = MessageId(first_of_day(day)).part(0).0;
         let last = MessageId(after).part(0).0 - 1;
         work.prepare(DOUBTS)?.execute([first, last])?;
+        work.prepare(DEAD_LETTERS)?.execute([first_of_day(day), after - 1])?;
         work.drop_day(
             day,
             [

@@ -1,6 +1,7 @@
 //! Callbacks: every event that owes one is told once, in order, also after a stop.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use pombo_domain::id::{AccountId, EventId};
@@ -8,12 +9,14 @@ use pombo_domain::message::{EventKind, PartState};
 use pombo_domain::time::Instant;
 use pombo_store::operation::accept::{Accept, CallbackUrls, Campaign};
 use pombo_store::operation::callback::{After, Cursor, Owed};
-use pombo_store::operation::callback_due::{Deferred, Due, DueCallbacks, Endpoint, GiveUp, Settle};
+use pombo_store::operation::callback_due::{
+    Debt, Deferred, Due, DueCallbacks, Endpoint, GiveUp, Settle, Target,
+};
 
 use crate::world::{HOUR, PRICE, World, on_every_store, phone};
 
 fn after(w: &World, cursor: i64, limit: usize) -> Owed {
-    w.ask(After { cursor: EventId(cursor), limit, submitted: false })
+    w.ask(After { cursor: EventId(cursor), limit, submitted: false, audience: Arc::default() })
 }
 
 fn with_url(request: Accept) -> Accept {
@@ -40,7 +43,8 @@ fn an_event_is_told_with_all_that_its_url_may_ask_for() {
         let request = w.view(message).request;
         assert_eq!((told.campaign, told.sending), (request.campaign.0, request.sending.0));
         assert_eq!(owed.cursor, told.event.0);
-        let submitted = After { cursor: EventId(0), limit: 9, submitted: true };
+        let submitted =
+            After { cursor: EventId(0), limit: 9, submitted: true, audience: Arc::default() };
         assert_eq!(w.ask(submitted).callbacks.len(), 2);
         assert!(after(&w, owed.cursor, 100).callbacks.is_empty());
     });
@@ -99,9 +103,14 @@ fn at(account: i64, base: &str) -> Endpoint {
     Endpoint { account: AccountId(account), base: base.to_owned() }
 }
 
+fn debt(event: EventId) -> Debt {
+    Debt { event, to: Target::Callback }
+}
+
 fn deferred(event: i64, endpoint: &Endpoint, due: Instant, tries: u8) -> Deferred {
     Deferred {
-        event: EventId(event),
+        debt: debt(EventId(event)),
+        message: None,
         due,
         tries,
         url: format!("{}/{event}", endpoint.base),
@@ -118,11 +127,12 @@ fn due(now: Instant) -> Due {
         rooms: HashMap::new(),
         room: 10,
         busy: HashSet::new(),
+        disabled: HashSet::new(),
     }
 }
 
 fn events(due: &DueCallbacks) -> Vec<i64> {
-    due.callbacks.iter().map(|due| due.callback.event.0).collect()
+    due.callbacks.iter().map(|due| due.callback.debt.event.0).collect()
 }
 
 #[test]
@@ -132,15 +142,21 @@ fn what_failed_is_due_again_until_it_is_done() {
         let later = w.now().plus(Duration::from_secs(600));
         let file = |event, due, tries| deferred(event, &at(1, "https://example.com"), due, tries);
         let both = vec![file(1, later, 1), file(2, soon, 1)];
-        w.run(Settle { cursor: Some(EventId(2)), deferred: both, done: vec![] });
+        w.run(Settle { cursor: Some(EventId(2)), deferred: both, ..Settle::default() });
         assert_eq!(events(&w.ask(due(w.now()))), []);
         let now = w.ask(due(soon)).callbacks;
-        assert_eq!((now.len(), now[0].callback.event, now[0].callback.tries), (1, EventId(2), 1));
+        assert_eq!(
+            (now.len(), now[0].callback.debt.event, now[0].callback.tries),
+            (1, EventId(2), 1)
+        );
         assert_eq!(now[0].callback.url, "https://example.com/2");
         w.run(Settle { deferred: vec![file(2, later, 2)], ..Settle::default() });
         let w = w.reopened();
         assert_eq!(events(&w.ask(due(later))), [1, 2]);
-        w.run(Settle { done: vec![EventId(1), EventId(2)], ..Settle::default() });
+        w.run(Settle {
+            done: [1, 2].map(|event| debt(EventId(event))).to_vec(),
+            ..Settle::default()
+        });
         assert_eq!(events(&w.ask(due(later))), []);
         assert_eq!(w.ask(Cursor), EventId(2));
     });
@@ -191,15 +207,20 @@ fn an_end_is_not_told_once_another_has_come() {
     on_every_store(|w| {
         let message = w.sent_message("A");
         w.settle(vec![w.receipt("A", PartState::Expired, 0)]);
-        let all = w.ask(After { cursor: EventId(0), limit: 9, submitted: true });
+        let all = w.ask(After {
+            cursor: EventId(0),
+            limit: 9,
+            submitted: true,
+            audience: Arc::default(),
+        });
         assert_eq!(all.n_seen, 2);
         let expired = EventId(all.cursor);
-        let filed = Deferred { event: expired, ..deferred(0, &at(1, "http://a"), w.now(), 1) };
+        let filed = Deferred { debt: debt(expired), ..deferred(0, &at(1, "http://a"), w.now(), 1) };
         w.run(Settle { deferred: vec![filed], ..Settle::default() });
         assert_eq!(events(&w.ask(due(w.now()))), [expired.0]);
         w.settle(vec![w.receipt("A", PartState::Delivered, 0)]);
         assert_eq!(w.state(message), PartState::Delivered);
         let found = w.ask(due(w.now()));
-        assert_eq!((events(&found), found.overtaken), (vec![], vec![expired]));
+        assert_eq!((events(&found), found.overtaken), (vec![], vec![debt(expired)]));
     });
 }

@@ -29,7 +29,12 @@ fn a_message_of_the_last_millisecond_lives_on_the_day_after() {
         assert_eq!(w.kinds(message), kinds);
         let mut cursor = 0;
         for expected in [EventKind::Buffered, EventKind::Delivered] {
-            let owed = w.ask(After { cursor: EventId(cursor), limit: 2, submitted: false });
+            let owed = w.ask(After {
+                cursor: EventId(cursor),
+                limit: 2,
+                submitted: false,
+                audience: Default::default(),
+            });
             assert_eq!(owed.callbacks[0].kind, expected);
             cursor = owed.callbacks[0].event.0;
         }

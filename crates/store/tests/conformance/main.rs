@@ -10,6 +10,7 @@ mod divert;
 mod engine;
 mod model;
 mod money;
+mod notification;
 mod personal;
 mod receipt;
 mod recover;

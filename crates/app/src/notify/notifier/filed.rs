@@ -39,6 +39,7 @@ impl Notifier {
             rooms,
             room: PER_STRANGER,
             busy: self.endpoints.busy(),
+            disabled: self.disabled(),
         };
         self.look = Look { is_looking: true, ..Look::default() };
         let store = self.store.clone();
@@ -50,31 +51,33 @@ impl Notifier {
         // From the start again, where there was nothing after the last one.
         self.look.more |= due.next.is_some();
         self.look.after = due.next;
-        for event in due.overtaken {
-            if let Entry::Vacant(place) = self.retrying.entry(event) {
-                place.insert(Endpoint::first());
-                self.progress.filed_is_over(event);
-            }
+        for debt in due.overtaken {
+            self.forget(debt);
         }
-        for DueCallback { callback: filed, told } in due.callbacks {
-            let (part, kind) = told.unzip();
-            // What is told of its part just now comes first; then it is found here again.
-            let is_behind = part.is_some_and(|part| self.lines.contains_key(&part));
-            if is_behind || self.retrying.contains_key(&filed.event) {
+        for DueCallback { callback: filed, told, notification } in due.callbacks {
+            let (debt, endpoint, tries) = (filed.debt, filed.endpoint, Some(filed.tries));
+            let call = match (debt.to, notification) {
+                (Target::Notification, Some(owed)) => Call::notification(owed),
+                (Target::Notification, None) => {
+                    self.forget(debt); // Its history has gone.
+                    continue;
+                }
+                (Target::Callback, _) => {
+                    let (part, kind) = told.unzip();
+                    let is_passing = kind.is_some_and(is_passing);
+                    Call::callback(debt.event, filed.url, endpoint.clone(), part, is_passing)
+                }
+            };
+            // What is told of its part or message just now comes first; then it is found here again.
+            let is_behind = call.line.is_some_and(|key| self.lines.contains_key(&key));
+            if is_behind || self.retrying.contains_key(&debt) {
                 continue;
             }
-            if let Some(part) = part {
-                self.lines.insert(part, Line { is_filed: true, ..Line::default() });
+            if let Some(key) = call.line {
+                self.lines.insert(key, Line { is_filed: true, ..Line::default() });
             }
-            self.retrying.insert(filed.event, filed.endpoint.clone());
-            self.call(Call {
-                event: filed.event,
-                url: filed.url,
-                endpoint: filed.endpoint,
-                filed: Some(filed.tries),
-                part,
-                is_passing: kind.is_some_and(is_passing),
-            });
+            self.retrying.insert(debt, endpoint);
+            self.call(Call { filed: tries, ..call });
         }
         for endpoint in due.stale {
             // What became due while this process did not run has the same hour.
@@ -84,6 +87,14 @@ impl Notifier {
         }
         for endpoint in due.waiting {
             self.endpoints.has_filed(&endpoint, self.clock.now());
+        }
+    }
+
+    /// A filed one is worth no try any more.
+    fn forget(&mut self, debt: Debt) {
+        if let Entry::Vacant(place) = self.retrying.entry(debt) {
+            place.insert(Endpoint::first());
+            self.progress.filed_is_over(debt);
         }
     }
 
@@ -97,9 +108,9 @@ impl Notifier {
     /// A callback for which there is no place now waits in the store; it counts as no try.
     pub(super) fn put_off(&mut self, call: &Call, why: &str) {
         if call.filed.is_some() {
-            self.retrying.remove(&call.event); // It is there already.
+            self.retrying.remove(&call.debt); // It is there already.
         } else {
-            counted("put_off");
+            counted("put_off", call.debt.to);
             self.file(call, Duration::ZERO, why);
         }
     }
@@ -118,18 +129,18 @@ impl Notifier {
     pub(super) fn file_slow(&mut self, slow: Duration) {
         let now = self.clock.now();
         let is_slow = |since: Instant| now.since(since) >= slow;
-        let events: Vec<EventId> = self
+        let debts: Vec<Debt> = self
             .fresh
             .iter()
             .filter(|(_, (since, _))| is_slow(*since))
-            .map(|(event, _)| *event)
+            .map(|(debt, _)| *debt)
             .collect();
-        for event in events {
-            let Some((_, call)) = self.fresh.remove(&event) else { continue };
-            self.retrying.insert(event, call.endpoint.clone());
+        for debt in debts {
+            let Some((_, call)) = self.fresh.remove(&debt) else { continue };
+            self.retrying.insert(debt, call.endpoint.clone());
             self.file(&call, SURELY_OVER, "it was on its way when the notifier stopped");
             let mut behind = VecDeque::new();
-            if let Some(line) = call.part.and_then(|part| self.lines.get_mut(&part)) {
+            if let Some(line) = call.line.and_then(|key| self.lines.get_mut(&key)) {
                 line.is_filed = true;
                 behind = std::mem::take(&mut line.calls);
             }
@@ -138,17 +149,5 @@ impl Notifier {
                 self.file(&call, SURELY_OVER, "it waited behind another");
             }
         }
-    }
-
-    /// Files a callback for another try; the number of tries is the call's.
-    pub(super) fn file(&mut self, call: &Call, wait: Duration, failure: &str) {
-        self.progress.file(Deferred {
-            event: call.event,
-            due: self.clock.now().plus(wait),
-            tries: call.filed.unwrap_or(0),
-            url: call.url.clone(),
-            endpoint: call.endpoint.clone(),
-            failure: failure.to_owned(),
-        });
     }
 }

@@ -3,30 +3,38 @@
 //! Nothing here waits for the store while callbacks are on their way: reading, looking and saving
 //! are futures among theirs, one of each kind at a time.
 
+mod calls;
 mod filed;
+mod replay;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use pombo_domain::channel::BoxFuture;
-use pombo_domain::id::{EventId, PartId};
+use pombo_domain::id::{AccountId, EventId, MessageId, PartId};
 use pombo_domain::time::Instant;
 use pombo_store::operation as op;
 use pombo_store::operation::callback::Owed;
 use pombo_store::operation::callback_due::{
-    Deferred, Due, DueCallback, DueCallbacks, Endpoint, GiveUp, KEPT,
+    Dead, Debt, Deferred, Due, DueCallback, DueCallbacks, Endpoint, GiveUp, KEPT, Target,
 };
+use pombo_store::operation::notification::ENDPOINT;
+use pombo_store::operation::notification::owed::{AgainOwed, Audience, OwedNotification};
 use pombo_store::{Error, Store};
 use tokio::sync::oneshot;
 
 use super::Post;
 use super::endpoints::{CALLS_MAX, Endpoints, Place};
-use super::progress::{Progress, Saving};
+use super::progress::{Counts, Progress, Saving};
+use super::subscriptions::{Snapshot, Subscriptions};
 use super::url::{endpoint_of, expand, is_passing};
 use crate::clock::Clock;
+pub(super) use calls::Call;
+use calls::{Line, LineKey, Told, counted};
 use filed::Look;
+use replay::{Failing, Replay};
 
 /// Callbacks in memory above which nothing more is read.
 const IN_MEMORY_MAX: usize = 10_000;
@@ -38,8 +46,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const EVENTS_AT_ONCE: usize = 500;
 /// Results in memory above which nothing more is read before they are written down.
 const UNSAVED_MAX: usize = 1_000;
-/// Waits before the second to the sixth try (360NRS: five retries, each this long after the one before).
-const RETRY_MINUTES: [u64; 5] = [1, 2, 3, 4, 5];
 /// Pause between two reads, and between two looks where there are many filed callbacks.
 const READ_EVERY: Duration = Duration::from_millis(4);
 /// How often what is done is written down.
@@ -59,71 +65,43 @@ pub(super) struct Notifier {
     submitted: bool,
     events: tokio::sync::watch::Receiver<i64>,
     progress: Progress,
-    /// Parts with a callback on its way, and what waits behind it.
-    lines: HashMap<PartId, Line>,
+    /// Where settings are found, those that are followed, and whom they have told of what is read.
+    subscriptions: Subscriptions,
+    subscribed: Arc<Snapshot>,
+    audience: Arc<Audience>,
+    replays: HashMap<AccountId, Replay>,
+    failing: HashMap<AccountId, Failing>,
+    /// Parts and messages with a call on its way, and what waits behind it.
+    lines: HashMap<LineKey, Line>,
     n_in_line: usize,
-    /// Filed callbacks that are being tried now, and the endpoint of each.
-    retrying: HashMap<EventId, Endpoint>,
-    /// Callbacks on their way that are not filed: since when.
-    fresh: HashMap<EventId, (Instant, Call)>,
+    /// Lines of which nothing is on its way, until all readers of the store see what was filed.
+    leaving: VecDeque<(Counts, LineKey)>,
+    /// Filed calls that are being tried now, and the endpoint of each.
+    retrying: HashMap<Debt, Endpoint>,
+    /// Calls on their way that are not filed: since when.
+    fresh: HashMap<Debt, (Instant, Call)>,
     endpoints: Endpoints,
     work: FuturesUnordered<BoxFuture<'static, Done>>,
     /// There may be events that were not read.
     has_news: bool,
     is_reading: bool,
+    /// The last read was for a replay: others come first.
+    was_replay: bool,
     /// The events read happened long ago.
     is_late: bool,
     is_stopping: bool,
     look: Look,
 }
 
-/// What waits behind a part's callback.
-#[derive(Debug, Default)]
-struct Line {
-    calls: VecDeque<Call>,
-    /// The one on its way is filed and may take long: what comes now is filed too.
-    is_filed: bool,
-}
-
-/// One callback.
-#[derive(Debug, Clone)]
-pub(super) struct Call {
-    pub(super) event: EventId,
-    pub(super) url: String,
-    pub(super) endpoint: Endpoint,
-    /// Tries before this one; `None` for one that was never filed.
-    filed: Option<u8>,
-    /// The part it tells of; unknown of one whose day is forgotten.
-    part: Option<PartId>,
-    /// It tells of no end (`%d` = 4): worthless once the end can be told.
-    is_passing: bool,
-}
-
-impl Call {
-    pub(super) fn first(
-        event: EventId,
-        url: String,
-        endpoint: Endpoint,
-        part: Option<PartId>,
-        is_passing: bool,
-    ) -> Self {
-        Self { event, url, endpoint, filed: None, part, is_passing }
-    }
-}
-
-/// How a call ended.
-struct Told {
-    call: Call,
-    /// Its endpoint had never answered when it went.
-    stranger: bool,
-    took: Duration,
-    result: Result<u16, String>,
-}
-
 /// What has been waited for.
 enum Done {
     Told(Told),
     Read(Result<Owed, Error>),
+    ReadAgain(AccountId, Result<AgainOwed, Error>),
+    /// Where a replay is to be, and whether it was where it was thought to be.
+    Advanced(AccountId, Option<EventId>, Result<bool, Error>),
+    /// Why, and whether it was not so already.
+    Disabled(AccountId, String, Result<bool, Error>),
     Looked(Result<DueCallbacks, Error>),
     /// How many were given up.
     GaveUp(Result<usize, Error>),
@@ -132,7 +110,12 @@ enum Done {
 }
 
 impl Notifier {
-    pub(super) fn new(store: Store, clock: Clock, post: Arc<dyn Post>, submitted: bool) -> Self {
+    pub(super) fn new(
+        (store, clock): (Store, Clock),
+        post: Arc<dyn Post>,
+        subscriptions: Subscriptions,
+        submitted: bool,
+    ) -> Self {
         Self {
             events: store.events(),
             store,
@@ -140,14 +123,21 @@ impl Notifier {
             post,
             submitted,
             progress: Progress::at(EventId(0)),
+            subscriptions,
+            subscribed: Arc::default(),
+            audience: Arc::default(),
+            replays: HashMap::new(),
+            failing: HashMap::new(),
             lines: HashMap::new(),
             n_in_line: 0,
+            leaving: VecDeque::new(),
             retrying: HashMap::new(),
             fresh: HashMap::new(),
             endpoints: Endpoints::default(),
             work: FuturesUnordered::new(),
             has_news: true,
             is_reading: false,
+            was_replay: false,
             is_late: false,
             is_stopping: false,
             look: Look::default(),
@@ -159,6 +149,7 @@ impl Notifier {
         if !self.read_cursor().await {
             return;
         }
+        self.follow_settings();
         let mut tick = tokio::time::interval(SAVE_EVERY);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let pause = tokio::time::sleep(Duration::ZERO);
@@ -167,6 +158,7 @@ impl Notifier {
             let has_room = self.has_room();
             let may_read = has_room && !self.is_reading;
             let may_look = has_room && self.may_look();
+            let again = if may_read { self.next_replay() } else { None };
             tokio::select! {
                 biased;
                 _ = &mut stop, if !self.is_stopping => self.stop(),
@@ -180,8 +172,14 @@ impl Notifier {
                     Ok(()) => self.has_news = true,
                     Err(_) => return,
                 },
-                () = &mut pause, if may_read && self.has_news || may_look && self.look.more => {
-                    if may_read && self.has_news {
+                () = &mut pause,
+                    if may_read && self.has_news || may_look && self.look.more || again.is_some() =>
+                {
+                    let is_turn = !self.has_news || !self.was_replay;
+                    self.was_replay = is_turn && again.is_some();
+                    if let Some(again) = again.filter(|_| is_turn) {
+                        self.read_again(again);
+                    } else if may_read && self.has_news {
                         self.read();
                     }
                     if may_look && self.look.more {
@@ -242,7 +240,24 @@ impl Notifier {
                         self.has_news = true;
                     }
                 }
+                self.let_leave();
             }
+            Done::ReadAgain(account, owed) => {
+                self.is_reading = false;
+                match owed {
+                    Ok(owed) => self.call_again(account, owed),
+                    Err(error) => failed("events cannot be read anew", &error)?,
+                }
+                self.let_leave();
+            }
+            Done::Advanced(account, to, Ok(was_there)) => self.advanced(account, to, was_there),
+            Done::Advanced(account, _, Err(error)) => {
+                failed("a replay cannot be written down", &error)?;
+                self.not_advanced(account);
+            }
+            Done::Disabled(account, reason, Ok(true)) => self.was_disabled(account, &reason),
+            Done::Disabled(_, _, Ok(false)) => {}
+            Done::Disabled(_, _, Err(error)) => failed("notifications cannot be disabled", &error)?,
             Done::Looked(due) => {
                 self.look.is_looking = false;
                 match due {
@@ -269,6 +284,7 @@ impl Notifier {
 
     /// Ten times a second.
     fn tick(&mut self) {
+        self.follow_settings();
         self.put_off_tired();
         self.file_slow(SLOW);
         self.save();
@@ -294,11 +310,13 @@ impl Notifier {
 
     /// Reads the next events.
     fn read(&mut self) {
+        self.follow_settings(); // What was set before an event came holds for it.
         (self.is_reading, self.has_news) = (true, false);
         let question = op::callback::After {
             cursor: self.progress.read_to(),
             limit: EVENTS_AT_ONCE,
             submitted: self.submitted,
+            audience: Arc::clone(&self.audience),
         };
         let store = self.store.clone();
         self.work
@@ -307,142 +325,37 @@ impl Notifier {
 
     fn call_owed(&mut self, owed: Owed) {
         let now = self.clock.now();
-        let last = owed.callbacks.last().map_or(now, |callback| callback.at);
+        let last = [
+            owed.callbacks.last().map(|callback| callback.at),
+            owed.notifications.last().map(|notification| notification.at),
+        ];
+        let last = last.into_iter().flatten().max().unwrap_or(now);
         self.is_late = now.since(last) > PATIENCE;
         for callback in owed.callbacks {
-            let event = callback.event;
-            self.progress.begin(event);
             let (part, is_passing) = (Some(callback.part), is_passing(callback.kind));
             let (url, endpoint) = (expand(&callback), endpoint_of(&callback));
-            let call = Call::first(event, url, endpoint, part, is_passing);
-            match self.lines.get_mut(&callback.part) {
-                Some(line) if line.is_filed => self.put_off(&call, "it waits behind another"),
-                Some(line) => {
-                    line.calls.push_back(call);
-                    self.n_in_line += 1;
-                }
-                None => {
-                    self.lines.insert(callback.part, Line::default());
-                    self.call(call);
-                }
-            }
+            let call = Call::callback(callback.event, url, endpoint, part, is_passing);
+            self.progress.begin(call.debt);
+            self.take_up(call);
         }
+        for owed in &owed.notifications {
+            self.progress.begin(Debt { event: owed.event, to: Target::Notification });
+        }
+        self.notify(owed.notifications);
         self.progress.read(EventId(owed.cursor));
         self.has_news |= owed.n_seen == EVENTS_AT_ONCE;
     }
 
-    /// Sends a callback off, or files it, and then those that wait behind it.
-    fn call(&mut self, call: Call) {
-        let mut next = Some(call);
-        while let Some(call) = next {
-            let now = self.clock.now();
-            let patience = call.filed.is_none() && !self.is_late;
-            let place = if self.is_stopping {
-                Place::Full // It is told after the next start.
+    /// Tells notifications, in the order of their events.
+    fn notify(&mut self, owed: Vec<OwedNotification>) {
+        for owed in owed {
+            let is_behind = owed.is_behind;
+            let call = Call::notification(owed);
+            if is_behind && call.line.is_some_and(|key| !self.lines.contains_key(&key)) {
+                self.take_up_behind(&call);
             } else {
-                self.endpoints.place_for(&call.endpoint, now, patience)
-            };
-            match place {
-                Place::Free { stranger } => return self.send(call, stranger),
-                Place::Soon => return self.endpoints.wait(call),
-                Place::Full => self.put_off(&call, "its server is busy"),
-                // As good as a try: it would fail, and slowly.
-                Place::Down if call.filed.is_none() => {
-                    self.failed(&call, "its server does not answer");
-                }
-                Place::Down => self.put_off(&call, "its server does not answer"),
+                self.take_up(call);
             }
-            next = self.next_in_line(&call);
-        }
-    }
-
-    fn send(&mut self, call: Call, stranger: bool) {
-        let (request, clock) = (self.post.get(call.url.clone()), self.clock.clone());
-        let started = clock.now();
-        if call.filed.is_none() {
-            self.fresh.insert(call.event, (started, call.clone()));
-        }
-        self.work.push(Box::pin(async move {
-            let result = request.await;
-            Done::Told(Told { call, stranger, took: clock.now().since(started), result })
-        }));
-    }
-
-    /// The part's next callback, now that this one is not on its way any more. One that tells of no
-    /// end is not worth telling where another waits behind it.
-    fn next_in_line(&mut self, call: &Call) -> Option<Call> {
-        let part = call.part?;
-        loop {
-            let line = &mut self.lines.get_mut(&part)?.calls;
-            let Some(next) = line.pop_front() else {
-                self.lines.remove(&part);
-                return None;
-            };
-            self.n_in_line -= 1;
-            if !next.is_passing || line.is_empty() {
-                return Some(next);
-            }
-            self.over(&next);
-        }
-    }
-
-    fn settle(&mut self, told: Told) {
-        let Told { mut call, stranger, took, result } = told;
-        let now = self.clock.now();
-        self.endpoints.leave((&call.endpoint, stranger), result.is_ok(), took, now);
-        while let Some(next) = self.endpoints.next_waiting(&call.endpoint) {
-            self.call(next);
-        }
-        if call.filed.is_none() && self.fresh.remove(&call.event).is_none() {
-            call.filed = Some(0); // It took long, and was filed meanwhile.
-        }
-        let failure = match result {
-            Ok(status) if (200..300).contains(&status) => None,
-            Ok(status) => Some(format!("answered with status {status}")),
-            Err(why) => Some(why),
-        };
-        match failure {
-            None => {
-                counted("delivered");
-                self.over(&call);
-            }
-            Some(failure) => self.failed(&call, &failure),
-        }
-        if let Some(next) = self.next_in_line(&call) {
-            self.call(next);
-        }
-    }
-
-    /// A try failed: the next one is filed, or there is none.
-    fn failed(&mut self, call: &Call, failure: &str) {
-        let tries = call.filed.unwrap_or(0);
-        tracing::debug!(event = call.event.0, tries, %failure, "a callback failed");
-        let line = call.part.and_then(|part| self.lines.get(&part));
-        let is_overtaken = call.is_passing && line.is_some_and(|line| !line.calls.is_empty());
-        match RETRY_MINUTES.get(usize::from(tries)) {
-            Some(_) if is_overtaken => {
-                counted("failed");
-                self.over(call);
-            }
-            Some(minutes) => {
-                counted("failed");
-                let retry = Call { filed: Some(tries + 1), ..call.clone() };
-                self.file(&retry, Duration::from_secs(minutes * 60), failure);
-            }
-            None => {
-                counted("given_up");
-                tracing::info!(event = call.event.0, %failure, "a callback was given up after six tries");
-                self.over(call);
-            }
-        }
-    }
-
-    /// Nothing more is to be done for this callback.
-    fn over(&mut self, call: &Call) {
-        if call.filed.is_some() {
-            self.progress.filed_is_over(call.event);
-        } else {
-            self.progress.over(call.event);
         }
     }
 
@@ -463,9 +376,15 @@ impl Notifier {
         self.progress.saved(saving);
         let settle = &saving.settle;
         // What was put off may go as soon as there is a place.
-        self.look.more |= !settle.deferred.is_empty();
-        for event in settle.deferred.iter().map(|filed| &filed.event).chain(&settle.done) {
-            self.retrying.remove(event);
+        self.look.more |= !settle.deferred.is_empty() || !settle.done.is_empty();
+        for debt in settle.deferred.iter().map(|filed| &filed.debt).chain(&settle.done) {
+            self.retrying.remove(debt);
+        }
+        for filed in &settle.deferred {
+            self.replayed(filed.debt, filed.endpoint.account);
+        }
+        if !self.is_reading {
+            self.let_leave();
         }
     }
 }
@@ -487,8 +406,4 @@ async fn or_pause<T>(answer: Result<T, Error>) -> Result<T, Error> {
         tokio::time::sleep(STORE_PAUSE).await;
     }
     answer
-}
-
-fn counted(result: &'static str) {
-    metrics::counter!("pombo_callbacks_total", "result" => result).increment(1);
 }

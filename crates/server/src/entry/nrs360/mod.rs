@@ -5,6 +5,7 @@ mod account;
 mod auth;
 mod body;
 pub mod error;
+mod notifications;
 mod older;
 mod scheduled;
 mod schema;
@@ -49,6 +50,11 @@ enum Action {
     ListScheduled,
     MoveScheduled,
     CancelScheduled,
+    Notifications,
+    SetNotifications,
+    RotateSecret,
+    Replay,
+    DeadLetters,
 }
 
 /// Every route of the dialect.
@@ -60,6 +66,11 @@ pub const ROUTES: &[Route] = &[
     Route { method: "GET", path: "/scheduled", action: Action::ListScheduled },
     Route { method: "PUT", path: "/scheduled", action: Action::MoveScheduled },
     Route { method: "DELETE", path: "/scheduled", action: Action::CancelScheduled },
+    Route { method: "GET", path: "/account/notifications", action: Action::Notifications },
+    Route { method: "PUT", path: "/account/notifications", action: Action::SetNotifications },
+    Route { method: "POST", path: "/account/notifications/secret", action: Action::RotateSecret },
+    Route { method: "POST", path: "/account/notifications/replay", action: Action::Replay },
+    Route { method: "GET", path: "/account/notifications/dead", action: Action::DeadLetters },
 ];
 
 /// The handlers' documentation, for `/openapi.json`.
@@ -73,7 +84,12 @@ pub const ROUTES: &[Route] = &[
         older::send_php,
         scheduled::list,
         scheduled::update,
-        scheduled::delete
+        scheduled::delete,
+        notifications::view,
+        notifications::set,
+        notifications::rotate,
+        notifications::replay,
+        notifications::dead
     ),
     components(schemas(
         schema::SmsRequest,
@@ -87,6 +103,11 @@ pub const ROUTES: &[Route] = &[
         schema::ScheduledFilter,
         schema::UpdatedAnswer,
         schema::DeletedAnswer,
+        schema::NotificationsAnswer,
+        schema::NotificationsChange,
+        schema::RotateRequest,
+        schema::ReplayRequest,
+        schema::DeadLettersAnswer,
         schema::ErrorAnswer
     ))
 )]
@@ -152,6 +173,16 @@ async fn act(house: &House, peer: IpAddr, request: Request<Incoming>) -> Result<
         }
         Action::SmsStatus => sms::status(house, &caller, argument, head.uri.query()).await,
         Action::Account => account::view(house, &caller).await,
+        Action::Notifications => notifications::view(house, &caller).await,
+        Action::DeadLetters => notifications::dead(house, &caller, head.uri.query()).await,
+        Action::SetNotifications | Action::RotateSecret | Action::Replay => {
+            let (body, _taken) = super::body::read(body, &house.bodies).await?;
+            match action {
+                Action::SetNotifications => notifications::set(house, &caller, &body).await,
+                Action::RotateSecret => notifications::rotate(house, &caller, &body).await,
+                _ => notifications::replay(house, &caller, &body).await,
+            }
+        }
         Action::OlderMessage => {
             let (body, _taken) = super::body::read(body, &house.bodies).await?;
             older::message(house, &caller, body).await

@@ -3,6 +3,7 @@
 mod account;
 mod errors;
 mod idempotency;
+mod notifications;
 mod older;
 mod parameters;
 mod personal;
