@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pombo_app::notify::Letter;
+use pombo_domain::channel::Arrival;
 use pombo_domain::id::{EventId, MessageId};
 use pombo_domain::notification::Format;
 use pombo_domain::time::Instant;
 use pombo_store::operation::notification::{Find, Found, Replay, Replayed, Set, dead};
 
-use crate::carrier::{Carrier, Says};
-use crate::house::{House, NOON, a_while, long_text, sms, until};
+use crate::carrier::{Carrier, Says, delivered};
+use crate::house::{Folder, House, NOON, a_while, long_text, numbers, sms, until};
 use crate::notify::{Host, Sink, all_filed, delivers, filed, minutes, none_filed, on, told};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -36,6 +37,16 @@ async fn subscribe(house: &House, host: &str) {
 async fn found(house: &House) -> Found {
     let account = house.account("one").await.account();
     house.store.ask(Find(account)).await.unwrap().unwrap()
+}
+
+async fn until_found(house: &House, is_so: impl Fn(&Found) -> bool) {
+    for _ in 0..6_000 {
+        if is_so(&found(house).await) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("it stayed so: {:?}", found(house).await);
 }
 
 /// The messages and events told, in order.
@@ -83,12 +94,7 @@ async fn the_second_waits_until_the_first_is_taken_and_both_keep_their_ids() {
     let id = house.send(&caller, sms(1)).await[0];
     filed(&house, minutes(1)).await;
     delivers(&house, id, 0..1).await;
-    until("the second is filed", || {
-        crate::house::ops(|| {
-            tokio::runtime::Handle::current().block_on(found(&house)).n_waiting == 2
-        })
-    })
-    .await;
+    until_found(&house, |found| found.n_waiting == 2).await;
     assert_eq!(said(&sink.letters("events.example")), [format!("{id} sent")]);
     sink.host("events.example", Host::Answers(200));
     house.clock.move_to(minutes(1));
@@ -151,12 +157,7 @@ async fn who_takes_nothing_for_an_hour_is_disabled_and_told_all_when_replayed() 
     a_while().await;
     house.clock.move_to(minutes(61));
     until("they are tried again", || sink.letters("events.example").len() >= 6).await;
-    until("it is disabled", || {
-        crate::house::ops(|| {
-            tokio::runtime::Handle::current().block_on(found(&house)).settings.disabled.is_some()
-        })
-    })
-    .await;
+    until_found(&house, |found| found.settings.disabled.is_some()).await;
     let (since, reason) = found(&house).await.settings.disabled.unwrap();
     assert_eq!(since, minutes(61));
     assert!(reason.ends_with("status 500"), "{reason}");
@@ -192,12 +193,7 @@ async fn who_says_that_it_is_gone_is_disabled_at_once() {
     sink.host("events.example", Host::Answers(410));
     let _carrier = Carrier::start(house.desk("a"), |_, _| Says::Refuse);
     house.send(&caller, sms(1)).await;
-    until("it is disabled", || {
-        crate::house::ops(|| {
-            tokio::runtime::Handle::current().block_on(found(&house)).settings.disabled.is_some()
-        })
-    })
-    .await;
+    until_found(&house, |found| found.settings.disabled.is_some()).await;
     assert_eq!(sink.letters("events.example").len(), 1);
 }
 
@@ -233,4 +229,70 @@ async fn what_waits_survives_a_stop_and_is_told_in_order() {
     house.clock.move_to(minutes(2));
     let lines = until_said(&sink, "events.example", 2).await;
     assert_eq!(lines, [format!("{id} sent"), format!("{id} delivered")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_fails_now_and_then_gets_each_messages_events_in_order_and_all_of_them() {
+    const N: usize = 60;
+    let (house, caller, sink) = told(false).await;
+    subscribe(&house, "events.example").await;
+    sink.host("events.example", Host::Flaky);
+    let carrier = Carrier::start(house.desk("a"), |_, _| Says::Accept);
+    let ids = house.send(&caller, sms(N)).await;
+    until("all are sent", || carrier.n_taken() == N).await;
+    let desk = house.desk("a");
+    for (id, to) in ids.iter().zip(numbers(N)) {
+        let (to, _) = to.phone.unwrap();
+        let receipt = Arrival::Receipt(delivered(&id.part(0).to_string(), to, desk.now()));
+        desk.received(vec![receipt]).await.unwrap();
+    }
+    for minute in 1..=40 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        house.clock.move_to(minutes(minute));
+        if sink.taken().len() >= 2 * N && found(&house).await.n_waiting == 0 {
+            break;
+        }
+    }
+    until("all are taken", || sink.taken().len() >= 2 * N).await;
+    let taken = said(&sink.taken());
+    assert_eq!(taken.len(), 2 * N, "each once");
+    for id in &ids {
+        let start = id.to_string();
+        let of: Vec<_> = taken.iter().filter(|line| line.starts_with(&start)).collect();
+        assert_eq!(of, [&format!("{id} sent"), &format!("{id} delivered")]);
+    }
+    assert!(sink.letters("events.example").len() > 2 * N, "some were refused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_goes_on_after_a_hard_stop_and_leaves_none_out() {
+    let folder = Arc::new(Folder::new());
+    let first = Arc::clone(&folder);
+    let ids = tokio::task::spawn_blocking(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let ids = runtime.block_on(async {
+            let (house, caller, sink) = on(first, false).await;
+            subscribe(&house, "events.example").await;
+            let _carrier = Carrier::start(house.desk("a"), |_, _| Says::Refuse);
+            let ids = house.send(&caller, sms(100)).await;
+            until("all are told", || sink.taken().len() == 100).await;
+            sink.host("events.example", Host::Hangs);
+            replay(&house, NOON).await;
+            until("some are under way", || sink.letters("events.example").len() > 100).await;
+            a_while().await;
+            ids
+        });
+        drop(runtime);
+        ids
+    })
+    .await
+    .unwrap();
+    let (house, _caller, sink) = on(folder, false).await;
+    until_found(&house, |found| found.settings.replay.is_none()).await;
+    house.clock.move_to(minutes(5));
+    none_filed(&house).await;
+    let told: std::collections::BTreeSet<String> = said(&sink.taken()).into_iter().collect();
+    for id in ids {
+        assert!(told.contains(&format!("{id} rejected")), "{id}");
+    }
 }

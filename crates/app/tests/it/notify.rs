@@ -1,7 +1,8 @@
 //! Callbacks: one for each end, again when they fail, in order, and no host in another's way.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use pombo_app::auth::Caller;
@@ -24,6 +25,8 @@ pub(crate) enum Host {
     Answers(u16),
     Refuses,
     Hangs,
+    /// Answers every third request with 500, the others with 200.
+    Flaky,
 }
 
 /// Hosts that do as told, and what they were asked.
@@ -32,6 +35,10 @@ pub(crate) struct Sink {
     hosts: Mutex<HashMap<String, Host>>,
     seen: Mutex<Vec<String>>,
     letters: Mutex<Vec<(String, notify::Letter)>>,
+    n_flaky: AtomicU64,
+    this: Weak<Self>,
+    /// The letters that were taken.
+    taken: Mutex<Vec<notify::Letter>>,
 }
 
 impl Sink {
@@ -41,6 +48,11 @@ impl Sink {
 
     pub(crate) fn host(&self, name: &str, host: Host) {
         self.hosts.lock().unwrap().insert(name.into(), host);
+    }
+
+    /// The letters that were taken, in order.
+    pub(crate) fn taken(&self) -> Vec<notify::Letter> {
+        self.taken.lock().unwrap().clone()
     }
 
     /// The letters to a host, in order.
@@ -69,8 +81,15 @@ impl Sink {
         let host = of_path.map(|(_, host)| *host);
         let host = host.or(hosts.get(&name).copied()).unwrap_or(Host::Answers(200));
         drop(hosts);
+        let is_odd = || self.n_flaky.fetch_add(1, Ordering::Relaxed).is_multiple_of(3);
+        let host = match host {
+            Host::Flaky if is_odd() => Host::Answers(500),
+            Host::Flaky => Host::Answers(200),
+            host => host,
+        };
         Box::pin(async move {
             match host {
+                Host::Flaky => Err("it is one or the other".into()),
                 Host::Answers(status) => Ok(status),
                 Host::Refuses => Err("connection refused".into()),
                 Host::Hangs => std::future::pending().await,
@@ -88,8 +107,16 @@ impl notify::Post for Sink {
 
     fn post(&self, url: String, letter: notify::Letter) -> BoxFuture<'static, Result<u16, String>> {
         let answer = self.answer(&url);
+        let taken = letter.clone();
         self.letters.lock().unwrap().push((url, letter));
-        answer
+        let sink = self.this.upgrade().unwrap();
+        Box::pin(async move {
+            let answer = answer.await;
+            if answer == Ok(200) {
+                sink.taken.lock().unwrap().push(taken);
+            }
+            answer
+        })
     }
 }
 
@@ -105,7 +132,7 @@ pub(crate) async fn on(folder: Arc<Folder>, submitted: bool) -> (House, Caller, 
         routes: vec![route("a")],
     };
     let house = House::with(folder, Clock::held(NOON), config).await;
-    let sink = Arc::new(Sink::default());
+    let sink = Arc::new_cyclic(|this| Sink { this: Weak::clone(this), ..Sink::default() });
     house.app.start_notifier(Arc::clone(&sink) as Arc<dyn notify::Post>);
     let caller = house.account("one").await;
     (house, caller, sink)

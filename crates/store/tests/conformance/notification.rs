@@ -254,6 +254,18 @@ fn a_replay_reads_one_accounts_events_in_pieces_from_a_time_on() {
 }
 
 #[test]
+fn who_takes_his_url_away_is_told_nothing_anew() {
+    on_every_store(|w| {
+        w.run(set(&w));
+        let replay = |w: &World| w.run(Replay { account: w.account, from: w.now() });
+        assert_eq!(replay(&w), Replayed::Begins);
+        w.run(Set { url: Some(String::new()), ..set(&w) });
+        assert_eq!(w.ask(Find(w.account)).unwrap().settings.replay, None);
+        assert_eq!(replay(&w), Replayed::Nobody);
+    });
+}
+
+#[test]
 fn what_no_try_delivered_is_listed_until_it_is_replayed() {
     on_every_store(|w| {
         let [sent, delivered] = told_twice(&w, "A");

@@ -239,6 +239,39 @@ fn accepts((program, script): (&str, &str), secret: &str, hit: &Hit) -> bool {
 }
 
 #[test]
+fn the_receiver_of_the_documentation_takes_what_comes_and_refuses_a_forgery() {
+    let page = include_str!("../../../../../docs/howto/notifications.md");
+    let script = page.split("```python\n").nth(1).unwrap().split("```").next().unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let house = house();
+    let url = format!("http://127.0.0.1:{port}/events");
+    let secret = set(&house, &json!({"url": url}));
+    let mut receiver = Command::new("python3")
+        .args(["-c", &script.replace("8000", &port.to_string())])
+        .env("SECRET", secret)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    until("it listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+    let forged = b"POST / HTTP/1.0\r\ncontent-length: 1\r\nwebhook-id: evt_1\r\n\
+        webhook-timestamp: 1\r\nwebhook-signature: v1,AAAA\r\n\r\nx";
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.write_all(forged).unwrap();
+    let mut answer = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
+    assert!(answer.contains(" 401 "), "{answer}");
+    let id = send(&house, 1, "").remove(0);
+    let output = std::io::BufReader::new(receiver.stdout.take().unwrap());
+    let lines: Vec<String> =
+        std::io::BufRead::lines(output).take(2).map(|line| line.unwrap()).collect();
+    receiver.kill().unwrap();
+    receiver.wait().unwrap();
+    assert!(lines[0].starts_with(&format!("{id} sent 2")), "{lines:?}");
+    assert!(lines[1].starts_with(&format!("{id} delivered 2")), "{lines:?}");
+}
+
+#[test]
 fn what_cannot_be_set_has_its_code_and_changes_nothing() {
     let house = house();
     let call = |method: &str, path: &str, body: &str| -> Answer {

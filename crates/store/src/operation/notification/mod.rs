@@ -33,6 +33,7 @@ statements! {
     FORGET_DEAD = "delete from dead_letter where account = $1 and event in (select event \
         from dead_letter where account = $1 and event > $2 limit $3)";
     REPLAY = "update notification set replay = $1, disabled = null, reason = '' where account = $2";
+    STAY = "update notification set replay = null where account = $1";
     ADVANCE = "update notification set replay = $1 where account = $2 and replay = $3";
     WAITING = "select count(1) from callback_due where account = $1 and endpoint = $2";
     DEAD = "select count(1) from dead_letter where account = $1";
@@ -167,6 +168,9 @@ impl Operation for Set {
             since,
             reason.unwrap_or_default(),
         ])?;
+        if self.url.as_ref().is_some_and(String::is_empty) {
+            work.prepare(STAY)?.execute([account])?;
+        }
         Ok(is_new)
     }
 }
@@ -240,7 +244,7 @@ pub struct Replay {
 /// How far [`Replay`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Replayed {
-    /// The account has no settings.
+    /// The account has no URL.
     Nobody,
     /// Some of what waited was cleared away; there is more.
     Some,
@@ -257,8 +261,8 @@ impl Operation for Replay {
 
     fn run(&self, work: &mut Work<'_>) -> Result<Replayed> {
         let (account, after) = (self.account.0, first_at(self.from) - 1);
-        let known = work.prepare(FIND)?.first([account], |_| Ok(()))?.is_some();
-        if !known {
+        let known = work.prepare(FIND)?.first([account], Settings::from_row)?;
+        if known.is_none_or(|settings| settings.url.is_empty()) {
             return Ok(Replayed::Nobody);
         }
         let limit = i64::try_from(ROWS_PER_OPERATION_MAX / 2).unwrap_or(i64::MAX);
