@@ -27,6 +27,7 @@ pub(super) fn write(owed: &OwedNotification, to: &Subscription, now: Instant) ->
         campaign_name: owed.campaign_name.clone(),
         event: owed.kind.as_str(),
         at: owed.at,
+        clicked: owed.clicked.clone(),
     };
     let body = notification.body(to.format);
     let id = format!("evt_{}", owed.event.0);

@@ -72,7 +72,13 @@ async fn sent_and_delivered_are_told_once_for_a_message_of_many_parts() {
     subscribe(&house, "events.example").await;
     let carrier = Carrier::start(house.desk("a"), |_, _| Says::Accept);
     let id = house
-        .send(&caller, pombo_app::usecase::send::SendSms { text: long_text(), ..sms(1) })
+        .send(
+            &caller,
+            pombo_app::usecase::send::SendSms {
+                text: pombo_app::usecase::send::Text::Same(long_text()),
+                ..sms(1)
+            },
+        )
         .await[0];
     until("it is sent", || carrier.n_taken() == 3).await;
     delivers(&house, id, 0..3).await;

@@ -71,6 +71,8 @@ pub struct Notification {
     pub event: &'static str,
     /// When.
     pub at: Instant,
+    /// The link that was followed, of a click.
+    pub clicked: Option<String>,
 }
 
 /// A value of a field.
@@ -81,8 +83,13 @@ enum Value<'a> {
 
 impl Notification {
     /// The fields in the document's order. Those that only other channels and events have are absent.
-    fn fields<'a>(&'a self, id: &'a str, date: &'a str) -> [(&'static str, Value<'a>); 7] {
-        [
+    fn fields<'a>(
+        &'a self,
+        id: &'a str,
+        date: &'a str,
+        extra: Option<&'a str>,
+    ) -> Vec<(&'static str, Value<'a>)> {
+        let mut fields = vec![
             ("id", Value::Text(id)),
             ("channel", Value::Text(self.channel)),
             ("contactId", Value::Integer(self.contact)),
@@ -90,14 +97,22 @@ impl Notification {
             ("campaignName", Value::Text(&self.campaign_name)),
             ("event", Value::Text(self.event)),
             ("eventDate", Value::Text(date)),
-        ]
+        ];
+        if let Some(extra) = extra {
+            fields.insert(6, ("extra", Value::Text(extra)));
+        }
+        fields
     }
 
     /// The body.
     #[must_use]
     pub fn body(&self, format: Format) -> String {
         let (id, date) = (self.message.to_string(), self.at.iso8601());
-        let fields = self.fields(&id, &date);
+        let extra = self.clicked.as_deref().map(|url| {
+            let escaped: String = url::form_urlencoded::byte_serialize(url.as_bytes()).collect();
+            format!("{{\"url\":\"{escaped}\"}}")
+        });
+        let fields = self.fields(&id, &date, extra.as_deref());
         match format {
             Format::Form => form(&fields),
             Format::Json => json(&fields),
@@ -162,6 +177,7 @@ mod tests {
             campaign_name: campaign_name.to_owned(),
             event: "delivered",
             at: Instant::parse_compact("20210719150033").expect("a date"),
+            clicked: None,
         }
     }
 
@@ -172,6 +188,16 @@ mod tests {
             "id=102648819&channel=sms&contactId=0&campaignId=77&campaignName=Spring+%26+more\
              &event=delivered&eventDate=2021-07-19T15%3A00%3A33%2B00%3A00"
         );
+    }
+
+    #[test]
+    fn a_click_tells_which_link_it_followed() {
+        let url = "https://example.com/?a=1&b=é".to_owned();
+        let click = Notification { event: "clicked", clicked: Some(url), ..notification("") };
+        let json: serde_json::Value =
+            serde_json::from_str(&click.body(Format::Json)).expect("JSON");
+        let extra = json["extra"].as_str().expect("a text");
+        assert_eq!(extra, r#"{"url":"https%3A%2F%2Fexample.com%2F%3Fa%3D1%26b%3D%C3%A9"}"#);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use pombo_store::operation::notification::{
     Advance, Disable, ENDPOINT, Find, List, Replay, Replayed, Rotate, Set, dead,
 };
 
-use crate::world::{HOUR, World, on_every_store};
+use crate::world::{HOUR, World, of_parts, on_every_store};
 
 fn owed_to(w: &World, audience: Audience) -> Vec<OwedNotification> {
     let audience = Arc::new(audience);
@@ -53,7 +53,7 @@ fn each_event_of_a_notified_account_is_owed_with_all_that_its_body_says() {
 #[test]
 fn a_message_of_several_parts_is_told_of_once() {
     on_every_store(|w| {
-        let long = |w: &World| Accept { n_parts: 3, ..w.request(1) };
+        let long = |w: &World| of_parts(3, w.request(1));
         let (good, bad) = (w.accept(long(&w)), w.accept(long(&w)));
         w.claim(6);
         for idx in 0..3 {

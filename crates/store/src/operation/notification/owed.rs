@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use pombo_domain::id::{AccountId, CampaignId, EventId, MessageId};
+use pombo_domain::link::Click;
 use pombo_domain::message::EventKind;
 use pombo_domain::notification::{OwnEvents, is_state, moves_message};
 use pombo_domain::time::Instant;
@@ -17,6 +18,7 @@ statements! {
     PARTS = "select id, event from part_{day} where id between $1 and $2 order by id";
     HISTORY = "select kind, prev from event_{day} where id = $1";
     EVENT = "select id, part, kind, at, word, code from event_{day} where id = $1";
+    CLICK = "select detail from event_{day} where id = $1";
     CAMPAIGN = "select name from campaign where id = $1";
     WAITS = "select min(event) from callback_due where target = 1 and message = $1";
 }
@@ -41,6 +43,8 @@ pub struct OwedNotification {
     pub campaign: CampaignId,
     /// Its name.
     pub campaign_name: String,
+    /// The link that was followed, of a click.
+    pub clicked: Option<String>,
     /// Another of the same message waits in the store, and comes first.
     pub is_behind: bool,
 }
@@ -70,6 +74,13 @@ fn told(view: &mut View<'_>, event: &Event, request: &Request) -> Result<OwedNot
         true => view.prepare(CAMPAIGN)?.first([campaign.0], |row| row.get(0))?,
         false => None,
     };
+    let clicked = match (event.kind, view.prepare_for(CLICK, event.id)?) {
+        (EventKind::Clicked, Some(mut click)) => {
+            let stored: Option<String> = click.first([event.id], |row| row.get(0))?;
+            stored.map(|stored| Click::from_stored(&stored).url)
+        }
+        _ => None,
+    };
     Ok(OwedNotification {
         event: EventId(event.id),
         account: request.account,
@@ -78,6 +89,7 @@ fn told(view: &mut View<'_>, event: &Event, request: &Request) -> Result<OwedNot
         at: event.at,
         campaign,
         campaign_name: campaign_name.unwrap_or_default(),
+        clicked,
         is_behind: first.is_some_and(|first| first < event.id),
     })
 }
