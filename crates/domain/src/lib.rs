@@ -7,9 +7,11 @@ pub mod time;
 pub mod address;
 pub mod callback;
 pub mod link;
+pub mod csv;
 pub mod sms;
 pub mod window;
 
+pub mod campaign;
 pub mod channel;
 pub mod limits;
 pub mod message;
