@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use pombo_domain::address::Phone;
+use pombo_domain::campaign::Tally;
 use pombo_domain::channel::Receipt;
 use pombo_domain::id::{AccountId, PartId, RouteId};
 use pombo_domain::message::{Category, Lane, PartState};
@@ -246,6 +247,7 @@ impl Bench {
             account: self.account,
             lane: Lane::Transactional,
             at: now(),
+            tally: Tally::NONE,
             fate: Fate::Sent { carrier_id: carrier_id(part) },
         })
     }

@@ -59,6 +59,12 @@ impl Caller {
         &self.account.name
     }
 
+    /// ISO 4217 code of what it pays in.
+    #[must_use]
+    pub fn currency(&self) -> &str {
+        &self.settings().currency
+    }
+
     pub(crate) fn settings(&self) -> &Account {
         &self.account
     }

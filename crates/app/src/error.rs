@@ -25,6 +25,9 @@ pub enum Refusal {
         /// Until the next UTC day.
         retry_after: Duration,
     },
+    /// The campaign named was cancelled.
+    #[error("the campaign was cancelled")]
+    CampaignCancelled,
     /// The key was used with another body.
     #[error("this Idempotency-Key was used with another body")]
     IdempotencyMismatch,

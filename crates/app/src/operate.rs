@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use pombo_domain::id::{AccountId, PartId};
+use pombo_domain::campaign::Order;
+use pombo_domain::id::{AccountId, CampaignId, PartId, SendingId};
 use pombo_domain::limits::ROWS_PER_OPERATION_MAX;
 use pombo_domain::link::Target;
 use pombo_domain::message::Category;
@@ -12,12 +13,15 @@ use pombo_store::Store;
 use pombo_store::operation as op;
 pub use pombo_store::operation::account::Account;
 use pombo_store::operation::account::Change;
+pub use pombo_store::operation::campaign::CampaignRow;
+use pombo_store::operation::campaign::Which;
 pub use pombo_store::operation::receipt::UnmatchedRow;
 use pombo_store::operation::retention::{DayOfHistory, Forgotten};
 pub use pombo_store::operation::uncertain::UncertainRow;
 
 use crate::auth;
 use crate::clock::Clock;
+use crate::usecase::campaign::Walk;
 
 /// Why a command was not done: one line that says what, where and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +49,9 @@ pub enum Problem {
     /// No such route.
     #[error("there is no route {0:?}; `pombo routes list` shows them all")]
     NoRoute(String),
+    /// No such campaign.
+    #[error("there is no campaign and no sending {0}; `pombo campaign list` shows them")]
+    NoCampaign(i64),
     /// Not an address or range.
     #[error("{0:?} is neither an address nor a range such as 192.0.2.0/24")]
     BadRange(String),
@@ -319,6 +326,63 @@ pub fn uncertain_drop(
 /// The newest receipts that fit nothing.
 pub fn receipts_unmatched(store: &Store, limit: i64) -> Result<Vec<UnmatchedRow>, Problem> {
     Ok(store.ask_blocking(op::receipt::Unmatched { limit })?)
+}
+
+/// A campaign and whose it is.
+#[derive(Debug, Clone)]
+pub struct CampaignOfAccount {
+    /// The account's name.
+    pub account: String,
+    /// The campaign.
+    pub campaign: CampaignRow,
+}
+
+/// The newest campaigns of all accounts.
+pub fn campaign_list(store: &Store, limit: i64) -> Result<Vec<CampaignOfAccount>, Problem> {
+    let accounts = store.ask_blocking(op::account::List)?;
+    let name = |id: AccountId| accounts.iter().find(|a| a.id == id).map(|a| a.name.clone());
+    let rows = store.ask_blocking(op::campaign::Newest { limit })?;
+    let row = |campaign: CampaignRow| CampaignOfAccount {
+        account: name(campaign.account).unwrap_or_default(),
+        campaign,
+    };
+    Ok(rows.into_iter().map(row).collect())
+}
+
+/// Pauses, resumes or cancels a campaign, by its number or its sending's. Answers how many parts a
+/// cancelling ended; what was away then ends when it comes back.
+pub fn campaign_order(
+    store: &Store,
+    clock: &Clock,
+    number: i64,
+    order: Order,
+) -> Result<usize, Problem> {
+    let by = [Which::Campaign(CampaignId(number)), Which::Sending(SendingId(number))];
+    let mut found = None;
+    for which in by {
+        found = match found {
+            None => store.ask_blocking(op::campaign::Find { account: None, which })?,
+            found => found,
+        };
+    }
+    let row = found.ok_or(Problem::NoCampaign(number))?.row;
+    let (account, sending) = (row.account, row.sending);
+    store.run_blocking(op::campaign::SetStop { account, sending, order, now: clock.now() })?;
+    if order == Order::Pause {
+        return Ok(0);
+    }
+    while store.run_blocking(op::campaign::GiveBack { now: clock.now() })?.more {}
+    if order == Order::Resume {
+        return Ok(0);
+    }
+    let routes = store.ask_blocking(op::route::List)?;
+    let mut walk = Walk::new(routes.iter().map(|route| route.id), sending, account);
+    while let Some(piece) = walk.next(clock.now()) {
+        let withdrawn = store.run_blocking(piece)?;
+        walk.took(&withdrawn);
+    }
+    store.run_blocking(op::campaign::Finish { sending })?;
+    Ok(walk.n)
 }
 
 /// What [`retention_run`] tells while it works.

@@ -9,6 +9,7 @@ use pombo_store::operation as op;
 use crate::App;
 use crate::error::Fault;
 use crate::stranded::Stranded;
+use crate::usecase::campaign;
 
 /// How often the store is asked whether anything changed.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -57,6 +58,9 @@ pub(crate) fn start(app: &App) {
                 && let Err(error) = gauges(&app).await
             {
                 tracing::warn!(%error, "gauges cannot be counted");
+            }
+            if let Err(error) = campaign::go_on(&app).await {
+                tracing::warn!(%error, "what was held or cancelled is not looked after");
             }
             if turn % STRANDED_EVERY == 0
                 && let Err(error) = stranded.look(&app).await

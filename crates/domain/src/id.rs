@@ -49,6 +49,14 @@ ids! {
     SendingId;
 }
 
+impl CampaignId {
+    /// The sending of a request that named no campaign, and so has numbers of its own.
+    #[must_use]
+    pub const fn own_sending(self) -> SendingId {
+        SendingId(self.0 + 1)
+    }
+}
+
 /// Bits of a [`PartId`] that number the part: 16 places for at most 15 parts.
 const PART_BITS: u32 = 4;
 

@@ -6,8 +6,8 @@ pub mod time;
 
 pub mod address;
 pub mod callback;
-pub mod link;
 pub mod csv;
+pub mod link;
 pub mod sms;
 pub mod window;
 

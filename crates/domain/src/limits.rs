@@ -39,6 +39,9 @@ pub const SCHEDULED_IDS_MAX: usize = 10_000;
 /// Scheduled messages of one page.
 pub const SCHEDULED_PAGE_MAX: usize = 1_000;
 
+/// Campaigns of one page.
+pub const CAMPAIGNS_PAGE_MAX: usize = 1_000;
+
 /// Bytes of a notification URL template.
 pub const CALLBACK_URL_BYTES_MAX: usize = 2_000;
 

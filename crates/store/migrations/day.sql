@@ -22,6 +22,7 @@ create table if not exists request_{day} (
     reserved integer not null,          -- micro-units
     callback text not null              -- URL template, empty: none
 ) strict;
+create index if not exists request_{day}_by_sending on request_{day} (sending);
 
 -- One row a part: id = message << 4 | index.
 create table if not exists part_{day} (
@@ -30,7 +31,8 @@ create table if not exists part_{day} (
     route integer not null,
     state integer not null,
     price integer not null,             -- micro-units
-    event integer not null default 0    -- the newest event; events are a list through event.prev
+    event integer not null default 0,   -- the newest event; events are a list through event.prev
+    tally integer not null default 0    -- whose totals it moves: sending << 4 | parts of its message; 0: nobody's
 ) strict;
 
 create table if not exists callback_{day} (

@@ -21,6 +21,10 @@ pub(crate) const STEPS: &[Step] = &[
         each_day: include_str!("../migrations/0004_link_day.sql"),
     },
     Step { once: include_str!("../migrations/0005_notification.sql"), each_day: "" },
+    Step {
+        once: include_str!("../migrations/0006_campaigns.sql"),
+        each_day: include_str!("../migrations/0006_campaigns_day.sql"),
+    },
 ];
 
 /// The tables of a day.

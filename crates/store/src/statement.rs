@@ -38,6 +38,10 @@ pub(crate) fn all() -> Vec<Statement> {
         op::account::STATEMENTS,
         op::callback::STATEMENTS,
         op::callback_due::STATEMENTS,
+        op::campaign::STATEMENTS,
+        op::campaign::join::STATEMENTS,
+        op::campaign::life::STATEMENTS,
+        op::campaign::stop::STATEMENTS,
         op::claim::STATEMENTS,
         op::divert::STATEMENTS,
         op::link::STATEMENTS,
@@ -59,6 +63,7 @@ pub(crate) fn all() -> Vec<Statement> {
         op::uncertain::STATEMENTS,
         work::STATEMENTS,
         work::money::STATEMENTS,
+        work::totals::STATEMENTS,
     ]
     .concat()
 }

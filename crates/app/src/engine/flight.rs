@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use pombo_domain::address::Phone;
+use pombo_domain::campaign::Tally;
 use pombo_domain::channel::SmsBody;
 use pombo_domain::id::{AccountId, PartId};
 use pombo_domain::message::{Category, Lane};
@@ -24,6 +25,8 @@ pub(crate) struct Flying {
     pub(crate) body: Arc<SmsBody>,
     /// Whether the message has no other part.
     pub(crate) alone: bool,
+    /// Whose totals it moves.
+    pub(crate) tally: Tally,
 }
 
 #[derive(Debug, Default)]

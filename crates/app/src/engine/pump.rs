@@ -121,6 +121,7 @@ fn put_on_desk(desk: &RouteDesk, lane: Lane, account: AccountId, claimed: Claime
 }
 
 fn flying(message: &ClaimedMessage, attempt: &Attempt) -> Flying {
+    let n_parts = attempt.body.segmented.n_parts();
     Flying {
         intent: message.intent,
         account: message.request.account,
@@ -130,7 +131,8 @@ fn flying(message: &ClaimedMessage, attempt: &Attempt) -> Flying {
         expires: message.request.expires,
         to: message.to,
         body: Arc::clone(&attempt.body),
-        alone: attempt.body.segmented.n_parts() == 1,
+        alone: n_parts == 1,
+        tally: message.request.tally(u8::try_from(n_parts).unwrap_or(u8::MAX)),
     }
 }
 

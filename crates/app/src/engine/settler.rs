@@ -112,6 +112,7 @@ impl Batch {
                         account: flying.account,
                         lane: flying.lane,
                         at: report.at,
+                        tally: flying.tally,
                         fate,
                     }));
                 }

@@ -1,8 +1,10 @@
 //! One file per thing a user can ask.
 
 pub mod account;
+pub mod campaign;
 pub mod link;
 pub mod notifications;
+pub mod report;
 pub mod scheduled;
 pub mod send;
 pub mod status;

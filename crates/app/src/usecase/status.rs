@@ -113,7 +113,7 @@ fn view(message: op::status::MessageView) -> SmsStatus {
 }
 
 /// Whether a carrier took a part that has ended, or may have.
-fn was_taken(kinds: &[EventKind]) -> bool {
+pub(super) fn was_taken(kinds: &[EventKind]) -> bool {
     use EventKind::{Delivered, Refused, Sent, Uncertain};
     let is_taken = |kind: &EventKind| matches!(kind, Sent | Delivered | Uncertain);
     kinds.last() != Some(&Refused) && kinds.iter().any(is_taken)

@@ -2,6 +2,7 @@
 
 mod account;
 mod backup;
+mod campaign;
 mod config;
 mod demo;
 mod migrate;
@@ -58,6 +59,9 @@ enum Command {
     /// Routes: how carriers stand, pause and resume.
     #[command(subcommand)]
     Routes(routes::Command),
+    /// Campaigns: list, pause, resume, cancel.
+    #[command(subcommand)]
+    Campaign(campaign::Command),
     /// Parts in doubt after a crash or a lost link.
     #[command(subcommand)]
     Uncertain(uncertain::Command),
@@ -148,6 +152,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Notifications(command) => notifications::run(command, &config),
         Command::Account(command) => account::run(command, &config),
         Command::Routes(command) => routes::run(command, &config),
+        Command::Campaign(command) => campaign::run(&command, &config),
         Command::Uncertain(command) => uncertain::run(command, &config),
         Command::Receipts(command) => receipts::run(&command, &config),
         Command::Retention(command) => retention::run(&command, &config),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pombo_domain::address::Phone;
+use pombo_domain::campaign::{Stop, Tally, Totals};
 use pombo_domain::id::{AccountId, CampaignId, MessageId, RouteId, SendingId};
 use pombo_domain::limits::TAGS_MAX;
 use pombo_domain::message::{Category, Lane};
@@ -15,6 +16,7 @@ use pombo_domain::sms::Encoding;
 use pombo_domain::time::Instant;
 
 use super::Operation;
+use super::campaign::join;
 use super::request::Request;
 use super::text::Texts;
 use crate::error::{Error, Result};
@@ -23,8 +25,8 @@ use crate::statement::statements;
 use crate::work::{LedgerKind, Work};
 
 statements! {
-    NEW_PART = "insert into part_{day} (id, recipient, route, state, price) \
-        values ($1, $2, $3, 0, $4)";
+    NEW_PART = "insert into part_{day} (id, recipient, route, state, price, tally) \
+        values ($1, $2, $3, 0, $4, $5)";
     NEW_CALLBACK = "insert into callback_{day} (message, url) values ($1, $2)";
     NEW_REQUEST = "insert into request_{day} (id, messages, parts, account, created, sender, text, \
         encoding, flags, concat_ref, due, expires, windows, campaign, named, sending, reserved, callback) \
@@ -39,11 +41,6 @@ statements! {
         values ($1, $2, $3, $4, $5, $6, $7) on conflict (account, key) do update set \
         body = excluded.body, request = excluded.request, campaign = excluded.campaign, \
         sending = excluded.sending, at = excluded.at";
-    CAMPAIGN = "select id, sending, tags from campaign \
-        where account = $1 and channel = 'sms' and name = $2";
-    NEW_CAMPAIGN = "insert into campaign (id, account, channel, name, tags, sending, created) \
-        values ($1, $2, 'sms', $3, $4, $5, $6)";
-    SET_TAGS = "update campaign set tags = $1 where id = $2";
     TODAY = "select messages from account_day where account = $1 and day = $2";
     ADD_TODAY = "insert into account_day (account, day, messages) values ($1, $2, $3) \
         on conflict (account, day) do update set messages = account_day.messages + excluded.messages";
@@ -182,6 +179,8 @@ pub enum Accepted {
     DailyLimit,
     /// The key was used with another body.
     KeyReused,
+    /// The campaign was cancelled.
+    CampaignCancelled,
 }
 
 impl Operation for Accept {
@@ -194,10 +193,14 @@ impl Operation for Accept {
 
     fn run(&self, work: &mut Work<'_>) -> Result<Accepted> {
         work.now_is(self.now);
-        if let Some(answer) = self.refused(work)? {
+        let joins = match &self.campaign {
+            Campaign::Own => None,
+            Campaign::Named { name, .. } => join::find(work, self.account, name)?,
+        };
+        if let Some(answer) = self.refused(work, joins.as_ref())? {
             return Ok(answer);
         }
-        let (campaign, sending) = self.join_campaign(work)?;
+        let (campaign, sending) = self.join_campaign(work, joins)?;
         let first = match self.staged {
             Some(first) => {
                 let ended = work.prepare(END_STAGING)?.execute([first.part(0).0])?;
@@ -209,7 +212,8 @@ impl Operation for Accept {
             }
             None => {
                 let first = MessageId(work.new_messages(self.recipients.len(), self.now)?);
-                write_parts(work, first, &self.recipients)?;
+                let sending = self.is_named().then_some(sending);
+                write_parts(work, first, sending, &self.recipients)?;
                 self.texts.write(work, first)?;
                 self.callbacks.write(work, first, 0..self.recipients.len())?;
                 first
@@ -254,7 +258,11 @@ impl Accept {
     }
 
     /// Everything that can be said before a row is written.
-    fn refused(&self, work: &mut Work<'_>) -> Result<Option<Accepted>> {
+    fn refused(
+        &self,
+        work: &mut Work<'_>,
+        joins: Option<&join::Joined>,
+    ) -> Result<Option<Accepted>> {
         if let Some(Key { key, body }) = &self.key {
             let seen = work.prepare(SEEN_KEY)?.first(
                 values![self.account.0, key, self.now.minus(KEY_KEPT).micros()],
@@ -270,6 +278,10 @@ impl Accept {
                 Some((false, _)) => return Ok(Some(Accepted::KeyReused)),
                 None => {}
             }
+        }
+        let is_cancelled = |joined: &join::Joined| joined.stop == Some(Stop::Cancelled);
+        if joins.is_some_and(is_cancelled) {
+            return Ok(Some(Accepted::CampaignCancelled));
         }
         let (money, database) = work.money();
         let standing = money.standing(database, self.account)?;
@@ -290,33 +302,34 @@ impl Accept {
         Ok(None)
     }
 
-    fn join_campaign(&self, work: &mut Work<'_>) -> Result<(CampaignId, SendingId)> {
+    /// The campaign and the sending, with the request counted.
+    fn join_campaign(
+        &self,
+        work: &mut Work<'_>,
+        found: Option<join::Joined>,
+    ) -> Result<(CampaignId, SendingId)> {
         let Campaign::Named { name, tags } = &self.campaign else {
             let campaign = work.new_campaign()?;
-            return Ok((campaign, SendingId(work.new_campaign()?.0)));
+            return Ok((campaign, campaign.own_sending()));
         };
-        let found = work.prepare(CAMPAIGN)?.first(values![self.account.0, name], |row| {
-            Ok((CampaignId(row.get(0)?), SendingId(row.get(1)?), row.get::<String>(2)?))
-        })?;
-        if let Some((campaign, sending, before)) = found {
-            let merged = merge_tags(&before, tags);
-            if merged != before {
-                work.prepare(SET_TAGS)?.execute(values![merged, campaign.0])?;
+        let joined = match found {
+            Some(found) => {
+                let merged = merge_tags(&found.tags, tags);
+                join::tag(work, &found, &merged)?;
+                found
             }
-            return Ok((campaign, sending));
-        }
-        let campaign = work.new_campaign()?;
-        let sending = SendingId(work.new_campaign()?.0);
-        let tags = merge_tags("", tags);
-        work.prepare(NEW_CAMPAIGN)?.execute(values![
-            campaign.0,
-            self.account.0,
-            name,
-            tags,
-            sending.0,
-            self.now.micros()
-        ])?;
-        Ok((campaign, sending))
+            None => join::make(work, (self.account, name), &merge_tags("", tags), self.now)?,
+        };
+        let scheduled = (self.due > self.now).then_some(self.due);
+        join::set_times(work, &joined, (scheduled, self.expires))?;
+        let cost = self.cost().unwrap_or(Money::ZERO);
+        let change = Totals::accepted(self.recipients.len(), cost);
+        work.totals().add(joined.sending, change);
+        Ok((joined.campaign, joined.sending))
+    }
+
+    const fn is_named(&self) -> bool {
+        matches!(self.campaign, Campaign::Named { .. })
     }
 
     fn request(&self, first: MessageId, campaign: CampaignId, sending: SendingId) -> Request {
@@ -340,7 +353,7 @@ impl Accept {
             expires: self.expires,
             windows: self.windows.clone(),
             campaign,
-            campaign_named: matches!(self.campaign, Campaign::Named { .. }),
+            campaign_named: self.is_named(),
             sending,
             callback: match &self.callbacks {
                 CallbackUrls::One(url) => url.clone(),
@@ -427,14 +440,17 @@ fn merge_tags(before: &str, tags: &[String]) -> String {
 pub(super) fn write_parts(
     work: &mut Work<'_>,
     first: MessageId,
+    sending: Option<SendingId>,
     recipients: &[Recipient],
 ) -> Result<()> {
     let mut insert = work.prepare_for(NEW_PART, first.0)?;
     for (offset, recipient) in recipients.iter().enumerate() {
         let to = recipient.to.digits().cast_signed();
+        let tally = |sending| Tally::of(sending, recipient.n_parts);
+        let tally = sending.map_or(Tally::NONE, tally).stored();
         for part_idx in 0..recipient.n_parts {
             let id = first.plus(offset).part(part_idx);
-            insert.execute([id.0, to, recipient.route.0, recipient.price.micros()])?;
+            insert.execute([id.0, to, recipient.route.0, recipient.price.micros(), tally])?;
         }
     }
     Ok(())

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use pombo_domain::address::Phone;
+use pombo_domain::campaign::Stop;
 use pombo_domain::id::{AccountId, MessageId, PartId, RouteId};
 use pombo_domain::limits::{PARTS_MAX, ROWS_PER_OPERATION_MAX};
-use pombo_domain::message::{EventKind, Lane, PartState};
+use pombo_domain::message::Lane;
 use pombo_domain::time::Instant;
 use pombo_domain::window::AvailableTimes;
 
-use super::part::{self, Step};
+use super::campaign::stop::hold;
+pub use super::expire::Expire;
+use super::expire::{Why, end_row};
 use super::request::{self, Request};
-use super::{Operation, Question, View, text, uncertain};
+use super::{Operation, Question, View, text};
 use crate::error::Result;
 use crate::sql::{Row, values};
 use crate::statement::statements;
@@ -66,6 +69,8 @@ pub struct Claimed {
     pub next_due: Option<Instant>,
     /// Parts whose time ran out while they waited.
     pub n_expired: usize,
+    /// Parts of cancelled sendings, which ended.
+    pub n_withdrawn: usize,
 }
 
 /// Parts of one message to submit.
@@ -118,7 +123,8 @@ impl Operation for Claim {
         for row in self.due_rows(work)? {
             // Parts that came back have rows of their own; together they are one message.
             let is_more = gathered.is_more(row.tries, PartId(row.first).message());
-            if (room == 0 && !is_more) || claimed.n_expired >= ROWS_PER_OPERATION_MAX {
+            let n_ended = claimed.n_expired + claimed.n_withdrawn;
+            if (room == 0 && !is_more) || n_ended >= ROWS_PER_OPERATION_MAX {
                 break; // `next_due` says that there is more.
             }
             let key = (row.due, row.first);
@@ -127,9 +133,21 @@ impl Operation for Claim {
                 continue;
             };
             let finished = if request.expires.is_some_and(|end| end <= self.now) {
-                let (n_expired, finished) = self.expire(work, &row, &request)?;
-                claimed.n_expired += n_expired;
+                let (n, finished) = end_row(work, self, (&row, &request), Why::TooLate)?;
+                claimed.n_expired += n;
                 finished
+            } else if let Some(stop) = work.stopped().get(&request.sending).copied() {
+                match stop {
+                    Stop::Cancelled => {
+                        let (n, finished) = end_row(work, self, (&row, &request), Why::Withdrawn)?;
+                        claimed.n_withdrawn += n;
+                        finished
+                    }
+                    Stop::Paused => {
+                        hold(work, (self.route, self.lane, self.account), &row, &request)?;
+                        true
+                    }
+                }
             } else if let Some(open) = self.opens_later(&request) {
                 self.put(work, &QueueRow { due: open.micros(), ..row })?;
                 true
@@ -157,9 +175,9 @@ impl Operation for Claim {
 }
 
 #[derive(Default)]
-struct Gathered {
+pub(super) struct Gathered {
     tries: u8,
-    parts: Vec<i64>,
+    pub(super) parts: Vec<i64>,
     messages: Vec<(Arc<Request>, MessageId, Phone, u16)>,
 }
 
@@ -186,7 +204,7 @@ impl Claim {
     }
 
     /// The rows that are due, in order; as many as the room can want, and the rest of a message.
-    fn due_rows(&self, work: &Work<'_>) -> Result<Vec<QueueRow>> {
+    pub(super) fn due_rows(&self, work: &Work<'_>) -> Result<Vec<QueueRow>> {
         let limit = self.room.min(ROWS_PER_OPERATION_MAX) + usize::from(PARTS_MAX);
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let (lane, now) = (self.lane as i64, self.now.micros());
@@ -210,44 +228,11 @@ impl Claim {
         (open > self.now).then_some(open)
     }
 
-    /// Ends the parts of the row that still wait; answers how many, and whether that was all.
-    fn expire(
-        &self,
-        work: &mut Work<'_>,
-        row: &QueueRow,
-        request: &Arc<Request>,
-    ) -> Result<(usize, bool)> {
-        let mut gathered = Gathered::default();
-        let (n, finished) =
-            self.gather(work, row, request, (ROWS_PER_OPERATION_MAX, &mut gathered))?;
-        for id in &gathered.parts {
-            let Some(before) = part::find(work, PartId(*id))? else {
-                continue;
-            };
-            let in_doubt = uncertain::was_in_doubt(work, PartId(*id))?;
-            let step = Step {
-                part: PartId(*id),
-                kind: EventKind::Expired,
-                route: self.route,
-                at: self.now,
-                word: "EXPIRED",
-                code: "",
-                detail: match in_doubt {
-                    true => "expired, and an earlier try is in doubt",
-                    false => "expired before it could be sent",
-                },
-            };
-            let whose = (request.account, &before);
-            uncertain::end(work, whose, PartState::Expired, step, in_doubt)?;
-        }
-        Ok((n, finished))
-    }
-
     /// Moves at most `room` parts from the row to `gathered`; answers how many, and whether that
     /// was all; the caller takes a row that is finished. What is left of another has had its turn:
     /// it waits behind all that is due by now, so that no retry and no later request of the
     /// account waits for the whole of a campaign.
-    fn gather(
+    pub(super) fn gather(
         &self,
         work: &mut Work<'_>,
         row: &QueueRow,
@@ -375,57 +360,6 @@ fn put(
         }
     }
     Ok(())
-}
-
-/// Ends what waits in the queues of a route that cannot send, where its time has run out.
-/// Looks at the first thousand entries of one account's queue.
-#[derive(Debug, Clone, Copy)]
-pub struct Expire {
-    /// The route.
-    pub route: RouteId,
-    /// The lane.
-    pub lane: Lane,
-    /// Whose.
-    pub account: AccountId,
-    /// The time.
-    pub now: Instant,
-}
-
-impl Operation for Expire {
-    /// How many parts ended.
-    type Answer = usize;
-
-    fn rows(&self) -> usize {
-        ROWS_PER_OPERATION_MAX
-    }
-
-    fn run(&self, work: &mut Work<'_>) -> Result<usize> {
-        work.now_is(self.now);
-        let claim = Claim {
-            route: self.route,
-            lane: self.lane,
-            account: self.account,
-            room: ROWS_PER_OPERATION_MAX,
-            now: self.now,
-        };
-        let mut n = 0;
-        for row in claim.due_rows(work)? {
-            let Some(request) = request::of_message(work, PartId(row.first).message())? else {
-                continue;
-            };
-            if request.expires.is_some_and(|end| end <= self.now) {
-                let (n_expired, finished) = claim.expire(work, &row, &request)?;
-                n += n_expired;
-                if finished {
-                    take(work, (self.route, self.lane, self.account), &row)?;
-                }
-            }
-            if n >= ROWS_PER_OPERATION_MAX {
-                break;
-            }
-        }
-        Ok(n)
-    }
 }
 
 /// Part ids as an intent keeps them: eight octets each, big endian.

@@ -1,7 +1,8 @@
 //! A part's row, and the one way in which its state changes: with an event.
 
 use pombo_domain::address::Phone;
-use pombo_domain::id::{EventId, PartId, RouteId};
+use pombo_domain::campaign::{Tally, Totals};
+use pombo_domain::id::{AccountId, EventId, PartId, RouteId};
 use pombo_domain::message::{EventKind, PartState};
 use pombo_domain::money::Money;
 use pombo_domain::time::Instant;
@@ -12,11 +13,12 @@ use crate::statement::statements;
 use crate::work::Work;
 
 statements! {
-    PART = "select recipient, route, state, price, event from part_{day} where id = $1";
+    PART = "select recipient, route, state, price, event, tally from part_{day} where id = $1";
+    STATES = "select state from part_{day} where id between $1 and $2 order by id";
     SET_PART = "update part_{day} set state = $1, event = $2, route = $3 where id = $4";
     /// The usual first event: a part without events becomes sent.
     FIRST_SENT = "update part_{day} set state = 1, event = $1, route = $2 \
-        where id = $3 and state = 0 and event = 0";
+        where id = $3 and state = 0 and event = 0 and tally = $4";
     NEW_EVENT = "insert into event_{day} (id, part, kind, route, at, prev, word, code, detail) \
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 }
@@ -29,6 +31,7 @@ pub(crate) struct Part {
     pub(crate) state: PartState,
     pub(crate) price: Money,
     pub(crate) event: i64,
+    pub(crate) tally: Tally,
 }
 
 /// What is written down about a step.
@@ -55,6 +58,7 @@ pub(crate) fn find(work: &mut Work<'_>, id: PartId) -> Result<Option<Part>> {
             state: PartState::from_stored(row.get(2)?).unwrap_or(PartState::Uncertain),
             price: Money::from_micros(row.get(3)?),
             event: row.get(4)?,
+            tally: Tally::from_stored(row.get(5)?),
         })
     })
 }
@@ -68,7 +72,45 @@ pub(crate) fn advance(
 ) -> Result<EventId> {
     let event = append(work, step, before.event)?;
     set(work, step.part, state, event.0, step.route)?;
+    count(work, before.tally, step.part, (before.state, state))?;
     Ok(event)
+}
+
+/// Moves the totals of the part's sending from one state to the other.
+fn count(
+    work: &mut Work<'_>,
+    tally: Tally,
+    part: PartId,
+    (was, state): (PartState, PartState),
+) -> Result<()> {
+    let Some((sending, n_parts)) = tally.sending() else { return Ok(()) };
+    if was == state {
+        return Ok(());
+    }
+    let change = if n_parts == 1 {
+        Totals::moved(part, &[was], state)
+    } else {
+        let message = part.message();
+        let mut before: Vec<PartState> = work
+            .prepare_for(STATES, message.0)?
+            .all([message.part(0).0, message.part(15).0], |row| {
+                Ok(PartState::from_stored(row.get(0)?).unwrap_or(PartState::Uncertain))
+            })?;
+        if let Some(place) = before.get_mut(usize::from(part.idx())) {
+            *place = was;
+        }
+        Totals::moved(part, &before, state)
+    };
+    work.totals().add(sending, change);
+    Ok(())
+}
+
+/// Gives back what a part that ends uncharged had reserved.
+pub(crate) fn release(work: &mut Work<'_>, account: AccountId, part: &Part) {
+    work.money().0.release(account, part.price);
+    if let Some((sending, _)) = part.tally.sending() {
+        work.totals().add(sending, Totals { cost: -part.price, ..Totals::default() });
+    }
 }
 
 /// Writes a part's state, newest event and route.
@@ -84,18 +126,24 @@ pub(crate) fn set(
 }
 
 /// The most frequent move, queued to sent without an earlier event, in one update.
-/// `None` when the part stands elsewhere; then nothing was changed.
-pub(crate) fn first_sent(work: &mut Work<'_>, step: &Step<'_>) -> Result<Option<EventId>> {
+/// `None` when the part stands elsewhere, or is counted elsewhere; then nothing was changed.
+pub(crate) fn first_sent(
+    work: &mut Work<'_>,
+    step: &Step<'_>,
+    tally: Tally,
+) -> Result<Option<EventId>> {
     let id = work.new_event(step.at)?;
     let changed = work.prepare_for(FIRST_SENT, step.part.message().0)?.execute([
         id,
         step.route.0,
         step.part.0,
+        tally.stored(),
     ])?;
     if changed == 0 {
         return Ok(None);
     }
     insert(work, id, step, 0)?;
+    count(work, tally, step.part, (PartState::Queued, PartState::Sent))?;
     Ok(Some(EventId(id)))
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use pombo_domain::campaign::Tally;
 use pombo_domain::id::{AccountId, CampaignId, MessageId, SendingId};
 use pombo_domain::message::{Category, Lane};
 use pombo_domain::sms::Encoding;
@@ -125,6 +126,12 @@ impl Request {
     fn holds(&self, message: MessageId) -> bool {
         let offset = message.0 - self.id.0;
         (0..i64::from(self.n_messages)).contains(&offset)
+    }
+
+    /// Whose totals the parts of one of its messages move, as their rows say.
+    #[must_use]
+    pub const fn tally(&self, n_parts: u8) -> Tally {
+        if self.campaign_named { Tally::of(self.sending, n_parts) } else { Tally::NONE }
     }
 
     /// The concatenation reference of one of its messages.

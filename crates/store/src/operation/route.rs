@@ -19,7 +19,9 @@ statements! {
     LEARN = "update route set receipt_id = $1 where id = $2";
     LIST = "select id, name, paused, link, receipt_id from route order by name";
     QUEUED = "select count(1), cast(coalesce(sum((last - first) / 16 + 1), 0) as bigint) from \
-        (select first, last from queue where route = $1 limit 1000000) as some_of_it";
+        (select first, last from queue where route = $1 limit 1000000) as queued";
+    HELD = "select cast(coalesce(sum((last - first) / 16 + 1), 0) as bigint) from \
+        (select first, last from held where route = $1 limit 1000000) as held";
     INTENDED = "select parts from intent where route = $1";
     DOUBTFUL = "select count(1) from uncertain where route = $1 and resolution in (0, 2)";
 }
@@ -155,7 +157,7 @@ pub struct Load {
 /// The answer to [`Load`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RouteLoad {
-    /// Messages in its queues, counting at most a million entries.
+    /// Messages in its queues and held for it, counting at most a million entries of each.
     pub queued: u64,
     /// Parts on their way.
     pub in_flight: u64,
@@ -169,10 +171,11 @@ impl Question for Load {
     fn answer(self, view: &mut View<'_>) -> Result<RouteLoad> {
         let count = |n: i64| u64::try_from(n).unwrap_or(0);
         let queued: i64 = view.prepare(QUEUED)?.one([self.route.0], |row| row.get(1))?;
+        let held: i64 = view.prepare(HELD)?.one([self.route.0], |row| row.get(0))?;
         let intended: Vec<Vec<u8>> =
             view.prepare(INTENDED)?.all([self.route.0], |row| row.get(0))?;
         let in_flight = intended.iter().map(|parts| unpack(parts).len() as u64).sum();
         let uncertain: i64 = view.prepare(DOUBTFUL)?.one([self.route.0], |row| row.get(0))?;
-        Ok(RouteLoad { queued: count(queued), in_flight, uncertain: count(uncertain) })
+        Ok(RouteLoad { queued: count(queued + held), in_flight, uncertain: count(uncertain) })
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pombo_domain::address::Phone;
+use pombo_domain::campaign::Tally;
 use pombo_domain::channel::{Cause, Inbound, Receipt};
 use pombo_domain::id::{AccountId, EventId, PartId, RouteId};
 use pombo_domain::message::{EventKind, Lane, PartState};
@@ -79,6 +80,8 @@ pub struct Settled {
     pub lane: Lane,
     /// When the outcome was seen.
     pub at: Instant,
+    /// Whose totals it moves, as its row says; a wrong one costs a look at the row.
+    pub tally: Tally,
     /// The next step.
     pub fate: Fate,
 }
@@ -235,7 +238,7 @@ impl Settle {
             code: "",
             detail: carrier_id,
         };
-        let event = match part::first_sent(work, &step)? {
+        let event = match part::first_sent(work, &step, settled.tally)? {
             Some(event) => event,
             None => match part::find(work, settled.part)? {
                 Some(before) if !before.state.is_final() => {

@@ -6,11 +6,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use pombo_domain::id::{MessageId, PartId};
+use pombo_domain::id::{AccountId, MessageId, PartId, SendingId};
 use pombo_domain::time::Instant;
 
 use super::Operation;
-use super::accept::{CallbackUrls, Recipient, write_parts};
+use super::accept::{CallbackUrls, Campaign, Recipient, write_parts};
+use super::campaign::join;
 use super::text::Texts;
 use crate::error::{Error, Result};
 use crate::statement::statements;
@@ -30,9 +31,14 @@ statements! {
         order by message limit $3)";
 }
 
-/// Sets ids aside for a large request; its parts stay invisible until [`super::accept::Accept`].
-#[derive(Debug, Clone, Copy)]
+/// Sets ids aside for a large request, and finds or makes its campaign; its parts stay invisible
+/// until [`super::accept::Accept`].
+#[derive(Debug, Clone)]
 pub struct Begin {
+    /// Whose.
+    pub account: AccountId,
+    /// The campaign it will join.
+    pub campaign: Campaign,
     /// Messages.
     pub n_messages: usize,
     /// When.
@@ -40,13 +46,24 @@ pub struct Begin {
 }
 
 impl Operation for Begin {
-    type Answer = MessageId;
+    /// The first message, and the sending whose totals its parts move.
+    type Answer = (MessageId, Option<SendingId>);
 
-    fn run(&self, work: &mut Work<'_>) -> Result<MessageId> {
+    fn run(&self, work: &mut Work<'_>) -> Result<(MessageId, Option<SendingId>)> {
         let first = MessageId(work.new_messages(self.n_messages, self.now)?);
         let last = first.plus(self.n_messages.saturating_sub(1)).part(15);
         work.prepare(NEW_STAGING)?.execute([first.part(0).0, last.0])?;
-        Ok(first)
+        let sending = match &self.campaign {
+            Campaign::Own => None,
+            Campaign::Named { name, .. } => {
+                let found = match join::find(work, self.account, name)? {
+                    Some(found) => found,
+                    None => join::make(work, (self.account, name), "", self.now)?,
+                };
+                Some(found.sending)
+            }
+        };
+        Ok((first, sending))
     }
 }
 
@@ -58,6 +75,8 @@ pub struct Stage {
     pub first: MessageId,
     /// All its recipients.
     pub recipients: Arc<[Recipient]>,
+    /// What [`Begin`] answered.
+    pub sending: Option<SendingId>,
     /// Their callbacks.
     pub callbacks: CallbackUrls,
     /// The texts of those to write now.
@@ -82,7 +101,7 @@ impl Operation for Stage {
             return Err(Error::Failed("the staged request was given up meanwhile".into()));
         }
         let first = self.first.plus(self.range.start);
-        write_parts(work, first, &self.recipients[self.range.clone()])?;
+        write_parts(work, first, self.sending, &self.recipients[self.range.clone()])?;
         self.texts.write(work, first)?;
         self.callbacks.write(work, self.first, self.range.clone())
     }

@@ -227,7 +227,7 @@ pub(crate) fn end(
         part::advance(work, before, PartState::Undelivered, &step)?;
     } else {
         part::advance(work, before, state, &step)?;
-        work.money().0.release(account, before.price);
+        part::release(work, account, before);
     }
     Ok(())
 }

@@ -38,3 +38,26 @@ fn run(connection: &Connection, step: &Step) -> rusqlite::Result<()> {
     let days: Vec<String> = days.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     days.iter().try_for_each(|day| connection.execute_batch(&step.each_day.replace("{day}", day)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_of_earlier_versions_are_brought_up_to_date() {
+        let mut connection = Connection::open_in_memory().expect("memory is there");
+        for step in &STEPS[..3] {
+            run(&connection, step).expect("it runs");
+        }
+        let day = "create table request_20000 (id integer primary key, sending integer);
+            create table part_20000 (id integer primary key);
+            insert into part_20000 values (7);
+            pragma user_version = 3";
+        connection.execute_batch(day).expect("they can be made");
+        migrate(&mut connection, Path::new("memory")).expect("every step runs");
+        let tally: i64 = connection
+            .query_row("select tally from part_20000", [], |row| row.get(0))
+            .expect("the column is there");
+        assert_eq!(tally, 0);
+    }
+}

@@ -3,16 +3,19 @@
 mod day;
 mod ids;
 pub(crate) mod money;
+pub(crate) mod totals;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use pombo_domain::id::{CampaignId, RouteId};
+use pombo_domain::campaign::Stop;
+use pombo_domain::id::{CampaignId, RouteId, SendingId};
 use pombo_domain::time::Instant;
 
 pub(crate) use day::Days;
 pub(crate) use ids::{day_of, first_at, first_of_day};
 pub(crate) use money::{LedgerKind, MoneyBook};
+use totals::TotalsBook;
 
 use crate::error::Result;
 use crate::operation::request::Request;
@@ -22,6 +25,7 @@ use ids::Ids;
 
 statements! {
     EARLY = "select route, hash from unmatched";
+    STOPPED = "select sending, state from stopped";
     LAST_MESSAGE = "select max(id + messages - 1) from request_{day} \
         where id = (select max(id) from request_{day})";
     LAST_EVENT = "select max(id) from event_{day}";
@@ -41,6 +45,9 @@ pub(crate) struct Shelf {
     messages: Ids,
     events: Ids,
     money: MoneyBook,
+    totals: TotalsBook,
+    /// The sendings that send nothing; few at a time.
+    stopped: HashMap<SendingId, Stop>,
     requests: HashMap<i64, Arc<Request>>,
     /// Route and key of receipts that wait for their answer; empty nearly always.
     early: HashSet<(RouteId, i64)>,
@@ -58,6 +65,8 @@ impl Shelf {
             messages: Ids::after(0),
             events: Ids::after(0),
             money: MoneyBook::default(),
+            totals: TotalsBook::default(),
+            stopped: HashMap::new(),
             requests: HashMap::new(),
             early: HashSet::new(),
             campaigns: 0..0,
@@ -95,6 +104,11 @@ impl Shelf {
             Ok((route, row.get(1)?))
         })?;
         self.early.extend(early);
+        let stopped = database.prepare(STOPPED.sql)?.all((), |row| {
+            let sending = SendingId(row.get(0)?);
+            Ok(Stop::from_stored(row.get(1)?).map(|stop| (sending, stop)))
+        })?;
+        self.stopped.extend(stopped.into_iter().flatten());
         let newest: Vec<i64> = self.days.newest_first(i64::MIN).take(2).collect();
         for day in newest {
             let last: Option<i64> =
@@ -115,6 +129,8 @@ impl Shelf {
     pub(crate) fn forget(&mut self) {
         self.stale = true;
         self.money.clear();
+        self.totals.clear();
+        self.stopped.clear();
         self.requests.clear();
         self.campaigns = 0..0;
         self.early.clear();
@@ -147,6 +163,7 @@ impl<'c> Work<'c> {
 
     /// Writes what was gathered: the last thing before the commit.
     pub(crate) fn finish(&mut self) -> Result<()> {
+        self.shelf.totals.flush(self.database)?;
         self.shelf.money.flush(self.database, self.at.micros())
     }
 
@@ -166,6 +183,16 @@ impl<'c> Work<'c> {
 
     pub(crate) fn money(&mut self) -> (&mut MoneyBook, Database<'c>) {
         (&mut self.shelf.money, self.database)
+    }
+
+    /// The totals that this transaction changes.
+    pub(crate) fn totals(&mut self) -> &mut TotalsBook {
+        &mut self.shelf.totals
+    }
+
+    /// The sendings that send nothing; whoever changes them writes the table too.
+    pub(crate) fn stopped(&mut self) -> &mut HashMap<SendingId, Stop> {
+        &mut self.shelf.stopped
     }
 
     /// A block of message ids whose day has its tables.
@@ -192,7 +219,7 @@ impl<'c> Work<'c> {
         self.shelf.days.has(day)
     }
 
-    /// A number for a campaign or a sending.
+    /// A number for a campaign; the one after it is its sending's.
     pub(crate) fn new_campaign(&mut self) -> Result<CampaignId> {
         if self.shelf.campaigns.is_empty() {
             let end: i64 =
@@ -200,6 +227,7 @@ impl<'c> Work<'c> {
             self.shelf.campaigns = end - CAMPAIGNS_AT_ONCE..end;
         }
         let next = self.shelf.campaigns.next().unwrap_or_default();
+        self.shelf.campaigns.next();
         Ok(CampaignId(next))
     }
 

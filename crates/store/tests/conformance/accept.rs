@@ -17,12 +17,15 @@ use crate::world::{CREDIT, HOUR, PRICE, World, first, of_parts, on_every_store, 
 use pombo_store::operation::text::Texts;
 
 fn stage(w: &World, request: &Accept) -> MessageId {
-    let first = w.run(Begin { n_messages: request.recipients.len(), now: w.now() });
+    let (account, campaign) = (request.account, request.campaign.clone());
+    let n_messages = request.recipients.len();
+    let (first, sending) = w.run(Begin { account, campaign, n_messages, now: w.now() });
     for start in (0..request.recipients.len()).step_by(500) {
         w.run(Stage {
             first,
             texts: Texts::Same,
             recipients: Arc::clone(&request.recipients),
+            sending,
             callbacks: request.callbacks.clone(),
             range: start..(start + 500).min(request.recipients.len()),
         });
@@ -110,8 +113,14 @@ fn what_is_being_swept_is_neither_accepted_nor_continued() {
         assert!(w.sweep().more, "it has begun");
         let recipients = Arc::clone(&request.recipients);
         let callbacks = request.callbacks.clone();
-        let more =
-            Stage { first: staged, recipients, callbacks, texts: Texts::Same, range: 0..500 };
+        let more = Stage {
+            first: staged,
+            recipients,
+            sending: None,
+            callbacks,
+            texts: Texts::Same,
+            range: 0..500,
+        };
         assert!(w.store.run_blocking(more).is_err());
         let late = Accept { staged: Some(staged), ..request };
         assert!(w.store.run_blocking(late).is_err());

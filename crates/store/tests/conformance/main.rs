@@ -4,6 +4,7 @@
 
 mod accept;
 mod callback;
+mod campaign;
 mod claim;
 mod days;
 mod divert;

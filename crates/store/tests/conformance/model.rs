@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pombo_domain::id::{MessageId, PartId, RouteId};
-use pombo_domain::message::PartState;
+use pombo_domain::campaign::{Order, Stop, Totals};
+use pombo_domain::id::{MessageId, PartId, RouteId, SendingId};
+use pombo_domain::message::{Lane, PartState};
 use pombo_domain::money::Money;
 use pombo_domain::route::{ReceiptId, UncertainPolicy};
-use pombo_store::operation::accept::{Accept, Recipient};
+use pombo_store::operation::accept::{Accept, Accepted, Campaign, Recipient};
+use pombo_store::operation::campaign::{
+    self, Find, Finish, GiveBack, Lives, QueuePlace, SetStop, Which, Withdraw, recount,
+};
 use pombo_store::operation::claim::Heads;
 use pombo_store::operation::route::Load;
 use pombo_store::operation::settle::{Fate, Item};
@@ -26,6 +30,8 @@ enum Step {
         routes: u8,
         delay_s: u64,
         expires_s: Option<u64>,
+        /// Whether it joins the campaign.
+        named: bool,
     },
     Claim {
         route: usize,
@@ -51,6 +57,10 @@ enum Step {
     /// The operator decides on all that is in doubt.
     Decide {
         resend: bool,
+    },
+    /// The owner stops the campaign, or lets it go on.
+    Order {
+        order: Order,
     },
 }
 
@@ -82,8 +92,10 @@ fn steps() -> impl Strategy<Value = Step> {
     use PartState::{Delivered, Expired, Sent, Undelivered};
     let expiry = proptest::option::weighted(0.3, 1..120_u64);
     prop_oneof![
-        3 => (1..6_usize, 1..4_u8, any::<u8>(), 0..60_u64, expiry).prop_map(
-            |(n, n_parts, routes, delay_s, expires_s)| Step::Accept { n, n_parts, routes, delay_s, expires_s }
+        3 => (1..6_usize, 1..4_u8, any::<u8>(), 0..60_u64, expiry, any::<bool>()).prop_map(
+            |(n, n_parts, routes, delay_s, expires_s, named)| {
+                Step::Accept { n, n_parts, routes, delay_s, expires_s, named }
+            }
         ),
         5 => (0..2_usize, 1..8_usize).prop_map(|(route, room)| Step::Claim { route, room }),
         8 => (any::<usize>(), hows()).prop_map(|(n, how)| Step::Settle { n, how }),
@@ -92,6 +104,8 @@ fn steps() -> impl Strategy<Value = Step> {
         3 => (1..60_u64).prop_map(|seconds| Step::Pass { seconds }),
         1 => policies().prop_map(|policy| Step::Restart { policy }),
         1 => any::<bool>().prop_map(|resend| Step::Decide { resend }),
+        2 => prop_oneof![3 => Just(Order::Pause), 3 => Just(Order::Resume), 1 => Just(Order::Cancel)]
+            .prop_map(|order| Step::Order { order }),
     ]
 }
 
@@ -111,12 +125,17 @@ struct Known {
     released: bool,
     /// A try of it is in doubt.
     doubted: bool,
+    /// It belongs to the campaign.
+    named: bool,
 }
 
 #[derive(Debug, Default)]
 struct Model {
     parts: BTreeMap<PartId, Known>,
     messages: Vec<(MessageId, u8)>,
+    /// The campaign's sending, once a request has joined it.
+    sending: Option<SendingId>,
+    stop: Option<Stop>,
 }
 
 impl Model {
@@ -160,12 +179,12 @@ fn apply(mut w: World, model: &mut Model, step: &Step) -> World {
                 for part in parts_of_one(work.message, work.parts) {
                     let before = model.parts[&part].place;
                     assert_eq!(before, Place::Queued, "{part:?} is claimed twice");
+                    let is_stopped = model.parts[&part].named && model.stop.is_some();
+                    assert!(!is_stopped, "{part:?} leaves in spite of {:?}", model.stop);
                     model.put(part, Place::Away { intent: work.intent, route });
                 }
             }
-            if claimed.n_expired > 0 {
-                notice_expired(&w, model, claimed.n_expired, route);
-            }
+            notice_ended(&w, model, claimed.n_expired + claimed.n_withdrawn, route);
         }
         Step::Settle { n, how } => {
             let away = model.of(|place| matches!(place, Place::Away { .. }));
@@ -197,8 +216,37 @@ fn apply(mut w: World, model: &mut Model, step: &Step) -> World {
                 model.put(part, if *resend { Place::Queued } else { given_up });
             }
         }
+        Step::Order { order } => give_order(&w, model, *order),
     }
     w
+}
+
+/// As the use case does it.
+fn give_order(w: &World, model: &mut Model, order: Order) {
+    let Some(sending) = model.sending else { return };
+    let account = w.account;
+    model.stop = w.run(SetStop { account, sending, order, now: w.now() });
+    if order == Order::Pause {
+        return;
+    }
+    while w.run(GiveBack { now: w.now() }).more {}
+    if order == Order::Cancel {
+        let mut n = 0;
+        for route in [w.route, w.other_route] {
+            let (lane, mut at) = (Lane::Transactional, Some(QueuePlace::default()));
+            while let Some(place) = at {
+                let withdraw = Withdraw { account, sending, route, lane, at: place, now: w.now() };
+                let done = w.run(withdraw);
+                n += done.n;
+                at = done.next;
+            }
+        }
+        w.run(Finish { sending });
+        notice_ended(w, model, n, w.route);
+        let is_left = |part: &PartId| model.parts[part].named;
+        let left = model.of(|place| place == Place::Queued).into_iter().find(is_left);
+        assert_eq!(left, None, "it waits although its sending was cancelled");
+    }
 }
 
 fn parts_of_one(message: MessageId, bits: u16) -> Vec<PartId> {
@@ -210,7 +258,7 @@ fn doubted(policy: UncertainPolicy) -> Place {
 }
 
 fn accept(w: &World, model: &mut Model, step: &Step) {
-    let Step::Accept { n, n_parts, routes, delay_s, expires_s } = step else { return };
+    let Step::Accept { n, n_parts, routes, delay_s, expires_s, named } = step else { return };
     let route = |i: usize| if routes >> i & 1 == 1 { w.other_route } else { w.route };
     // Messages of one request may differ in length, as personal ones do.
     let n_parts = |i: usize| 1 + u8::try_from((usize::from(*n_parts) + i) % 3).unwrap();
@@ -219,23 +267,41 @@ fn accept(w: &World, model: &mut Model, step: &Step) {
     let recipients = (0..*n).map(recipient).collect();
     let due = w.now().plus(Duration::from_secs(*delay_s));
     let expires = expires_s.map(|s| due.plus(Duration::from_secs(s)));
-    let first = w.accept(Accept { recipients, due, expires, ..w.request(1) });
+    let campaign = match named {
+        true => Campaign::Named { name: "Spring".to_owned(), tags: Vec::new() },
+        false => Campaign::Own,
+    };
+    let request = Accept { recipients, due, expires, campaign, ..w.request(1) };
+    let (first, sending) = match w.run(request) {
+        Accepted::Done { first, sending, .. } => (first, sending),
+        refused => {
+            assert_eq!(refused, Accepted::CampaignCancelled);
+            assert!(*named && model.stop == Some(Stop::Cancelled));
+            return;
+        }
+    };
+    if *named {
+        assert_ne!(model.stop, Some(Stop::Cancelled));
+        assert_eq!(*model.sending.get_or_insert(sending), sending);
+    }
     for i in 0..*n {
         model.messages.push((first.plus(i), n_parts(i)));
         for part in 0..n_parts(i) {
-            let known = Known { place: Place::Queued, released: false, doubted: false };
+            let known =
+                Known { place: Place::Queued, released: false, doubted: false, named: *named };
             model.parts.insert(first.plus(i).part(part), known);
         }
     }
 }
 
-/// A claim says only how many expired; the store knows which.
-fn notice_expired(w: &World, model: &mut Model, n: usize, route: RouteId) {
+/// A claim says only how many ended; the store knows which.
+fn notice_ended(w: &World, model: &mut Model, n: usize, route: RouteId) {
     let mut seen = 0;
-    for part in model.of(|place| place == Place::Queued) {
+    let waiting = if n > 0 { model.of(|place| place == Place::Queued) } else { Vec::new() };
+    for part in waiting {
         let state = w.states(part.message())[usize::from(part.idx())];
-        if state == PartState::Expired {
-            model.put(part, Place::Final(PartState::Expired, route));
+        if matches!(state, PartState::Expired | PartState::Cancelled) {
+            model.put(part, Place::Final(state, route));
             model.release(part);
             seen += 1;
         } else if state == PartState::Undelivered && model.parts[&part].doubted {
@@ -325,6 +391,7 @@ fn check(w: &World, model: &Model) {
     }
     let charged = model.parts.values().filter(|known| !known.released).count();
     assert_eq!(w.balance(), CREDIT - PRICE.times(charged).unwrap_or(Money::ZERO));
+    check_totals(w, model);
     let open = model.of(|place| place == Place::Uncertain).len();
     assert_eq!(w.ask(CountOpen), i64::try_from(open).unwrap());
     for route in [w.route, w.other_route] {
@@ -334,9 +401,33 @@ fn check(w: &World, model: &Model) {
     }
 }
 
+/// The campaign's totals are what its events come to, and what the model knows.
+fn check_totals(w: &World, model: &Model) {
+    let Some(sending) = model.sending else { return };
+    let find = Find { account: Some(w.account), which: Which::Sending(sending) };
+    let totals = w.ask(find).expect("it was joined").row.totals;
+    let mut recounted = Totals::default();
+    let mut at = Some(campaign::Place::default());
+    while let Some(place) = at {
+        // Pages of a few parts, so that requests and messages lie across them.
+        let page = w.ask(Lives { sending, at: place, limit: 4 });
+        recounted += recount(&page.lives);
+        at = page.next;
+    }
+    let named = || model.parts.values().filter(|known| known.named);
+    let charged = named().filter(|known| !known.released).count();
+    recounted.cost = PRICE.times(charged).unwrap();
+    assert_eq!(totals, recounted);
+    let firsts = model.parts.iter().filter(|(part, known)| known.named && part.idx() == 0);
+    assert_eq!(totals.messages, i64::try_from(firsts.count()).unwrap());
+}
+
 /// Lets time pass until the queues are empty: whatever waited is claimed once, or has expired.
 fn drain(w: &World, model: &mut Model) {
     w.pass(Duration::from_secs(3_600));
+    if model.stop == Some(Stop::Paused) {
+        give_order(w, model, Order::Resume);
+    }
     for route in [w.route, w.other_route] {
         while !w.ask(Heads { route }).is_empty() {
             let claimed = w.claim_on(route, 5);
@@ -344,9 +435,7 @@ fn drain(w: &World, model: &mut Model) {
                 assert_eq!(model.parts[&part].place, Place::Queued, "{part:?} is claimed twice");
                 model.put(part, Place::Away { intent: claimed.work[0].intent, route });
             }
-            if claimed.n_expired > 0 {
-                notice_expired(w, model, claimed.n_expired, route);
-            }
+            notice_ended(w, model, claimed.n_expired + claimed.n_withdrawn, route);
         }
     }
     assert_eq!(model.of(|place| place == Place::Queued), [], "nothing accepted is lost");

@@ -154,13 +154,15 @@ fn a_large_personal_request_comes_in_by_pieces() {
         let lengths: Vec<u8> = [1, 2, 3].repeat(300);
         let request = personal(&w, &lengths);
         let Texts::Each(texts) = &request.texts else { panic!("personal") };
-        let first = w.run(Begin { n_messages: 900, now: w.now() });
+        let (account, campaign) = (w.account, request.campaign.clone());
+        let begin = Begin { account, campaign, n_messages: 900, now: w.now() };
+        let (first, sending) = w.run(begin);
         for start in (0..900).step_by(300) {
             let range = start..start + 300;
             let texts = Texts::Each(texts[range.clone()].into());
             let recipients = Arc::clone(&request.recipients);
             let callbacks = request.callbacks.clone();
-            w.run(Stage { first, recipients, callbacks, texts, range });
+            w.run(Stage { first, recipients, sending, callbacks, texts, range });
         }
         let texts = Texts::Each(Arc::default());
         w.accept(Accept { staged: Some(first), texts, ..request.clone() });

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use pombo_domain::address::Phone;
+use pombo_domain::campaign::Tally;
 use pombo_domain::channel::{Cause, Receipt};
 use pombo_domain::id::{AccountId, MessageId, PartId, RouteId};
 use pombo_domain::message::{Category, EventKind, Lane, PartState};
@@ -248,7 +249,16 @@ impl World {
 
     pub(crate) fn settled(&self, part: PartId, fate: Fate) -> Item {
         let (account, at) = (self.account, self.now());
-        Item::Settled(Settled { part, account, lane: Lane::Transactional, at, fate })
+        let tally = self.tally_of(part);
+        Item::Settled(Settled { part, account, lane: Lane::Transactional, at, tally, fate })
+    }
+
+    /// What the engine knows of a part: whose totals it moves.
+    fn tally_of(&self, part: PartId) -> Tally {
+        let views = self.views(vec![part.message()]);
+        let tally =
+            |view: &MessageView| view.request.tally(u8::try_from(view.parts.len()).unwrap());
+        views.first().map_or(Tally::NONE, tally)
     }
 
     pub(crate) fn sent(&self, part: PartId, carrier_id: &str) -> Item {

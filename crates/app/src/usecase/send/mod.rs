@@ -187,6 +187,7 @@ pub async fn send_sms(app: &App, caller: &Caller, send: SendSms) -> Result<Sent,
         Accepted::DailyLimit => {
             return Err(Refusal::DailyLimit { retry_after: now.until_next_day() }.into());
         }
+        Accepted::CampaignCancelled => return Err(Refusal::CampaignCancelled.into()),
         Accepted::KeyReused => return Err(Refusal::IdempotencyMismatch.into()),
     };
     if !replayed {
@@ -302,12 +303,15 @@ async fn store(
     if accept.key.is_none() && accept.cost().is_none_or(|cost| cost > balance) {
         return Ok(Accepted::NotEnoughCredits);
     }
-    let first = store.run(op::stage::Begin { n_messages, now }).await?;
+    let (account, campaign) = (accept.account, accept.campaign.clone());
+    let begin = op::stage::Begin { account, campaign, n_messages, now };
+    let (first, sending) = store.run(begin).await?;
     for range in plan.pieces(ROWS_PER_OPERATION_MAX) {
         let recipients = Arc::clone(&accept.recipients);
         let callbacks = accept.callbacks.clone();
         let texts = texts.next(range.len())?;
-        store.run(op::stage::Stage { first, recipients, callbacks, texts, range }).await?;
+        let stage = op::stage::Stage { first, recipients, sending, callbacks, texts, range };
+        store.run(stage).await?;
     }
     accept.staged = Some(first);
     Ok(store.run(accept).await?)

@@ -298,6 +298,9 @@ impl From<Refusal> for Problem {
             Refusal::DailyLimit { retry_after } => {
                 Self::busy("The account's messages of today are used up", retry_after)
             }
+            Refusal::CampaignCancelled => {
+                Self::invalid("The campaignName field names a campaign that was cancelled.")
+            }
             Refusal::IdempotencyMismatch => {
                 Self::invalid("This Idempotency-Key was used with another request body.")
             }

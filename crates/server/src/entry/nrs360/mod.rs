@@ -4,9 +4,11 @@
 mod account;
 mod auth;
 mod body;
+mod campaign;
 pub mod error;
 mod notifications;
 mod older;
+mod report;
 mod scheduled;
 mod schema;
 mod sms;
@@ -22,6 +24,7 @@ use std::time::Duration;
 use hyper::body::Incoming;
 use hyper::{Method, Request};
 use metrics::Counter;
+use pombo_domain::campaign::Order;
 
 use super::body::Unread;
 use super::{House, Response};
@@ -55,6 +58,14 @@ enum Action {
     RotateSecret,
     Replay,
     DeadLetters,
+    Campaigns,
+    Campaign,
+    OrderCampaign(Order),
+    CampaignEvents,
+    Sendings,
+    Sending,
+    OrderSending(Order),
+    SendingEvents,
 }
 
 /// Every route of the dialect.
@@ -71,6 +82,42 @@ pub const ROUTES: &[Route] = &[
     Route { method: "POST", path: "/account/notifications/secret", action: Action::RotateSecret },
     Route { method: "POST", path: "/account/notifications/replay", action: Action::Replay },
     Route { method: "GET", path: "/account/notifications/dead", action: Action::DeadLetters },
+    Route { method: "GET", path: "/campaigns", action: Action::Campaigns },
+    Route { method: "GET", path: "/campaigns/{id}", action: Action::Campaign },
+    Route {
+        method: "POST",
+        path: "/campaigns/{id}/pause",
+        action: Action::OrderCampaign(Order::Pause),
+    },
+    Route {
+        method: "POST",
+        path: "/campaigns/{id}/resume",
+        action: Action::OrderCampaign(Order::Resume),
+    },
+    Route {
+        method: "POST",
+        path: "/campaigns/{id}/cancel",
+        action: Action::OrderCampaign(Order::Cancel),
+    },
+    Route { method: "GET", path: "/campaigns/{id}/reports/events", action: Action::CampaignEvents },
+    Route { method: "GET", path: "/sendings", action: Action::Sendings },
+    Route { method: "GET", path: "/sendings/{id}", action: Action::Sending },
+    Route {
+        method: "POST",
+        path: "/sendings/{id}/pause",
+        action: Action::OrderSending(Order::Pause),
+    },
+    Route {
+        method: "POST",
+        path: "/sendings/{id}/resume",
+        action: Action::OrderSending(Order::Resume),
+    },
+    Route {
+        method: "POST",
+        path: "/sendings/{id}/cancel",
+        action: Action::OrderSending(Order::Cancel),
+    },
+    Route { method: "GET", path: "/sendings/{id}/reports/events", action: Action::SendingEvents },
 ];
 
 /// The handlers' documentation, for `/openapi.json`.
@@ -82,6 +129,14 @@ pub const ROUTES: &[Route] = &[
         account::view,
         older::message,
         older::send_php,
+        campaign::list_campaigns,
+        campaign::one_campaign,
+        campaign::order_campaign,
+        campaign::list_sendings,
+        campaign::one_sending,
+        campaign::order_sending,
+        report::of_campaign,
+        report::of_sending,
         scheduled::list,
         scheduled::update,
         scheduled::delete,
@@ -108,6 +163,10 @@ pub const ROUTES: &[Route] = &[
         schema::RotateRequest,
         schema::ReplayRequest,
         schema::DeadLettersAnswer,
+        schema::CampaignsAnswer,
+        schema::CampaignAnswer,
+        schema::SendingsAnswer,
+        schema::SendingAnswer,
         schema::ErrorAnswer
     ))
 )]
@@ -183,6 +242,22 @@ async fn act(house: &House, peer: IpAddr, request: Request<Incoming>) -> Result<
                 _ => notifications::replay(house, &caller, &body).await,
             }
         }
+        Action::Campaigns => campaign::list_campaigns(house, &caller, head.uri.query()).await,
+        Action::Campaign => campaign::one_campaign(house, &caller, argument).await,
+        Action::OrderCampaign(order) => {
+            campaign::order_campaign(house, &caller, argument, order).await
+        }
+        Action::CampaignEvents => {
+            report::of_campaign(house, &caller, argument, head.uri.query()).await
+        }
+        Action::Sendings => campaign::list_sendings(house, &caller, head.uri.query()).await,
+        Action::Sending => campaign::one_sending(house, &caller, argument).await,
+        Action::OrderSending(order) => {
+            campaign::order_sending(house, &caller, argument, order).await
+        }
+        Action::SendingEvents => {
+            report::of_sending(house, &caller, argument, head.uri.query()).await
+        }
         Action::OlderMessage => {
             let (body, _taken) = super::body::read(body, &house.bodies).await?;
             older::message(house, &caller, body).await
@@ -220,8 +295,10 @@ fn find<'p>(method: &Method, path: &'p str) -> Result<(Action, &'p str), Problem
 fn matched<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
     match pattern.split_once('{') {
         None => (pattern == path).then_some(""),
-        Some((before, _)) => {
-            path.strip_prefix(before).filter(|rest| !rest.is_empty() && !rest.contains('/'))
+        Some((before, rest)) => {
+            let after = rest.split_once('}').map_or("", |(_, after)| after);
+            let argument = path.strip_prefix(before)?.strip_suffix(after)?;
+            (!argument.is_empty() && !argument.contains('/')).then_some(argument)
         }
     }
 }

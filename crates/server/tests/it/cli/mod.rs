@@ -1,5 +1,6 @@
 //! The commands, as a shell runs them.
 
+mod campaign;
 mod config;
 mod operate;
 mod segments;

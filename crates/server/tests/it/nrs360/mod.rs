@@ -1,11 +1,13 @@
 //! The 360NRS dialect, raw requests and raw answers.
 
 mod account;
+mod campaign;
 mod errors;
 mod idempotency;
 mod notifications;
 mod older;
 mod parameters;
 mod personal;
+mod report;
 mod scheduled;
 mod status;

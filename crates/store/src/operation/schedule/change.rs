@@ -139,7 +139,7 @@ fn change_part(
     match change {
         Change::MoveTo(due) => schedule(work, queue, (id, id), due.micros()),
         Change::Cancel => {
-            work.money().0.release(queue.2, before.price);
+            part::release(work, queue.2, before);
             Ok(())
         }
     }

@@ -1,0 +1,106 @@
+//! What waits and will never be sent: its time ran out, or its sending was cancelled.
+
+use std::sync::Arc;
+
+use pombo_domain::id::{AccountId, PartId, RouteId};
+use pombo_domain::limits::ROWS_PER_OPERATION_MAX;
+use pombo_domain::message::{EventKind, Lane, PartState};
+use pombo_domain::time::Instant;
+
+use super::claim::{Claim, Gathered, QueueRow, take};
+use super::part::{self, Step};
+use super::request::{self, Request};
+use super::{Operation, uncertain};
+use crate::error::Result;
+use crate::work::Work;
+
+/// Why something that waits ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    TooLate,
+    Withdrawn,
+}
+
+/// Ends the parts of the row that still wait; answers how many, and whether that was all. The
+/// caller takes a row that is finished.
+pub(super) fn end_row(
+    work: &mut Work<'_>,
+    queue: &Claim,
+    (row, request): (&QueueRow, &Arc<Request>),
+    why: Why,
+) -> Result<(usize, bool)> {
+    let mut gathered = Gathered::default();
+    let (n, finished) =
+        queue.gather(work, row, request, (ROWS_PER_OPERATION_MAX, &mut gathered))?;
+    for id in gathered.parts.iter().copied().map(PartId) {
+        let Some(before) = part::find(work, id)? else {
+            continue;
+        };
+        let in_doubt = uncertain::was_in_doubt(work, id)?;
+        let (kind, state, word) = match why {
+            Why::TooLate => (EventKind::Expired, PartState::Expired, "EXPIRED"),
+            Why::Withdrawn => (EventKind::Cancelled, PartState::Cancelled, ""),
+        };
+        let detail = match (why, in_doubt) {
+            (Why::TooLate, true) => "expired, and an earlier try is in doubt",
+            (Why::TooLate, false) => "expired before it could be sent",
+            (Why::Withdrawn, true) => "its sending was cancelled, and an earlier try is in doubt",
+            (Why::Withdrawn, false) => "its sending was cancelled",
+        };
+        let (route, at) = (queue.route, queue.now);
+        let step = Step { part: id, kind, route, at, word, code: "", detail };
+        uncertain::end(work, (request.account, &before), state, step, in_doubt)?;
+    }
+    Ok((n, finished))
+}
+
+/// Ends what waits in the queues of a route that cannot send, where its time has run out.
+/// Looks at the first thousand entries of one account's queue.
+#[derive(Debug, Clone, Copy)]
+pub struct Expire {
+    /// The route.
+    pub route: RouteId,
+    /// The lane.
+    pub lane: Lane,
+    /// Whose.
+    pub account: AccountId,
+    /// The time.
+    pub now: Instant,
+}
+
+impl Operation for Expire {
+    /// How many parts ended.
+    type Answer = usize;
+
+    fn rows(&self) -> usize {
+        ROWS_PER_OPERATION_MAX
+    }
+
+    fn run(&self, work: &mut Work<'_>) -> Result<usize> {
+        work.now_is(self.now);
+        let claim = Claim {
+            route: self.route,
+            lane: self.lane,
+            account: self.account,
+            room: ROWS_PER_OPERATION_MAX,
+            now: self.now,
+        };
+        let mut n = 0;
+        for row in claim.due_rows(work)? {
+            let Some(request) = request::of_message(work, PartId(row.first).message())? else {
+                continue;
+            };
+            if request.expires.is_some_and(|end| end <= self.now) {
+                let (n_expired, finished) = end_row(work, &claim, (&row, &request), Why::TooLate)?;
+                n += n_expired;
+                if finished {
+                    take(work, (self.route, self.lane, self.account), &row)?;
+                }
+            }
+            if n >= ROWS_PER_OPERATION_MAX {
+                break;
+            }
+        }
+        Ok(n)
+    }
+}
