@@ -8,6 +8,7 @@ pub mod address;
 pub mod callback;
 pub mod csv;
 pub mod link;
+pub mod price;
 pub mod sms;
 pub mod window;
 

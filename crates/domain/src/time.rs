@@ -100,6 +100,24 @@ impl Instant {
         self.civil().strftime("%Y-%m-%d %H:%M:%S").to_string()
     }
 
+    /// `2021-07-19`, the day in UTC.
+    #[must_use]
+    pub fn date(self) -> String {
+        self.civil().strftime("%Y-%m-%d").to_string()
+    }
+
+    /// Reads `2021-07-19`, the first instant of that day in UTC; with a time behind it
+    /// (`2021-07-19T15:00:33+00:00`, `…Z`), that instant.
+    pub fn parse_day(text: &str) -> Result<Self, NotADate> {
+        if let Ok(stamp) = text.parse::<jiff::Timestamp>() {
+            return Ok(Self(stamp.as_microsecond()));
+        }
+        let is_day = text.len() == 10 && text.is_ascii();
+        let day = is_day.then(|| text.parse::<jiff::civil::Date>().ok()).flatten();
+        let zoned = day.and_then(|day| day.to_zoned(TimeZone::UTC).ok()).ok_or(NotADate)?;
+        Ok(Self(zoned.timestamp().as_microsecond()))
+    }
+
     /// Reads `YYYYmmddHHiiss` in UTC, the form of dates in the 360NRS requests:
     /// exactly 14 digits that name a real second (`20130215142000`).
     pub fn parse_compact(text: &str) -> Result<Self, NotADate> {
@@ -151,6 +169,18 @@ mod tests {
         let at = Instant::parse_compact("20130215142000").expect("the API document's own example");
         assert_eq!(at.iso8601(), "2013-02-15T14:20:00+00:00");
         assert_eq!(at.minute(), "2013-02-15 14:20");
+    }
+
+    #[test]
+    fn a_day_is_its_first_instant() {
+        let read = |text| Instant::parse_day(text).map(Instant::iso8601);
+        assert_eq!(read("2021-07-19").as_deref(), Ok("2021-07-19T00:00:00+00:00"));
+        assert_eq!(read("2021-07-19T15:00:33Z").as_deref(), Ok("2021-07-19T15:00:33+00:00"));
+        assert_eq!(read("2021-07-19T15:00:33+02:00").as_deref(), Ok("2021-07-19T13:00:33+00:00"));
+        for bad in ["", "2021-02-30", "2021-7-19", "20210719", "19.07.2021", "2021-07-19T15:00:33"]
+        {
+            assert_eq!(read(bad), Err(NotADate), "{bad:?}");
+        }
     }
 
     #[test]

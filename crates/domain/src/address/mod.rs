@@ -1,7 +1,9 @@
 //! Who a message goes to, and who it comes from.
 
+mod countries;
 mod phone;
 mod sender;
 
+pub use countries::{CountryRow, countries};
 pub use phone::{Country, NotAPhone, NumberKind, Phone};
 pub use sender::{Sender, SenderError, SenderKind};
