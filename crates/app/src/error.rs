@@ -19,6 +19,9 @@ pub enum Refusal {
     /// The balance does not cover it.
     #[error("not enough credits")]
     NotEnoughCredits,
+    /// It would cost more than the account may spend today.
+    #[error("the account's daily spend cap is reached")]
+    SpendCap,
     /// The account's messages of today are used up.
     #[error("the account's daily limit is reached")]
     DailyLimit {

@@ -2,12 +2,14 @@
 
 pub mod accounts;
 pub mod auth;
+pub mod books;
 pub mod clock;
 pub mod engine;
 pub mod error;
 pub mod notify;
 pub mod operate;
 pub mod operate_notifications;
+pub mod prices;
 mod stranded;
 pub mod usecase;
 mod watch;
@@ -28,6 +30,7 @@ use accounts::Accounts;
 use clock::Clock;
 use engine::Engine;
 use error::Fault;
+use prices::Prices;
 
 /// What an operator sets, resolved.
 #[derive(Debug, Clone)]
@@ -62,6 +65,7 @@ pub(crate) struct Inner {
     pub(crate) rules: RwLock<Arc<Rules>>,
     pub(crate) accounts: Accounts,
     pub(crate) subscriptions: notify::Subscriptions,
+    pub(crate) prices: Prices,
     pub(crate) engine: Engine,
     pub(crate) gate: auth::Gate,
     concat_ref: AtomicU16,
@@ -92,6 +96,8 @@ impl App {
         engine::recover(&store, &clock, &routes).await?;
         let accounts = Accounts::load(&store).await?;
         let subscriptions = notify::Subscriptions::load(&store).await?;
+        let prices = Prices::default();
+        prices.refresh(&store, clock.now()).await?;
         let engine = Engine::start(&store, &clock, &accounts, &routes).await?;
         let rules = Rules { sms_default_price: config.sms_default_price, routes };
         // A start somewhere else in the cycle: a restart must not repeat the last references.
@@ -102,6 +108,7 @@ impl App {
             rules: RwLock::new(Arc::new(rules)),
             accounts,
             subscriptions,
+            prices,
             engine,
             gate: auth::Gate::new(),
             concat_ref: AtomicU16::new(concat_ref),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pombo_domain::address::Country;
 use pombo_domain::campaign::Order;
 use pombo_domain::id::{AccountId, CampaignId, PartId, SendingId};
 use pombo_domain::limits::ROWS_PER_OPERATION_MAX;
@@ -152,6 +153,10 @@ pub struct Settings {
     pub category: Option<Category>,
     /// What its short links begin with; inner `None`: the server's own address.
     pub link_url: Option<Option<String>>,
+    /// What it may spend a UTC day; inner `None`: no limit.
+    pub spend_cap: Option<Option<Money>>,
+    /// Countries it may send to; inner empty: all.
+    pub countries: Option<Vec<Country>>,
 }
 
 fn set(store: &Store, name: &str, changes: Vec<Change>) -> Result<(), Problem> {
@@ -177,6 +182,8 @@ pub fn account_set(store: &Store, name: &str, settings: Settings) -> Result<(), 
         settings.per_day.map(Change::PerDay),
         settings.category.map(Change::Category),
         link_url.map(Change::LinkUrl),
+        settings.spend_cap.map(Change::SpendCap),
+        settings.countries.map(Change::Countries),
     ];
     set(store, name, changes.into_iter().flatten().collect())
 }

@@ -42,7 +42,9 @@ pub(crate) fn start(app: &App) {
             }
             match app.inner.store.version().await {
                 Err(error) => tracing::warn!(%error, "the store cannot be read"),
-                Ok(seen) if version == Some(seen) => {}
+                Ok(seen)
+                    if version == Some(seen)
+                        && !app.inner.prices.is_over(app.inner.clock.now()) => {}
                 Ok(seen) => match refresh(&app).await {
                     Ok(()) => version = Some(seen),
                     Err(error) => tracing::warn!(%error, "settings cannot be read anew"),
@@ -106,6 +108,7 @@ async fn refresh(app: &App) -> Result<(), Fault> {
     let store = &app.inner.store;
     app.inner.accounts.refresh(store).await?;
     app.inner.subscriptions.refresh(store).await?;
+    app.inner.prices.refresh(store, app.inner.clock.now()).await?;
     for row in store.ask(op::route::List).await? {
         if let Some(desk) = app.inner.engine.desk(row.id) {
             desk.set_paused(row.paused);

@@ -109,14 +109,19 @@ pub struct Question<'a> {
 }
 
 impl Route {
+    /// Whether it carries to this country for this account, from some sender.
+    #[must_use]
+    pub fn reaches(&self, account: AccountId, country: &str) -> bool {
+        let country_fits = self.countries.is_empty()
+            || self.countries.iter().any(|c| c == "*" || c.eq_ignore_ascii_case(country));
+        country_fits && (self.accounts.is_empty() || self.accounts.contains(&account))
+    }
+
     /// Whether this route may carry it.
     #[must_use]
     pub fn takes(&self, q: &Question<'_>) -> bool {
-        let country_fits = self.countries.is_empty()
-            || self.countries.iter().any(|c| c == "*" || c.eq_ignore_ascii_case(q.country));
-        country_fits
+        self.reaches(q.account, q.country)
             && (self.senders.is_empty() || self.senders.iter().any(|s| s == q.sender.as_str()))
-            && (self.accounts.is_empty() || self.accounts.contains(&q.account))
             && (self.categories.is_empty() || self.categories.contains(&q.category))
     }
 }

@@ -25,6 +25,7 @@ pub(crate) const STEPS: &[Step] = &[
         once: include_str!("../migrations/0006_campaigns.sql"),
         each_day: include_str!("../migrations/0006_campaigns_day.sql"),
     },
+    Step { once: include_str!("../migrations/0007_prices.sql"), each_day: "" },
 ];
 
 /// The tables of a day.

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod campaign;
+pub mod coverage;
 pub mod link;
 pub mod notifications;
 pub mod report;

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use pombo_app::clock::Clock;
 use pombo_app::operate::{self, Account, NewAccount, Settings};
 use pombo_app::operate_notifications::{self, Change};
+use pombo_domain::address::Country;
 use pombo_domain::message::Category;
 use pombo_domain::money::Money;
 use pombo_domain::notification::{Format, OwnEvents};
@@ -86,6 +87,12 @@ pub(super) struct Set {
     /// Events beyond the API document's that are told too, with commas; `none` for none.
     #[arg(long, value_name = "NAMES", value_parser = own_events)]
     notify_events: Option<OwnEvents>,
+    /// What it may spend a day, in its currency; `none` for no limit.
+    #[arg(long, value_name = "AMOUNT", value_parser = spend_cap)]
+    spend_cap: Option<Limit<Money>>,
+    /// Countries it may send to, as in ES,PT; `all` for all.
+    #[arg(long, value_name = "LIST", value_parser = countries)]
+    countries: Option<Countries>,
 }
 
 fn format(name: &str) -> Result<Format, String> {
@@ -97,6 +104,29 @@ fn own_events(names: &str) -> Result<OwnEvents, String> {
         return Ok(OwnEvents::NONE);
     }
     OwnEvents::parse(names.split(',').map(str::trim)).map_err(|unknown| unknown.to_string())
+}
+
+/// Countries; none means all.
+#[derive(Debug, Clone)]
+struct Countries(Vec<Country>);
+
+fn countries(text: &str) -> Result<Countries, String> {
+    if text.eq_ignore_ascii_case("all") {
+        return Ok(Countries(Vec::new()));
+    }
+    let read =
+        |letters: &str| Country::parse(letters.trim()).filter(|country| country.row().is_some());
+    let list: Option<Vec<Country>> = text.split(',').map(read).collect();
+    list.map(Countries)
+        .ok_or_else(|| "write countries by two letters, as in ES,PT, or all".to_owned())
+}
+
+fn spend_cap(text: &str) -> Result<Limit<Money>, String> {
+    if text == "none" {
+        return Ok(Limit(None));
+    }
+    let amount = Money::parse(text).ok().filter(|amount| *amount >= Money::ZERO);
+    amount.map(|amount| Limit(Some(amount))).ok_or_else(|| "write an amount, or none".to_owned())
 }
 
 /// A number, or no limit.
@@ -140,6 +170,8 @@ pub(super) fn run(command: Command, config: &Config) -> Result<(), Failure> {
                 per_day: set.per_day.map(|limit| limit.0),
                 category: set.category,
                 link_url: set.link_url.map(|url| Some(url).filter(|url| url != "none")),
+                spend_cap: set.spend_cap.map(|limit| limit.0),
+                countries: set.countries.map(|countries| countries.0),
             };
             operate::account_set(&store, &set.name, settings)?;
             let url = set.notify_url.map(|url| if url == "none" { String::new() } else { url });
@@ -203,6 +235,8 @@ fn list(store: &Store, as_json: bool) -> Result<(), Failure> {
         "rate/s",
         "per day",
         "category",
+        "spend cap/day",
+        "countries",
         "allowed from",
         "created",
     ];
@@ -221,6 +255,12 @@ fn row(account: &Account) -> Vec<String> {
         or_dash(account.rate_per_s),
         or_dash(account.per_day),
         category_word(account.category).to_owned(),
+        or_dash(account.spend_cap),
+        if account.countries.is_empty() {
+            "all".to_owned()
+        } else {
+            country_words(account).join(" ")
+        },
         allowed,
         account.created.iso8601(),
     ]
@@ -237,9 +277,15 @@ fn row_json(account: &Account) -> serde_json::Value {
         "perDay": account.per_day,
         "category": category_word(account.category),
         "linkUrl": account.link_url,
+        "spendCap": account.spend_cap.map(|cap| cap.to_string()),
+        "countries": country_words(account),
         "allow": account.allow,
         "createdAt": account.created.iso8601(),
     })
+}
+
+fn country_words(account: &Account) -> Vec<String> {
+    account.countries.iter().map(ToString::to_string).collect()
 }
 
 fn category_word(category: Category) -> &'static str {

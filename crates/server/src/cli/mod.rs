@@ -3,11 +3,14 @@
 mod account;
 mod backup;
 mod campaign;
+mod cdr;
 mod config;
 mod demo;
+mod ledger;
 mod migrate;
 mod notifications;
 mod out;
+mod prices;
 mod receipts;
 mod retention;
 mod routes;
@@ -56,6 +59,15 @@ enum Command {
     /// Where accounts' events are told: how that goes, enable, replay, dead letters.
     #[command(subcommand)]
     Notifications(notifications::Command),
+    /// Prices: what parts cost, what carriers ask, and whose network a number is.
+    #[command(subcommand)]
+    Prices(prices::Command),
+    /// The ledger: whether the money adds up.
+    #[command(subcommand)]
+    Ledger(ledger::Command),
+    /// What became of every part, and what it cost.
+    #[command(subcommand)]
+    Cdr(cdr::Command),
     /// Routes: how carriers stand, pause and resume.
     #[command(subcommand)]
     Routes(routes::Command),
@@ -151,6 +163,9 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Migrate => migrate::run(&config),
         Command::Notifications(command) => notifications::run(command, &config),
         Command::Account(command) => account::run(command, &config),
+        Command::Prices(command) => prices::run(command, &config),
+        Command::Ledger(command) => ledger::run(&command, &config),
+        Command::Cdr(command) => cdr::run(command, &config),
         Command::Routes(command) => routes::run(command, &config),
         Command::Campaign(command) => campaign::run(&command, &config),
         Command::Uncertain(command) => uncertain::run(command, &config),

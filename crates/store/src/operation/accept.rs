@@ -22,7 +22,7 @@ use super::text::Texts;
 use crate::error::{Error, Result};
 use crate::sql::values;
 use crate::statement::statements;
-use crate::work::{LedgerKind, Work};
+use crate::work::{LedgerKind, Standing, Work};
 
 statements! {
     NEW_PART = "insert into part_{day} (id, recipient, route, state, price, tally) \
@@ -41,9 +41,11 @@ statements! {
         values ($1, $2, $3, $4, $5, $6, $7) on conflict (account, key) do update set \
         body = excluded.body, request = excluded.request, campaign = excluded.campaign, \
         sending = excluded.sending, at = excluded.at";
-    TODAY = "select messages from account_day where account = $1 and day = $2";
-    ADD_TODAY = "insert into account_day (account, day, messages) values ($1, $2, $3) \
-        on conflict (account, day) do update set messages = account_day.messages + excluded.messages";
+    TODAY = "select messages, spent from account_day where account = $1 and day = $2";
+    ADD_TODAY = "insert into account_day (account, day, messages, spent) values ($1, $2, $3, $4) \
+        on conflict (account, day) do update set \
+        messages = account_day.messages + excluded.messages, \
+        spent = account_day.spent + excluded.spent";
     RESERVE = "insert into ledger (account, at, kind, amount, request) values ($1, $2, $3, $4, $5)";
 }
 
@@ -177,6 +179,8 @@ pub enum Accepted {
     NotEnoughCredits,
     /// More messages than the account may send today.
     DailyLimit,
+    /// It would cost more than the account may spend today.
+    SpendCap,
     /// The key was used with another body.
     KeyReused,
     /// The campaign was cancelled.
@@ -285,20 +289,39 @@ impl Accept {
         }
         let (money, database) = work.money();
         let standing = money.standing(database, self.account)?;
-        if self.cost().is_none_or(|cost| cost > standing.balance) {
+        let Some(cost) = self.cost().filter(|cost| *cost <= standing.balance) else {
             return Ok(Some(Accepted::NotEnoughCredits));
+        };
+        if standing.per_day.is_some() || standing.spend_cap.is_some() {
+            return self.count_today(work, standing, cost);
         }
-        if let Some(limit) = standing.per_day {
-            let wanted = i64::try_from(self.recipients.len()).unwrap_or(i64::MAX);
-            let today: i64 = work
-                .prepare(TODAY)?
-                .first([self.account.0, self.now.day()], |row| row.get(0))?
-                .unwrap_or(0);
-            if today.saturating_add(wanted) > limit {
-                return Ok(Some(Accepted::DailyLimit));
-            }
-            work.prepare(ADD_TODAY)?.execute([self.account.0, self.now.day(), wanted])?;
+        Ok(None)
+    }
+
+    /// Counts it among the messages of its day and what they cost, where that is not too much.
+    fn count_today(
+        &self,
+        work: &mut Work<'_>,
+        standing: Standing,
+        cost: Money,
+    ) -> Result<Option<Accepted>> {
+        let (account, day) = (self.account.0, self.now.day());
+        let today = work.prepare(TODAY)?.first(values![account, day], |row| {
+            let (messages, spent): (i64, i64) = (row.get(0)?, row.get(1)?);
+            Ok((messages, spent))
+        })?;
+        let (messages, spent) = today.unwrap_or_default();
+        let wanted = i64::try_from(self.recipients.len()).unwrap_or(i64::MAX);
+        let exceeds = |limit: Option<i64>, before: i64, more: i64| {
+            limit.is_some_and(|limit| before.saturating_add(more) > limit)
+        };
+        if exceeds(standing.per_day, messages, wanted) {
+            return Ok(Some(Accepted::DailyLimit));
         }
+        if exceeds(standing.spend_cap.map(Money::micros), spent, cost.micros()) {
+            return Ok(Some(Accepted::SpendCap));
+        }
+        work.prepare(ADD_TODAY)?.execute(values![account, day, wanted, cost.micros()])?;
         Ok(None)
     }
 

@@ -1,5 +1,6 @@
 //! Accounts: who may send, what they may spend, from where.
 
+use pombo_domain::address::Country;
 use pombo_domain::id::AccountId;
 use pombo_domain::message::Category;
 use pombo_domain::money::Money;
@@ -15,16 +16,19 @@ statements! {
     NEW = "insert into account (name, password_hash, balance, currency, created) \
         values ($1, $2, 0, $3, $4) on conflict (name) do nothing returning id";
     LIST = "select id, name, password_hash, balance, currency, disabled, category, rate_per_s, \
-        per_day, allow, created, link_url from account order by name";
+        per_day, allow, created, link_url, spend_cap, countries from account order by name";
     BY_NAME = "select id, name, password_hash, balance, currency, disabled, category, rate_per_s, \
-        per_day, allow, created, link_url from account where name = $1";
+        per_day, allow, created, link_url, spend_cap, countries from account where name = $1";
     BY_ID = "select id, name, password_hash, balance, currency, disabled, category, rate_per_s, \
-        per_day, allow, created, link_url from account where id = $1";
+        per_day, allow, created, link_url, spend_cap, countries from account where id = $1";
     SET_PASSWORD = "update account set password_hash = $1 where name = $2";
     SET_ALLOW = "update account set allow = $1 where name = $2";
     SET_DISABLED = "update account set disabled = $1 where name = $2";
     SET_RATE = "update account set rate_per_s = $1 where name = $2";
     SET_PER_DAY = "update account set per_day = $1 where name = $2";
+    SET_SPEND_CAP = "update account set spend_cap = $1 where name = $2";
+    SET_COUNTRIES = "update account set countries = $1 where name = $2";
+    SPENT = "select spent from account_day where account = $1 and day = $2";
     SET_CATEGORY = "update account set category = $1 where name = $2";
     SET_LINK_URL = "update account set link_url = $1 where name = $2";
     CREDIT = "insert into ledger (account, at, kind, amount) values ($1, $2, $3, $4)";
@@ -58,13 +62,25 @@ pub struct Account {
     pub created: Instant,
     /// What its short links begin with, without a slash at the end; `None`: this server's address.
     pub link_url: Option<String>,
+    /// What it may spend a UTC day; `None`: no limit.
+    pub spend_cap: Option<Money>,
+    /// Countries it may send to; empty: all.
+    pub countries: Vec<Country>,
 }
 
 impl Account {
+    /// Whether it may send to this country.
+    #[must_use]
+    pub fn may_reach(&self, country: Country) -> bool {
+        self.countries.is_empty() || self.countries.contains(&country)
+    }
+
     fn from_row(row: &Row<'_>) -> Result<Self> {
         let marketing: i64 = row.get(6)?;
         let per_day: Option<i64> = row.get(8)?;
         let allow: String = row.get(9)?;
+        let spend_cap: Option<i64> = row.get(12)?;
+        let countries: String = row.get(13)?;
         Ok(Self {
             id: AccountId(row.get(0)?),
             name: row.get(1)?,
@@ -78,6 +94,8 @@ impl Account {
             allow: allow.lines().map(str::to_owned).collect(),
             created: Instant::from_micros(row.get(10)?),
             link_url: row.get(11)?,
+            spend_cap: spend_cap.map(Money::from_micros),
+            countries: countries.lines().filter_map(Country::parse).collect(),
         })
     }
 }
@@ -167,6 +185,10 @@ pub enum Change {
     Category(Category),
     /// What its short links begin with.
     LinkUrl(Option<String>),
+    /// What it may spend a day.
+    SpendCap(Option<Money>),
+    /// Countries it may send to.
+    Countries(Vec<Country>),
 }
 
 /// Changes an account.
@@ -202,6 +224,14 @@ impl Operation for Set {
                 Change::PerDay(n) => {
                     let n = n.map(|n| i64::try_from(n).unwrap_or(i64::MAX));
                     work.prepare(SET_PER_DAY)?.execute(values![n, name])?
+                }
+                Change::SpendCap(cap) => {
+                    let cap = cap.map(Money::micros);
+                    work.prepare(SET_SPEND_CAP)?.execute(values![cap, name])?
+                }
+                Change::Countries(countries) => {
+                    let lines: Vec<&str> = countries.iter().map(Country::as_str).collect();
+                    work.prepare(SET_COUNTRIES)?.execute(values![lines.join("\n"), name])?
                 }
                 Change::Category(category) => {
                     work.prepare(SET_CATEGORY)?.execute(values![*category as i64, name])?
@@ -242,6 +272,25 @@ impl Question for Find {
             Self::Name(name) => view.prepare(BY_NAME)?.first(values![name], Account::from_row),
             Self::Id(id) => view.prepare(BY_ID)?.first([id.0], Account::from_row),
         }
+    }
+}
+
+/// What an account spent on a UTC day, as far as its cap counts it.
+#[derive(Debug, Clone, Copy)]
+pub struct Spent {
+    /// Whose.
+    pub account: AccountId,
+    /// Days since 1970-01-01.
+    pub day: i64,
+}
+
+impl Question for Spent {
+    type Answer = Money;
+
+    fn answer(self, view: &mut View<'_>) -> Result<Money> {
+        let spent: Option<i64> =
+            view.prepare(SPENT)?.first(values![self.account.0, self.day], |row| row.get(0))?;
+        Ok(spent.map_or(Money::ZERO, Money::from_micros))
     }
 }
 

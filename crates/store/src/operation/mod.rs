@@ -2,15 +2,18 @@
 
 pub mod accept;
 pub mod account;
+pub mod audit;
 pub mod callback;
 pub mod callback_due;
 pub mod campaign;
+pub mod cdr;
 pub mod claim;
 pub mod divert;
 pub(crate) mod expire;
 pub mod link;
 pub mod notification;
 pub(crate) mod part;
+pub mod price;
 pub mod receipt;
 pub mod recover;
 pub mod request;

@@ -6,6 +6,7 @@ mod session;
 mod value;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_postgres::Config;
 
@@ -35,7 +36,7 @@ struct Inner {
     /// Whether this opening serves: then it holds the lock of that name.
     serves: bool,
     /// Holds that lock as long as the store is open.
-    _lock: std::sync::Mutex<Option<Session>>,
+    lock: std::sync::Mutex<Option<Session>>,
 }
 
 impl Postgres {
@@ -50,8 +51,14 @@ impl Postgres {
         migrate::migrate(&first, &place)?;
         let lock = if options.exclusive {
             let session = connect()?;
-            if !try_lock(&session).map_err(unusable)? {
-                return Err(OpenError::InUse { path: place });
+            // The server may not have noticed yet that the one before has gone.
+            let mut patience = 20;
+            while !try_lock(&session).map_err(unusable)? {
+                if patience == 0 {
+                    return Err(OpenError::InUse { path: place });
+                }
+                patience -= 1;
+                std::thread::sleep(Duration::from_millis(100));
             }
             Some(session)
         } else {
@@ -63,12 +70,8 @@ impl Postgres {
         let own = own_number(&first).map_err(unusable)?;
         let writer = Writer::start(Writing::new(first, own)).map_err(unusable)?;
         let readers = Readers::start(readers);
-        let inner = Inner {
-            writer,
-            readers,
-            serves: options.exclusive,
-            _lock: std::sync::Mutex::new(lock),
-        };
+        let inner =
+            Inner { writer, readers, serves: options.exclusive, lock: std::sync::Mutex::new(lock) };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -106,6 +109,9 @@ impl Postgres {
 
     pub(crate) fn close(&self) {
         self.inner.writer.close();
+        if let Ok(mut lock) = self.inner.lock.lock() {
+            *lock = None;
+        }
     }
 }
 

@@ -15,7 +15,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection. It is mended by [`Session::revive`], between two transactions.
 pub(crate) struct Session {
-    runtime: Runtime,
+    /// There until it is dropped.
+    runtime: Option<Runtime>,
     config: Config,
     client: Client,
     statements: RefCell<HashMap<String, Statement>>,
@@ -34,14 +35,15 @@ impl Session {
             .build()
             .map_err(|why| Error::Unavailable(why.to_string()))?;
         let client = call(&runtime, &config)?;
-        Ok(Self { runtime, config, client, statements: RefCell::default() })
+        Ok(Self { runtime: Some(runtime), config, client, statements: RefCell::default() })
     }
 
     /// Calls the server again where the connection was lost.
     pub(super) fn revive(&mut self) -> Result<()> {
         if self.client.is_closed() {
             self.statements.borrow_mut().clear();
-            self.client = call(&self.runtime, &self.config)?;
+            let runtime = self.runtime.as_ref().ok_or(Error::Closed)?;
+            self.client = call(runtime, &self.config)?;
             tracing::info!("connected to PostgreSQL again");
         }
         Ok(())
@@ -51,7 +53,7 @@ impl Session {
         &self,
         future: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
     ) -> Result<T> {
-        Ok(self.runtime.block_on(future)?)
+        Ok(self.runtime.as_ref().ok_or(Error::Closed)?.block_on(future)?)
     }
 
     pub(super) const fn client(&self) -> &Client {
@@ -74,6 +76,15 @@ impl Session {
 
     pub(crate) fn forget_statements(&self) {
         self.statements.borrow_mut().clear();
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // Whoever drops it may be on a runtime of its own, which must not wait for this one.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use pombo_domain::time::Instant;
 
 pub(crate) use day::Days;
 pub(crate) use ids::{day_of, first_at, first_of_day};
-pub(crate) use money::{LedgerKind, MoneyBook};
+pub(crate) use money::{LedgerKind, MoneyBook, Standing};
 use totals::TotalsBook;
 
 use crate::error::Result;

@@ -10,7 +10,7 @@ use crate::sql::Database;
 use crate::statement::statements;
 
 statements! {
-    STANDING = "select balance, per_day from account where id = $1";
+    STANDING = "select balance, per_day, spend_cap from account where id = $1";
     RELEASE = "insert into ledger (account, at, kind, amount) values ($1, $2, $3, $4)";
     CHANGE = "update account set balance = balance + $1 where id = $2";
 }
@@ -48,6 +48,8 @@ pub(crate) struct Standing {
     pub(crate) balance: Money,
     /// Messages a UTC day; `None`: no limit.
     pub(crate) per_day: Option<i64>,
+    /// What it may spend a UTC day; `None`: no limit.
+    pub(crate) spend_cap: Option<Money>,
 }
 
 impl MoneyBook {
@@ -63,9 +65,11 @@ impl MoneyBook {
             None => {
                 let found = database.prepare(STANDING.sql)?.first([account.0], |row| {
                     let balance = Money::from_micros(row.get(0)?);
-                    Ok(Standing { balance, per_day: row.get(1)? })
+                    let spend_cap: Option<i64> = row.get(2)?;
+                    let spend_cap = spend_cap.map(Money::from_micros);
+                    Ok(Standing { balance, per_day: row.get(1)?, spend_cap })
                 })?;
-                let unknown = Standing { balance: Money::ZERO, per_day: None };
+                let unknown = Standing { balance: Money::ZERO, per_day: None, spend_cap: None };
                 *entry.before.insert(found.unwrap_or(unknown))
             }
         };

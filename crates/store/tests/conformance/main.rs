@@ -13,6 +13,7 @@ mod model;
 mod money;
 mod notification;
 mod personal;
+mod price;
 mod receipt;
 mod recover;
 mod retention;

@@ -160,9 +160,15 @@ pub async fn send_sms(app: &App, caller: &Caller, send: SendSms) -> Result<Sent,
     if send.dry_run {
         let find = op::account::Find::Id(caller.account());
         let account = app.inner.store.ask(find).await?;
-        let balance = account.map_or(Money::ZERO, |account| account.balance);
-        if plan.cost().is_none_or(|cost| cost > balance) {
+        let balance = account.as_ref().map_or(Money::ZERO, |account| account.balance);
+        let Some(cost) = plan.cost().filter(|cost| *cost <= balance) else {
             return Err(Refusal::NotEnoughCredits.into());
+        };
+        if let Some(cap) = account.and_then(|account| account.spend_cap) {
+            let spent = op::account::Spent { account: caller.account(), day: now.day() };
+            if app.inner.store.ask(spent).await? + cost > cap {
+                return Err(Refusal::SpendCap.into());
+            }
         }
         return Ok(planned(app, &send, plan));
     }
@@ -188,6 +194,7 @@ pub async fn send_sms(app: &App, caller: &Caller, send: SendSms) -> Result<Sent,
             return Err(Refusal::DailyLimit { retry_after: now.until_next_day() }.into());
         }
         Accepted::CampaignCancelled => return Err(Refusal::CampaignCancelled.into()),
+        Accepted::SpendCap => return Err(Refusal::SpendCap.into()),
         Accepted::KeyReused => return Err(Refusal::IdempotencyMismatch.into()),
     };
     if !replayed {

@@ -15,6 +15,7 @@ use super::texts::short_base;
 use super::{Fate, SendSms, Text};
 use crate::auth::Caller;
 use crate::error::Refusal;
+use crate::prices::Book;
 use crate::{App, Rules};
 
 /// Entries of `to` that are judged before others have a turn.
@@ -66,7 +67,10 @@ impl Plan {
         };
         let category = send.category.unwrap_or(caller.settings().category);
         let link = link::stand_in(&short_base(app, caller));
-        let judge = Judge { app, rules: app.rules(), caller, send, form, category, link };
+        let judge = {
+            let (rules, book) = (app.rules(), app.inner.prices.book());
+            Judge { app, rules, book, caller, send, now, form, category, link }
+        };
         let (mut recipients, mut verdicts) = (Vec::new(), Vec::with_capacity(send.to.len()));
         for row in 0..send.to.len() {
             if row % JUDGED_AT_ONCE == JUDGED_AT_ONCE - 1 {
@@ -163,8 +167,10 @@ impl Plan {
 struct Judge<'a> {
     app: &'a App,
     rules: Arc<Rules>,
+    book: Arc<Book>,
     caller: &'a Caller,
     send: &'a SendSms,
+    now: Instant,
     form: Form,
     category: Category,
     /// As long as every link will be.
@@ -176,6 +182,9 @@ impl Judge<'_> {
         let Some((to, country)) = self.send.to[row].phone else {
             return Err(Verdict::NoRecipient);
         };
+        if !self.caller.settings().may_reach(country) {
+            return Err(Verdict::NoRecipient);
+        }
         let question = Question {
             account: self.caller.account(),
             country: country.as_str(),
@@ -196,6 +205,9 @@ impl Judge<'_> {
                 fitted.map_err(Verdict::Unfit)?.n_parts
             }
         };
-        Ok(Recipient { to, route, price: self.rules.sms_default_price, n_parts })
+        let place = (country, self.book.network(to));
+        let listed = self.book.price(&self.caller.settings().currency, place, self.now);
+        let price = listed.unwrap_or(self.rules.sms_default_price);
+        Ok(Recipient { to, route, price, n_parts })
     }
 }

@@ -295,6 +295,7 @@ impl From<Refusal> for Problem {
             }
             Refusal::ExpiresBeforeSending => Code::BadExpiration.into(),
             Refusal::NotEnoughCredits => Code::NotEnoughCredits.into(),
+            Refusal::SpendCap => Code::NotEnoughCredits.into(),
             Refusal::DailyLimit { retry_after } => {
                 Self::busy("The account's messages of today are used up", retry_after)
             }

@@ -5,6 +5,7 @@ mod account;
 mod auth;
 mod body;
 mod campaign;
+mod coverage;
 pub mod error;
 mod notifications;
 mod older;
@@ -49,6 +50,8 @@ enum Action {
     SendSms,
     SmsStatus,
     Account,
+    Coverage,
+    CoverageCountries,
     OlderMessage,
     ListScheduled,
     MoveScheduled,
@@ -73,6 +76,8 @@ pub const ROUTES: &[Route] = &[
     Route { method: "POST", path: "/sms", action: Action::SendSms },
     Route { method: "GET", path: "/sms/{ids}", action: Action::SmsStatus },
     Route { method: "GET", path: "/account", action: Action::Account },
+    Route { method: "GET", path: "/coverage/sms", action: Action::Coverage },
+    Route { method: "GET", path: "/coverage/sms/countries", action: Action::CoverageCountries },
     Route { method: "POST", path: "/message", action: Action::OlderMessage },
     Route { method: "GET", path: "/scheduled", action: Action::ListScheduled },
     Route { method: "PUT", path: "/scheduled", action: Action::MoveScheduled },
@@ -127,6 +132,8 @@ pub const ROUTES: &[Route] = &[
         sms::send,
         sms::status,
         account::view,
+        coverage::networks,
+        coverage::countries,
         older::message,
         older::send_php,
         campaign::list_campaigns,
@@ -151,6 +158,8 @@ pub const ROUTES: &[Route] = &[
         schema::SmsAnswer,
         schema::StatusAnswer,
         schema::AccountAnswer,
+        schema::CoverageAnswer,
+        schema::CountryCoverageAnswer,
         schema::OlderMessage,
         schema::OlderFate,
         schema::ScheduledAnswer,
@@ -258,6 +267,8 @@ async fn act(house: &House, peer: IpAddr, request: Request<Incoming>) -> Result<
         Action::SendingEvents => {
             report::of_sending(house, &caller, argument, head.uri.query()).await
         }
+        Action::Coverage => coverage::networks(house, &caller, head.uri.query()).await,
+        Action::CoverageCountries => coverage::countries(house, &caller, head.uri.query()).await,
         Action::OlderMessage => {
             let (body, _taken) = super::body::read(body, &house.bodies).await?;
             older::message(house, &caller, body).await

@@ -2,7 +2,9 @@
 
 mod campaign;
 mod config;
+mod money;
 mod operate;
+mod prices;
 mod segments;
 mod serve;
 

@@ -10,16 +10,16 @@ use super::command;
 use crate::house::folder;
 
 /// `demo:correct-horse`.
-const BASIC: &str = "Basic ZGVtbzpjb3JyZWN0LWhvcnNl";
+pub(super) const BASIC: &str = "Basic ZGVtbzpjb3JyZWN0LWhvcnNl";
 
 /// A process that is ended with the test.
-struct Server {
+pub(super) struct Server {
     child: Child,
     url: String,
 }
 
 impl Server {
-    fn start(folder: &Path, arguments: &[&str]) -> Self {
+    pub(super) fn start(folder: &Path, arguments: &[&str]) -> Self {
         let mut child = command(folder, arguments)
             .env("POMBO_HTTP__LISTEN", "127.0.0.1:0")
             .env("POMBO_DEMO_PASSWORD", "correct-horse")
@@ -50,6 +50,15 @@ impl Server {
         ))
     }
 
+    /// Posts JSON.
+    pub(super) fn post(&self, path: &str, authorization: &str, json: &str) -> String {
+        self.talk(&format!(
+            "POST {path} HTTP/1.1\r\nHost: pombo\r\nConnection: close\r\n\
+             Authorization: {authorization}\r\nContent-Length: {}\r\n\r\n{json}",
+            json.len()
+        ))
+    }
+
     fn talk(&self, request: &str) -> String {
         let address = self.url.strip_prefix("http://").unwrap();
         let mut stream = TcpStream::connect(address).unwrap();
@@ -74,6 +83,12 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Runs until it is ready, and stops it: what a first start leaves in the store.
+pub(super) fn start_and_stop(folder: &Path, arguments: &[&str]) {
+    let mut server = Server::start(folder, arguments);
+    assert_eq!(server.signal("-TERM").0, Some(0));
 }
 
 #[test]

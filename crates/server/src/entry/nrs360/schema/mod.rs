@@ -342,6 +342,45 @@ pub(super) struct Account {
     created_at: String,
 }
 
+/// The answer to `GET /coverage/sms`.
+#[derive(ToSchema)]
+pub(super) struct CoverageAnswer {
+    data: Vec<CoverageRow>,
+}
+
+/// A network with what a part to it costs; `Default` stands for a country's other networks.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(super) struct CoverageRow {
+    country_iso: String,
+    country_name: String,
+    network_name: String,
+    mcc: String,
+    mnc: Option<String>,
+    cost: f64,
+    currency_code: String,
+    currency_symbol: String,
+}
+
+/// The answer to `GET /coverage/sms/countries`.
+#[derive(ToSchema)]
+pub(super) struct CountryCoverageAnswer {
+    data: Vec<CountryCoverage>,
+}
+
+/// A country with the least and the most that a part to it costs.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(super) struct CountryCoverage {
+    country_iso: String,
+    country_name: String,
+    networks: Vec<String>,
+    min_cost: f64,
+    max_cost: f64,
+    currency_code: String,
+    currency_symbol: String,
+}
+
 /// Any failure.
 #[derive(ToSchema)]
 pub(super) struct ErrorAnswer {
