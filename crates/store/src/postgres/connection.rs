@@ -13,14 +13,43 @@ pub(super) struct Writing {
     session: Session,
     /// This opening of the store, among all that have it open.
     own: i64,
+    /// Whether it is the one that serves.
+    serves: bool,
+    /// Whether this connection holds the lock of the one that serves, where it is to.
+    holds: bool,
+}
+
+/// Held by the one `serve` of a store.
+pub(super) const SERVED: i64 = 0x706f_6d62_6f02;
+
+/// Takes the lock of the one that serves, on this connection.
+pub(super) fn take_served(session: &Session) -> Result<bool> {
+    let text = "select cast(cast(pg_try_advisory_lock($1) as int) as bigint)";
+    Database::Postgres(session).prepare(text)?.one([SERVED], |row| row.get(0))
 }
 
 /// The number of the lock that is the turn.
 const TURN: i64 = 0x706f_6d62_6f00;
 
 impl Writing {
-    pub(super) const fn new(session: Session, own: i64) -> Self {
-        Self { session, own }
+    pub(super) const fn new(session: Session, own: i64, serves: bool) -> Self {
+        Self { session, own, serves, holds: true }
+    }
+
+    /// Connects again where the connection was lost. The lock of the one that serves went with it:
+    /// whoever finds that another has it writes nothing while that is so.
+    fn revive(&mut self) -> Result<()> {
+        if self.session.revive()? {
+            self.holds = false;
+        }
+        if self.serves && !self.holds {
+            self.holds = take_served(&self.session)?;
+            if !self.holds {
+                let why = "another pombo serves from this database now; stop one of them";
+                return Err(Error::Unavailable(why.into()));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -30,7 +59,7 @@ impl Engine for Writing {
     }
 
     fn begin(&mut self) -> Result<()> {
-        self.session.revive()?;
+        self.revive()?;
         self.session.batch(&format!("begin; select pg_advisory_xact_lock({TURN})"))?;
         // Everyone sees that there was a commit, and the next writer whether it was another's.
         let database = Database::Postgres(&self.session);
@@ -60,7 +89,13 @@ impl Engine for Writing {
 
     fn tend(&mut self) {}
 
-    fn close(&mut self) {}
+    fn close(&mut self) {
+        if !self.session.client().is_closed()
+            && let Err(error) = self.session.batch("select pg_advisory_unlock_all()")
+        {
+            tracing::warn!(%error, "the server lets go of the store when it notices the end");
+        }
+    }
 }
 
 /// A reader's.

@@ -15,13 +15,10 @@ use crate::operation::{Operation, Question, View};
 use crate::reader::Readers;
 use crate::writer::Writer;
 use crate::{OpenError, Options};
-use connection::{Reading, Writing};
+use connection::{Reading, SERVED, Writing, take_served};
 pub(crate) use migrate::translated;
 pub(crate) use session::Session;
 pub(crate) use value::Bound;
-
-/// Held by the one `serve` of a store.
-const SERVED: i64 = 0x706f_6d62_6f02;
 
 /// The engine's threads, behind channels.
 #[derive(Debug, Clone)]
@@ -33,10 +30,8 @@ pub struct Postgres {
 struct Inner {
     writer: Writer,
     readers: Readers,
-    /// Whether this opening serves: then it holds the lock of that name.
+    /// Whether this opening is the one that serves.
     serves: bool,
-    /// Holds that lock as long as the store is open.
-    lock: std::sync::Mutex<Option<Session>>,
 }
 
 impl Postgres {
@@ -49,29 +44,25 @@ impl Postgres {
         let connect = || Session::open(config.clone()).map_err(unusable);
         let first = connect()?;
         migrate::migrate(&first, &place)?;
-        let lock = if options.exclusive {
-            let session = connect()?;
+        if options.exclusive {
             // The server may not have noticed yet that the one before has gone.
             let mut patience = 20;
-            while !try_lock(&session).map_err(unusable)? {
+            while !take_served(&first).map_err(unusable)? {
                 if patience == 0 {
                     return Err(OpenError::InUse { path: place });
                 }
                 patience -= 1;
                 std::thread::sleep(Duration::from_millis(100));
             }
-            Some(session)
-        } else {
-            None
-        };
+        }
         let readers = (0..options.readers.max(1))
             .map(|_| connect().map(Reading))
             .collect::<std::result::Result<Vec<_>, _>>()?;
         let own = own_number(&first).map_err(unusable)?;
-        let writer = Writer::start(Writing::new(first, own)).map_err(unusable)?;
+        let writer =
+            Writer::start(Writing::new(first, own, options.exclusive)).map_err(unusable)?;
         let readers = Readers::start(readers);
-        let inner =
-            Inner { writer, readers, serves: options.exclusive, lock: std::sync::Mutex::new(lock) };
+        let inner = Inner { writer, readers, serves: options.exclusive };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -109,9 +100,6 @@ impl Postgres {
 
     pub(crate) fn close(&self) {
         self.inner.writer.close();
-        if let Ok(mut lock) = self.inner.lock.lock() {
-            *lock = None;
-        }
     }
 }
 
@@ -138,11 +126,6 @@ impl Question for IsServed {
         let n: i64 = view.database.prepare(text)?.one([SERVED], |row| row.get(0))?;
         Ok(n > 0)
     }
-}
-
-fn try_lock(session: &Session) -> Result<bool> {
-    let text = "select cast(cast(pg_try_advisory_lock($1) as int) as bigint)";
-    crate::sql::Database::Postgres(session).prepare(text)?.one([SERVED], |row| row.get(0))
 }
 
 /// A number that no other opening of the store has.

@@ -38,15 +38,16 @@ impl Session {
         Ok(Self { runtime: Some(runtime), config, client, statements: RefCell::default() })
     }
 
-    /// Calls the server again where the connection was lost.
-    pub(super) fn revive(&mut self) -> Result<()> {
+    /// Calls the server again where the connection was lost; says whether it was.
+    pub(super) fn revive(&mut self) -> Result<bool> {
         if self.client.is_closed() {
             self.statements.borrow_mut().clear();
             let runtime = self.runtime.as_ref().ok_or(Error::Closed)?;
             self.client = call(runtime, &self.config)?;
             tracing::info!("connected to PostgreSQL again");
+            return Ok(true);
         }
-        Ok(())
+        Ok(false)
     }
 
     pub(super) fn wait<T>(

@@ -18,6 +18,7 @@ mod receipt;
 mod recover;
 mod retention;
 mod schedule;
+mod server;
 mod status;
 mod uncertain;
 mod world;

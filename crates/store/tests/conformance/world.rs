@@ -108,13 +108,17 @@ pub(crate) struct World {
 
 /// Every engine there is, each with a fresh store.
 pub(crate) fn stores() -> Vec<(&'static str, World)> {
-    let server = Place::Postgres(pombo_peers::postgres::Database::fresh());
-    vec![("sqlite", World::sqlite()), ("postgres", World::at(server))]
+    vec![("sqlite", World::sqlite()), ("postgres", World::postgres())]
 }
 
 /// Runs a test of what only files have.
 pub(crate) fn on_files(test: impl Fn(World)) {
     test(World::sqlite());
+}
+
+/// Runs a test of what only servers have.
+pub(crate) fn on_servers(test: impl Fn(World)) {
+    test(World::postgres());
 }
 
 /// Runs a test on every engine.
@@ -129,6 +133,10 @@ pub(crate) fn on_every_store(test: impl Fn(World)) {
 impl World {
     fn sqlite() -> Self {
         Self::at(Place::Sqlite(Folder::new()))
+    }
+
+    fn postgres() -> Self {
+        Self::at(Place::Postgres(pombo_peers::postgres::Database::fresh()))
     }
 
     fn at(place: Place) -> Self {
