@@ -29,6 +29,10 @@ pub struct Totals {
     pub rejected: i64,
     /// Messages that were withdrawn.
     pub cancelled: i64,
+    /// How often a link was followed.
+    pub clicked: i64,
+    /// Messages of which a link was followed.
+    pub clicked_unique: i64,
     /// Parts that a carrier has taken.
     pub parts_sent: i64,
     /// What was reserved and not given back.
@@ -45,6 +49,8 @@ impl AddAssign for Totals {
         self.expired += other.expired;
         self.rejected += other.rejected;
         self.cancelled += other.cancelled;
+        self.clicked += other.clicked;
+        self.clicked_unique += other.clicked_unique;
         self.parts_sent += other.parts_sent;
         self.cost += other.cost;
     }
@@ -77,6 +83,12 @@ impl Totals {
             Some(PartState::Cancelled) => self.cancelled += n,
             Some(PartState::Queued | PartState::Sent | PartState::Uncertain) | None => {}
         }
+    }
+
+    /// Counts that a link of a message was followed `n` times.
+    pub fn count_clicks(&mut self, n: usize) {
+        self.clicked += i64::try_from(n).unwrap_or(i64::MAX);
+        self.clicked_unique += i64::from(n > 0);
     }
 
     /// Counts that a carrier has taken a part.

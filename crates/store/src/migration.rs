@@ -26,6 +26,7 @@ pub(crate) const STEPS: &[Step] = &[
         each_day: include_str!("../migrations/0006_campaigns_day.sql"),
     },
     Step { once: include_str!("../migrations/0007_prices.sql"), each_day: "" },
+    Step { once: include_str!("../migrations/0008_clicks.sql"), each_day: "" },
 ];
 
 /// The tables of a day.

@@ -108,7 +108,7 @@ async fn view(app: &App, Found { mut row, own }: Found) -> Result<CampaignView, 
 
 /// What a part costs: nothing where it ended before a carrier took it.
 fn cost(life: &op::Life) -> Money {
-    let kinds: Vec<EventKind> = life.events.iter().map(|(kind, _)| *kind).collect();
+    let kinds: Vec<EventKind> = life.events.iter().map(|event| event.kind).collect();
     if life.state.is_final() && !was_taken(&kinds) { Money::ZERO } else { life.price }
 }
 

@@ -2,10 +2,11 @@
 
 use pombo_domain::address::Phone;
 use pombo_domain::id::{MessageId, SendingId};
+use pombo_domain::link::Click;
 use pombo_domain::message::EventKind;
 use pombo_domain::time::Instant;
 use pombo_store::Store;
-use pombo_store::operation::campaign::{Lives, Place};
+use pombo_store::operation::campaign::{LifeEvent, Lives, Place};
 
 use super::campaign::CampaignView;
 use crate::App;
@@ -15,7 +16,7 @@ use crate::error::Fault;
 const PARTS_AT_ONCE: usize = 4_000;
 
 /// One thing that happened to a part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportRow {
     /// The message.
     pub message: MessageId,
@@ -29,6 +30,8 @@ pub struct ReportRow {
     pub event: &'static str,
     /// When.
     pub at: Instant,
+    /// Who followed which link, of a click.
+    pub click: Option<Box<Click>>,
 }
 
 /// A report that is being read. Nothing is held between two pages.
@@ -67,12 +70,12 @@ impl Report {
         self.next = page.next;
         let mut rows = Vec::with_capacity(page.lives.len() * 2);
         for life in page.lives {
-            for (kind, at) in life.events {
+            for LifeEvent { kind, at, click } in life.events {
                 let Some(event) = kind.api_name() else { continue };
                 if at < self.before && at >= self.after {
                     let part = (life.n_parts > 1).then(|| life.part.idx() + 1);
                     let message = life.part.message();
-                    rows.push(ReportRow { message, to: life.to, part, kind, event, at });
+                    rows.push(ReportRow { message, to: life.to, part, kind, event, at, click });
                 }
             }
         }

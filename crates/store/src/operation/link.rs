@@ -1,5 +1,6 @@
 //! Short links: where one leads, and the click on it, which is an event of its message.
 
+use pombo_domain::campaign::Totals;
 use pombo_domain::id::MessageId;
 use pombo_domain::limits::LINK_CLICKS_MAX;
 use pombo_domain::link::{self, Code, Target, Visitor};
@@ -15,7 +16,8 @@ use crate::work::Work;
 statements! {
     TARGET = "select target from link_{day} where code = $1";
     CLICKED = "update link_{day} set clicks = clicks + 1 \
-        where code = $1 and clicks < $2 returning message, target";
+        where code = $1 and clicks < $2 returning message, target, clicks";
+    HISTORY = "select kind, prev from event_{day} where id = $1";
 }
 
 /// Where a link leads; `None` where there is no such link (any more).
@@ -55,12 +57,12 @@ impl Operation for Click {
         if !work.has_day(self.code.day()) {
             return Ok(false);
         }
-        let clicked: Option<(i64, String)> = work
+        let clicked: Option<(i64, String, i64)> = work
             .prepare_on(CLICKED, self.code.day())?
             .first([self.code.key(), i64::from(LINK_CLICKS_MAX)], |row| {
-                Ok((row.get(0)?, row.get(1)?))
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
             })?;
-        let Some((message, url)) = clicked else { return Ok(false) };
+        let Some((message, url, n_of_link)) = clicked else { return Ok(false) };
         let first = MessageId(message).part(0);
         let Some(before) = part::find(work, first)? else { return Ok(false) };
         let step = Step {
@@ -72,6 +74,11 @@ impl Operation for Click {
             code: "",
             detail: &link::Click::of(&self.visitor, &url).to_stored(),
         };
+        if let Some((sending, _)) = before.tally.sending() {
+            let is_first = n_of_link == 1 && !has_click(work, before.event)?;
+            let clicked_unique = i64::from(is_first);
+            work.totals().add(sending, Totals { clicked: 1, clicked_unique, ..Totals::default() });
+        }
         // A part without events that stands as queued may be in a range of the queue, which an
         // event would take it out of: this one is in the log alone.
         if before.state == PartState::Queued && before.event == 0 {
@@ -81,4 +88,19 @@ impl Operation for Click {
         }
         Ok(true)
     }
+}
+
+/// Whether a click is among a part's events, of which this is the newest.
+fn has_click(work: &mut Work<'_>, newest: i64) -> Result<bool> {
+    let mut next = newest;
+    while next != 0 && work.has_day_of(next) {
+        let event: Option<(i64, i64)> =
+            work.prepare_for(HISTORY, next)?.first([next], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let Some((kind, prev)) = event else { break };
+        if kind == EventKind::Clicked as i64 {
+            return Ok(true);
+        }
+        next = prev;
+    }
+    Ok(false)
 }

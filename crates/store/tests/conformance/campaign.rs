@@ -240,7 +240,7 @@ fn lives_are_told_in_order_page_by_page_over_days() {
                 second.plus(2).part(0),
             ];
             assert_eq!(parts, expected, "{limit}");
-            let kinds: Vec<_> = lives[0].events.iter().map(|(kind, _)| *kind).collect();
+            let kinds: Vec<_> = lives[0].events.iter().map(|event| event.kind).collect();
             assert_eq!(kinds, [EventKind::Sent, EventKind::Delivered]);
         }
     });

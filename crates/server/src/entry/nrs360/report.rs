@@ -186,9 +186,19 @@ impl Lines {
             write::raw(&mut out, &date.1);
             out.push(b',');
             write::integer(&mut out, row.message.0);
-            write::raw(&mut out, ",,,,");
-            if let Some(part) = row.part {
-                csv::cell(&mut out, &format!("{{\"part\":{part}}}"));
+            write::raw(&mut out, ",,");
+            if let Some(click) = &row.click {
+                csv::cell(&mut out, &click.browser);
+                out.push(b',');
+                csv::cell(&mut out, &click.system);
+                out.push(b',');
+                let url = serde_json::json!({ "url": click.url });
+                csv::cell(&mut out, &url.to_string());
+            } else {
+                write::raw(&mut out, ",,");
+                if let Some(part) = row.part {
+                    csv::cell(&mut out, &format!("{{\"part\":{part}}}"));
+                }
             }
             if self.with_fields {
                 out.push(b',');

@@ -121,3 +121,31 @@ fn parts_are_told_apart_and_long_reports_come_in_pieces() {
     rows.dedup();
     assert_eq!(rows.len(), 11_400, "none is missing and none is there twice");
 }
+
+#[test]
+fn who_follows_a_link_is_in_the_report_and_in_the_totals() {
+    let house = House::open();
+    let more = r#","campaignName":"Spring","sub":[{"u":"https://example.com/a,b"}]"#;
+    let json = format!(
+        r#"{{"to":["34666555444"],"from":"TEST","message":"See {{u|shorten}} now"{more}}}"#
+    );
+    let sent = house.send(&json).json();
+    let id = sent["result"][0]["id"].as_str().expect("an id").to_owned();
+    let status = house.until(&id, |sms| sms["isDelivered"] == true);
+    let message = status["data"][0]["message"].as_str().expect("a text").to_owned();
+    let link = &message[message.find("/s/").expect("a link")..message.len() - " now".len()];
+    let phone = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) \
+                 Chrome/126.0.0.0 Mobile Safari/537.36";
+    for _ in 0..2 {
+        assert_eq!(house.call_with("GET", link, &[("User-Agent", phone)], b"").status, 302);
+    }
+    let sending = format!("/sendings/{}", sent["sendingId"]);
+    let rows = until(&house, &sending, "", 4);
+    let clicks: Vec<&String> = rows.iter().filter(|row| row.contains(",clicked,")).collect();
+    assert_eq!(clicks.len(), 2, "{rows:?}");
+    let end = ",Chrome,Android,\"{\"\"url\"\":\"\"https://example.com/a,b\"\"}\"";
+    assert!(clicks.iter().all(|row| row.ends_with(end)), "{clicks:?}");
+    let totals = house.call("GET", &format!("/api/rest{sending}"), "").json();
+    let events = &totals["data"]["events"];
+    assert_eq!((&events["clicked"], &events["clicked_unique"]), (&2.into(), &1.into()));
+}

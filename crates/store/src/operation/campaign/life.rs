@@ -6,6 +6,7 @@ use pombo_domain::address::Phone;
 use pombo_domain::campaign::Totals;
 use pombo_domain::id::{MessageId, PartId, SendingId};
 use pombo_domain::limits::PARTS_MAX;
+use pombo_domain::link::Click;
 use pombo_domain::message::{EventKind, PartState};
 use pombo_domain::money::Money;
 use pombo_domain::time::Instant;
@@ -21,7 +22,9 @@ statements! {
         order by id limit 1";
     PARTS = "select id, recipient, state, price, event from part_{day} \
         where id between $1 and $2 order by id limit $3";
-    EVENT = "select kind, at, prev from event_{day} where id = $1";
+    /// The detail of a click only: 11 is its kind.
+    EVENT = "select kind, at, prev, case when kind = 11 then detail else '' end \
+        from event_{day} where id = $1";
 }
 
 /// Requests that one page may touch, where each has few parts.
@@ -60,8 +63,19 @@ pub struct Life {
     pub state: PartState,
     /// Its price.
     pub price: Money,
-    /// What happened and when, oldest first.
-    pub events: Vec<(EventKind, Instant)>,
+    /// What happened, oldest first.
+    pub events: Vec<LifeEvent>,
+}
+
+/// One thing that happened to a part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LifeEvent {
+    /// What.
+    pub kind: EventKind,
+    /// When.
+    pub at: Instant,
+    /// Who followed which link, of a click.
+    pub click: Option<Box<Click>>,
 }
 
 /// The answer to [`Lives`].
@@ -154,7 +168,7 @@ struct Events<'c>(HashMap<i64, Option<Prepared<'c>>>);
 
 impl<'c> Events<'c> {
     /// A part's events, oldest first, from the newest on; those of forgotten days are left out.
-    fn of(&mut self, view: &mut View<'c>, newest: i64) -> Result<Vec<(EventKind, Instant)>> {
+    fn of(&mut self, view: &mut View<'c>, newest: i64) -> Result<Vec<LifeEvent>> {
         let mut found = Vec::new();
         let mut next = newest;
         while next != 0 {
@@ -167,7 +181,10 @@ impl<'c> Events<'c> {
             let Some(statement) = statement else { break };
             let event = statement.first([next], |row| {
                 let kind = EventKind::from_stored(row.get(0)?).unwrap_or(EventKind::Deferred);
-                Ok(((kind, Instant::from_micros(row.get(1)?)), row.get(2)?))
+                let click = (kind == EventKind::Clicked)
+                    .then(|| row.str(3).map(|stored| Box::new(Click::from_stored(stored))))
+                    .transpose()?;
+                Ok((LifeEvent { kind, at: Instant::from_micros(row.get(1)?), click }, row.get(2)?))
             })?;
             let Some((event, prev)) = event else { break };
             found.push(event);
@@ -186,9 +203,11 @@ pub fn recount(lives: &[Life]) -> Totals {
         totals.messages += 1;
         let states: Vec<PartState> = message.iter().map(|life| life.state).collect();
         totals.count(&states, 1);
+        let events = message.iter().flat_map(|life| &life.events);
+        totals.count_clicks(events.filter(|event| event.kind == EventKind::Clicked).count());
         for life in message {
             let is_sent =
-                |(kind, _): &(EventKind, _)| matches!(kind, EventKind::Sent | EventKind::Buffered);
+                |event: &LifeEvent| matches!(event.kind, EventKind::Sent | EventKind::Buffered);
             if life.events.iter().any(is_sent) {
                 totals.count_sent(life.part);
             }

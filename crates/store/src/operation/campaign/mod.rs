@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::sql::{Row, values};
 use crate::statement::statements;
 
-pub use life::{Life, Lives, LivesPage, Place, recount};
+pub use life::{Life, LifeEvent, Lives, LivesPage, Place, recount};
 pub use stop::{
     Finish, GiveBack, Given, QueuePlace, SetStop, Unfinished, UnfinishedWork, Withdraw, Withdrawn,
 };
@@ -26,7 +26,8 @@ macro_rules! campaigns {
         concat!(
             "select c.id, c.name, c.tags, c.channel, c.created, s.id, s.scheduled, s.expires, \
              s.messages, s.waiting, s.sent, s.delivered, s.undelivered, s.expired, s.rejected, \
-             s.cancelled, s.parts_sent, s.cost, coalesce(t.state, 0), c.account from campaign c \
+             s.cancelled, s.parts_sent, s.cost, coalesce(t.state, 0), c.account, s.clicked, \
+             s.clicked_unique from campaign c \
              join sending s on s.id = c.sending left join stopped t on t.sending = s.id ",
             $($rest)*
         )
@@ -118,6 +119,8 @@ impl CampaignRow {
                 cancelled: row.get(15)?,
                 parts_sent: row.get(16)?,
                 cost: Money::from_micros(row.get(17)?),
+                clicked: row.get(20)?,
+                clicked_unique: row.get(21)?,
             },
         })
     }
