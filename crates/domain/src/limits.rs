@@ -9,13 +9,19 @@ pub const TEXT_BYTES_MAX: usize = 64 << 10;
 /// Placeholders of one text.
 pub const PLACEHOLDERS_MAX: usize = 200;
 
+/// Filters of one placeholder.
+pub const FILTERS_MAX: usize = 16;
+
+/// Values of a personal request: its recipients times its variables. They lie in memory together.
+pub const VALUES_MAX: usize = 4_000_000;
+
 /// Characters of a placeholder's name.
 pub const VARIABLE_NAME_CHARS_MAX: usize = 64;
 
 /// Bytes of a URL that a short link leads to.
 pub const LINK_TARGET_BYTES_MAX: usize = 2_000;
 
-/// Clicks that are kept of one short link; it goes on redirecting.
+/// Clicks that are kept of one message, and of one short link; it goes on redirecting.
 pub const LINK_CLICKS_MAX: u32 = 100;
 
 /// Bytes of one HTTP body.

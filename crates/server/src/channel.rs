@@ -237,7 +237,11 @@ impl Post for Customers {
         let caller = self.0.clone();
         let Letter { media_type, headers, body } = letter;
         let content = callback::Content { media_type, headers, body: body.into() };
-        Box::pin(async move { caller.post(&url, content).await.map_err(|e| e.to_string()) })
+        Box::pin(async move {
+            let answered = caller.post(&url, content).await;
+            // The owner of the URL reads this, who must not learn our network's names from it.
+            answered.map_err(|failed| failed.for_owner())
+        })
     }
 }
 

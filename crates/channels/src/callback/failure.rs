@@ -43,6 +43,17 @@ pub enum CallFailed {
 }
 
 impl CallFailed {
+    /// In words for the URL's owner: nothing of what our side of the network knows.
+    #[must_use]
+    pub fn for_owner(&self) -> String {
+        match self {
+            Self::Forbidden { .. } => "forbidden address".to_owned(),
+            Self::Dns(_) => "name look-up failed".to_owned(),
+            Self::Connect(_) => "cannot connect".to_owned(),
+            other => other.to_string(),
+        }
+    }
+
     /// One short word per kind, as a metric's label has it.
     #[must_use]
     pub const fn label(&self) -> &'static str {

@@ -108,16 +108,20 @@ impl Notification {
     #[must_use]
     pub fn body(&self, format: Format) -> String {
         let (id, date) = (self.message.to_string(), self.at.iso8601());
-        let extra = self.clicked.as_deref().map(|url| {
-            let escaped: String = url::form_urlencoded::byte_serialize(url.as_bytes()).collect();
-            format!("{{\"url\":\"{escaped}\"}}")
-        });
+        let extra = self.clicked.as_deref().map(click_extra);
         let fields = self.fields(&id, &date, extra.as_deref());
         match format {
             Format::Form => form(&fields),
             Format::Json => json(&fields),
         }
     }
+}
+
+/// The `extra` of a click, as the API document has it: its URL, escaped.
+#[must_use]
+pub fn click_extra(url: &str) -> String {
+    let escaped: String = url::form_urlencoded::byte_serialize(url.as_bytes()).collect();
+    format!("{{\"url\":\"{escaped}\"}}")
 }
 
 fn form(fields: &[(&str, Value<'_>)]) -> String {

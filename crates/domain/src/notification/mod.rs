@@ -10,7 +10,7 @@ pub mod signature;
 use crate::callback::{BadCallbackUrl, Template};
 use crate::message::EventKind;
 
-pub use body::{Format, Notification};
+pub use body::{Format, Notification, click_extra};
 
 /// The kinds of event that the API document does not name: told only where they are asked for.
 const OWN: [EventKind; 4] =

@@ -15,7 +15,7 @@ impl Display for Config {
         writeln!(f, "listen = {}", quoted(&self.http.listen))?;
         writeln!(f, "public_url = {}", quoted(&self.public_url(self.http.listen)))?;
         writeln!(f, "trusted_proxies = {}", list(&self.http.trusted_proxies))?;
-        writeln!(f, "\n[store]\nurl = {}", quoted(&without_password(&self.store.url)))?;
+        writeln!(f, "\n[store]\nurl = {}", quoted(&self.store.shown_url()))?;
         writeln!(f, "\n[brand]\nname = {}", quoted(&self.brand.name))?;
         writeln!(f, "support_email = {}", quoted(&self.brand.support_email))?;
         writeln!(f, "\n[prices]\nsms_default = {}", quoted(&self.prices.sms_default))?;
@@ -28,18 +28,6 @@ impl Display for Config {
         };
         writeln!(f, "\n[log]\nformat = {}\nlevel = {}", quoted(&format), quoted(&self.log.level))?;
         self.routes.iter().try_for_each(|r| route(f, r))
-    }
-}
-
-/// A database's URL as it may be shown.
-fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    match rest.rsplit_once('@') {
-        Some((who, place)) => {
-            let user = who.split(':').next().unwrap_or_default();
-            format!("{scheme}://{user}:***@{place}")
-        }
-        None => url.to_owned(),
     }
 }
 

@@ -74,9 +74,12 @@ impl Operation for Click {
             code: "",
             detail: &link::Click::of(&self.visitor, &url).to_stored(),
         };
+        let n_before = n_clicks(work, before.event)?;
+        if n_before >= LINK_CLICKS_MAX {
+            return Ok(false);
+        }
         if let Some((sending, _)) = before.tally.sending() {
-            let is_first = n_of_link == 1 && !has_click(work, before.event)?;
-            let clicked_unique = i64::from(is_first);
+            let clicked_unique = i64::from(n_of_link == 1 && n_before == 0);
             work.totals().add(sending, Totals { clicked: 1, clicked_unique, ..Totals::default() });
         }
         // A part without events that stands as queued may be in a range of the queue, which an
@@ -90,17 +93,17 @@ impl Operation for Click {
     }
 }
 
-/// Whether a click is among a part's events, of which this is the newest.
-fn has_click(work: &mut Work<'_>, newest: i64) -> Result<bool> {
-    let mut next = newest;
+/// How many clicks are among a part's events, of which this is the newest.
+fn n_clicks(work: &mut Work<'_>, newest: i64) -> Result<u32> {
+    let (mut next, mut n) = (newest, 0);
     while next != 0 && work.has_day_of(next) {
         let event: Option<(i64, i64)> =
             work.prepare_for(HISTORY, next)?.first([next], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let Some((kind, prev)) = event else { break };
         if kind == EventKind::Clicked as i64 {
-            return Ok(true);
+            n += 1;
         }
         next = prev;
     }
-    Ok(false)
+    Ok(n)
 }

@@ -202,6 +202,11 @@ impl<'c> Work<'c> {
         Ok(first)
     }
 
+    /// The newest event of the log.
+    pub(crate) const fn last_event(&self) -> i64 {
+        self.shelf.last_event()
+    }
+
     /// An event id whose day has its tables.
     pub(crate) fn new_event(&mut self, now: Instant) -> Result<i64> {
         let id = self.shelf.events.block(1, now);

@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::{Encoding, Fitted, Form, Segmented, Unfit, decode_gsm, decode_utf16be};
-use crate::limits::{PLACEHOLDERS_MAX, TEXT_BYTES_MAX, VARIABLE_NAME_CHARS_MAX};
+use crate::limits::{FILTERS_MAX, PLACEHOLDERS_MAX, TEXT_BYTES_MAX, VARIABLE_NAME_CHARS_MAX};
 use crate::link::Target;
 
 use filter::Filter;
@@ -52,6 +52,9 @@ pub enum TemplateError {
     /// More than [`PLACEHOLDERS_MAX`] placeholders.
     #[error("too many placeholders")]
     TooManyPlaceholders,
+    /// More than [`FILTERS_MAX`] filters of one placeholder.
+    #[error("too many filters")]
+    TooManyFilters,
 }
 
 /// A rendered text, and where its values stand in it.
@@ -105,11 +108,16 @@ impl Template {
         if !is_name(name) {
             return Ok(None);
         }
-        let filters = words
+        let filters: Vec<Filter> = words
+            .take(FILTERS_MAX + 1)
             .map(|word| {
-                Filter::parse(word).ok_or_else(|| TemplateError::UnknownFilter(word.to_owned()))
+                let shown = || word.chars().take(VARIABLE_NAME_CHARS_MAX).collect();
+                Filter::parse(word).ok_or_else(|| TemplateError::UnknownFilter(shown()))
             })
             .collect::<Result<_, _>>()?;
+        if filters.len() > FILTERS_MAX {
+            return Err(TemplateError::TooManyFilters);
+        }
         let known = self.variables.iter().position(|variable| **variable == *name);
         let column = known.unwrap_or_else(|| {
             self.variables.push(name.into());

@@ -263,3 +263,15 @@ proptest! {
         prop_assert_eq!(fitted.is_ok(), whole);
     }
 }
+
+#[test]
+fn a_chain_of_filters_has_an_end_and_an_unknown_one_is_named_in_short() {
+    let chain = |n: usize| format!("{{a{}}}", "|upper".repeat(n));
+    assert!(Template::parse(&chain(16)).is_ok());
+    assert_eq!(Template::parse(&chain(17)).err(), Some(TemplateError::TooManyFilters));
+    let long = format!("{{a|{}}}", "x".repeat(10_000));
+    let Err(TemplateError::UnknownFilter(named)) = Template::parse(&long) else {
+        panic!("it is unknown")
+    };
+    assert!(named.len() < 100, "{}", named.len());
+}

@@ -8,7 +8,7 @@ use hyper::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue};
 use pombo_app::auth::Caller;
 use pombo_app::usecase::campaign::{CampaignView, campaign};
 use pombo_app::usecase::report::{Report, ReportRow};
-use pombo_domain::csv;
+use pombo_domain::{csv, notification};
 
 use super::campaign::{As, date};
 use super::error::Problem;
@@ -192,8 +192,7 @@ impl Lines {
                 out.push(b',');
                 csv::cell(&mut out, &click.system);
                 out.push(b',');
-                let url = serde_json::json!({ "url": click.url });
-                csv::cell(&mut out, &url.to_string());
+                csv::cell(&mut out, &notification::click_extra(&click.url));
             } else {
                 write::raw(&mut out, ",,");
                 if let Some(part) = row.part {

@@ -289,6 +289,9 @@ fn personal(sms: &SmsIn<'_>, text: String, n_recipients: usize) -> Result<Text, 
     if sms.sub.is_null() {
         return Ok(Text::Same(text));
     }
+    if text.len() > limits::TEXT_BYTES_MAX {
+        return Err(Code::TextTooLong.into());
+    }
     let template = personal::Template::parse(&text).map_err(|error| match error {
         TemplateError::UnknownFilter(filter) => Problem::invalid(format!(
             "The message field has a filter that does not exist: {filter}."
@@ -297,18 +300,31 @@ fn personal(sms: &SmsIn<'_>, text: String, n_recipients: usize) -> Result<Text, 
             "The message field must not have more than {} placeholders.",
             limits::PLACEHOLDERS_MAX
         )),
+        TemplateError::TooManyFilters => Problem::invalid(format!(
+            "A placeholder of the message field must not have more than {} filters.",
+            limits::FILTERS_MAX
+        )),
     })?;
     if template.variables().iter().any(|variable| **variable == *personal::OTP_CODE) {
         return Err(Problem::unsupported(personal::OTP_CODE));
     }
-    let (values, n) = body::values(sms.sub, template.variables()).map_err(|error| match error {
+    if n_recipients.saturating_mul(template.variables().len()) > limits::VALUES_MAX {
+        return Err(Problem::invalid(format!(
+            "The sub field must not have more than {} values.",
+            limits::VALUES_MAX
+        )));
+    }
+    let wrong_length =
+        || Problem::invalid("The sub field must contain as many items as the to field.");
+    let values = body::values(sms.sub, template.variables(), n_recipients);
+    let (values, n) = values.map_err(|error| match error {
         SubError::NotAList => Problem::wrong_type("sub", "an array"),
-        SubError::Excess => too_many("sub", limits::RECIPIENTS_MAX),
+        SubError::Excess => wrong_length(),
         SubError::NotAnObject(i) => Problem::wrong_type(&format!("sub.{i}"), "an object"),
         SubError::NotAText(i, name) => Problem::wrong_type(&format!("sub.{i}.{name}"), "a string"),
     })?;
     if n != n_recipients {
-        return Err(Problem::invalid("The sub field must contain as many items as the to field."));
+        return Err(wrong_length());
     }
     Ok(Text::Personal(template, values))
 }

@@ -143,7 +143,7 @@ fn who_follows_a_link_is_in_the_report_and_in_the_totals() {
     let rows = until(&house, &sending, "", 4);
     let clicks: Vec<&String> = rows.iter().filter(|row| row.contains(",clicked,")).collect();
     assert_eq!(clicks.len(), 2, "{rows:?}");
-    let end = ",Chrome,Android,\"{\"\"url\"\":\"\"https://example.com/a,b\"\"}\"";
+    let end = ",Chrome,Android,\"{\"\"url\"\":\"\"https%3A%2F%2Fexample.com%2Fa%2Cb\"\"}\"";
     assert!(clicks.iter().all(|row| row.ends_with(end)), "{clicks:?}");
     let totals = house.call("GET", &format!("/api/rest{sending}"), "").json();
     let events = &totals["data"]["events"];

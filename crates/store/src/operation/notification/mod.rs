@@ -260,7 +260,9 @@ impl Operation for Replay {
     }
 
     fn run(&self, work: &mut Work<'_>) -> Result<Replayed> {
-        let (account, after) = (self.account.0, first_at(self.from) - 1);
+        // Not from a time to come: what happens until then would be told by nobody.
+        let after = (first_at(self.from) - 1).min(work.last_event());
+        let account = self.account.0;
         let known = work.prepare(FIND)?.first([account], Settings::from_row)?;
         if known.is_none_or(|settings| settings.url.is_empty()) {
             return Ok(Replayed::Nobody);

@@ -10,7 +10,6 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAcces
 use serde::de::{Error as _, Visitor};
 use serde_json::value::RawValue;
 
-use pombo_domain::limits::RECIPIENTS_MAX;
 use pombo_domain::sms::personal::Values;
 
 use super::value::Scalar;
@@ -37,7 +36,7 @@ impl<'de> Deserialize<'de> for Raw<'de> {
 pub(in crate::entry::nrs360) enum SubError {
     /// It is no list.
     NotAList,
-    /// More items than recipients may be.
+    /// More items than recipients.
     Excess,
     /// The item with this index is no object.
     NotAnObject(usize),
@@ -45,15 +44,17 @@ pub(in crate::entry::nrs360) enum SubError {
     NotAText(usize, String),
 }
 
-/// The values of `variables`, a row for each item, and how many items there are.
+/// The values of `variables`, a row for each item, and how many items there are; reading ends at one more than `n_max`.
 ///
 /// Numbers are taken as they are written; `null` and what is missing are empty. An empty list is an
 /// empty object (PHP writes both alike), and an object's values count as a list.
 pub(in crate::entry::nrs360) fn values(
     sub: Raw<'_>,
     variables: &[Box<str>],
+    n_max: usize,
 ) -> Result<(Values, usize), SubError> {
-    let mut rows = Rows { variables, values: Values::new(variables.len(), 0), n: 0, wrong: None };
+    let values = Values::new(variables.len(), 0);
+    let mut rows = Rows { variables, values, n: 0, n_max, wrong: None };
     let mut json = serde_json::Deserializer::from_str(sub.0);
     match (json.deserialize_any(&mut rows), rows.wrong) {
         (_, Some(wrong)) => Err(wrong),
@@ -66,6 +67,7 @@ struct Rows<'t> {
     variables: &'t [Box<str>],
     values: Values,
     n: usize,
+    n_max: usize,
     /// The first mistake; reading ends there.
     wrong: Option<SubError>,
 }
@@ -73,7 +75,7 @@ struct Rows<'t> {
 impl Rows<'_> {
     fn take<E: serde::de::Error>(&mut self, item: Raw<'_>) -> Result<(), E> {
         let taken = match self.n {
-            RECIPIENTS_MAX => Err(SubError::Excess),
+            n if n == self.n_max => Err(SubError::Excess),
             idx => cells(item, self.variables).map_err(|not| match not {
                 Not::AnObject => SubError::NotAnObject(idx),
                 Not::AText(variable) => SubError::NotAText(idx, variable),
