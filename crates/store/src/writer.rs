@@ -65,15 +65,22 @@ pub(crate) trait Engine: Send + 'static {
     fn database(&self) -> Database<'_>;
     /// Opens a transaction. No other process has one open until it ends.
     fn begin(&mut self) -> Result<()>;
-    /// Makes it durable. An error says that nothing of it was kept, but for
-    /// [`Error::Unavailable`], after which nobody knows.
-    fn commit(&mut self) -> Result<()>;
+    /// Makes it durable.
+    fn commit(&mut self) -> std::result::Result<(), NotCommitted>;
     /// Undoes what is open, if anything is.
     fn roll_back(&mut self);
     /// What is to be done between two transactions.
     fn tend(&mut self);
     /// What is to be done after the last.
     fn close(&mut self);
+}
+
+/// A commit that failed.
+pub(crate) enum NotCommitted {
+    /// Nothing of it was kept.
+    Undone(Error),
+    /// Nobody knows: its commands must not be run again.
+    Unknown(Error),
 }
 
 #[derive(Debug)]
@@ -128,7 +135,8 @@ impl Writer {
 /// A transaction that was rolled back, or never began.
 struct Failed {
     error: Error,
-    began: bool,
+    /// Whether its commands may be run again, each alone.
+    again: bool,
 }
 
 struct Loop<E: Engine> {
@@ -174,8 +182,9 @@ impl<E: Engine> Loop<E> {
     fn commit(&mut self, mut group: Vec<Box<dyn Job>>) {
         match self.transaction(&mut group) {
             Ok(()) => group.into_iter().for_each(|job| job.reply(Ok(()))),
-            // Where not even a transaction could be opened, no command is to blame.
-            Err(Failed { error, began }) if group.len() == 1 || !began => {
+            // Where no transaction could be opened no command is to blame; where nobody knows
+            // whether it was kept, running them again could do everything twice.
+            Err(Failed { error, again }) if group.len() == 1 || !again => {
                 tracing::warn!(%error, commands = group.len(), "rolled back");
                 group.into_iter().for_each(|job| job.reply(Err(error.clone())));
             }
@@ -192,7 +201,10 @@ impl<E: Engine> Loop<E> {
     }
 
     fn transaction(&mut self, group: &mut [Box<dyn Job>]) -> std::result::Result<(), Failed> {
-        self.engine.begin().map_err(|error| Failed { error, began: false })?;
+        if let Err(error) = self.engine.begin() {
+            self.engine.roll_back();
+            return Err(Failed { error, again: false });
+        }
         let done = self.work(group);
         if done.is_err() {
             self.engine.roll_back();
@@ -203,10 +215,18 @@ impl<E: Engine> Loop<E> {
         // Before the answers, so that whoever has one finds the bell rung.
         let last = self.shelf.last_event();
         self.events.send_if_modified(|seen| std::mem::replace(seen, last) != last);
-        done.map_err(|error| Failed { error, began: true })
+        done
     }
 
-    fn work(&mut self, group: &mut [Box<dyn Job>]) -> Result<()> {
+    fn work(&mut self, group: &mut [Box<dyn Job>]) -> std::result::Result<(), Failed> {
+        self.run_all(group).map_err(|error| Failed { error, again: true })?;
+        self.engine.commit().map_err(|failed| match failed {
+            NotCommitted::Undone(error) => Failed { error, again: true },
+            NotCommitted::Unknown(error) => Failed { error, again: false },
+        })
+    }
+
+    fn run_all(&mut self, group: &mut [Box<dyn Job>]) -> Result<()> {
         self.shelf.begin(self.engine.database())?;
         let mut work = Work::new(self.engine.database(), &mut self.shelf);
         for job in group.iter_mut() {
@@ -215,7 +235,6 @@ impl<E: Engine> Loop<E> {
             catch_unwind(AssertUnwindSafe(|| job.run(&mut work)))
                 .map_err(|_| Error::Failed("a command panicked".into()))??;
         }
-        work.finish()?;
-        self.engine.commit()
+        work.finish()
     }
 }

@@ -1,10 +1,12 @@
 //! What one connection does for the writer, and for a reader.
 
+use std::time::Duration;
+
 use super::session::Session;
 use crate::error::{Error, Result};
 use crate::reader::Snapshots;
-use crate::sql::Database;
-use crate::writer::Engine;
+use crate::sql::{Database, values};
+use crate::writer::{Engine, NotCommitted};
 
 /// The writer's. One process writes at a time: it holds the store's turn from the begin of a
 /// transaction to its end, as the embedded engine's lock has it, so that operations may decide
@@ -17,6 +19,8 @@ pub(super) struct Writing {
     serves: bool,
     /// Whether this connection holds the lock of the one that serves, where it is to.
     holds: bool,
+    /// The server's number of the open transaction.
+    transaction: i64,
 }
 
 /// Held by the one `serve` of a store.
@@ -33,7 +37,7 @@ const TURN: i64 = 0x706f_6d62_6f00;
 
 impl Writing {
     pub(super) const fn new(session: Session, own: i64, serves: bool) -> Self {
-        Self { session, own, serves, holds: true }
+        Self { session, own, serves, holds: true, transaction: 0 }
     }
 
     /// Connects again where the connection was lost. The lock of the one that serves went with it:
@@ -53,6 +57,36 @@ impl Writing {
     }
 }
 
+/// What became of a transaction.
+enum Became {
+    Committed,
+    Aborted,
+    Unfinished,
+}
+
+/// How often, and after how long each time, the server is asked what became of a commit.
+const ASKED_MAX: usize = 120;
+const ASKED_AGAIN: Duration = Duration::from_millis(250);
+
+impl Writing {
+    /// Asks the server, on a new connection where the old one was lost.
+    fn became(&mut self) -> Result<Became> {
+        if self.session.revive()? {
+            self.holds = false;
+        }
+        let text = "select coalesce(pg_xact_status(cast(cast($1 as text) as xid8)), '')";
+        let number = self.transaction.to_string();
+        let status: String = Database::Postgres(&self.session)
+            .prepare(text)?
+            .one(values![number], |row| row.get(0))?;
+        Ok(match status.as_str() {
+            "committed" => Became::Committed,
+            "aborted" => Became::Aborted,
+            _ => Became::Unfinished,
+        })
+    }
+}
+
 impl Engine for Writing {
     fn database(&self) -> Database<'_> {
         Database::Postgres(&self.session)
@@ -64,16 +98,24 @@ impl Engine for Writing {
         // Everyone sees that there was a commit, and the next writer whether it was another's.
         let database = Database::Postgres(&self.session);
         let take = "update turn set number = number + 1, \
-             others = others + (case when writer = $1 then 0 else 1 end), writer = $1";
-        database.prepare(take)?.execute([self.own])?;
+             others = others + (case when writer = $1 then 0 else 1 end), writer = $1 \
+             returning cast(cast(pg_current_xact_id() as text) as bigint)";
+        self.transaction = database.prepare(take)?.one([self.own], |row| row.get(0))?;
         Ok(())
     }
 
-    fn commit(&mut self) -> Result<()> {
-        self.session.batch("commit").map_err(|error| match error {
-            Error::Failed(why) => Error::Failed(why),
-            other => Error::Unavailable(format!("nobody knows whether it was kept: {other}")),
-        })
+    fn commit(&mut self) -> std::result::Result<(), NotCommitted> {
+        let Err(error) = self.session.batch("commit") else { return Ok(()) };
+        tracing::warn!(%error, "a commit had no answer; asking what became of it");
+        for _ in 0..ASKED_MAX {
+            match self.became() {
+                Ok(Became::Committed) => return Ok(()),
+                Ok(Became::Aborted) => return Err(NotCommitted::Undone(error)),
+                Ok(Became::Unfinished) | Err(_) => std::thread::sleep(ASKED_AGAIN),
+            }
+        }
+        let why = format!("nobody knows whether the last commit was kept: {error}");
+        Err(NotCommitted::Unknown(Error::Unavailable(why)))
     }
 
     fn roll_back(&mut self) {
@@ -117,5 +159,35 @@ impl Snapshots for Reading {
         {
             tracing::warn!(%error, "a reader cannot end its snapshot");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_lost_answer_the_server_tells_what_became_of_the_commit() {
+        let server = pombo_peers::postgres::Database::fresh();
+        let (session, _) = super::super::migrated(&server.url());
+        let mut writing = Writing::new(session, 1, false);
+        let end = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
+             where pid <> pg_backend_pid() and datname = current_database()";
+        for (last_word, kept) in [("commit", true), ("rollback", false)] {
+            writing.begin().expect("it begins");
+            writing.session.batch(last_word).expect("it ends");
+            server.run(end);
+            match (writing.commit(), kept) {
+                (Ok(()), true) | (Err(NotCommitted::Undone(_)), false) => {}
+                _ => panic!("{last_word}: the wrong answer"),
+            }
+        }
+        // Cut off before the last word, nothing was kept, and the next transaction works.
+        writing.begin().expect("it begins");
+        server.run(end);
+        assert!(matches!(writing.commit(), Err(NotCommitted::Undone(_))));
+        writing.roll_back();
+        writing.begin().expect("it begins again");
+        assert!(writing.commit().is_ok());
     }
 }

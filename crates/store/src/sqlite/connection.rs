@@ -10,7 +10,7 @@ use crate::Room;
 use crate::error::Result;
 use crate::reader::Snapshots;
 use crate::sql::Database;
-use crate::writer::Engine;
+use crate::writer::{Engine, NotCommitted};
 
 /// The writer's.
 pub(super) struct Writing {
@@ -47,9 +47,9 @@ impl Engine for Writing {
         Ok(())
     }
 
-    fn commit(&mut self) -> Result<()> {
-        self.connection.prepare_cached("commit")?.execute([])?;
-        Ok(())
+    fn commit(&mut self) -> std::result::Result<(), NotCommitted> {
+        let done = self.connection.prepare_cached("commit").and_then(|mut c| c.execute([]));
+        done.map(drop).map_err(|error| NotCommitted::Undone(error.into()))
     }
 
     fn roll_back(&mut self) {
