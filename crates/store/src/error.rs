@@ -78,6 +78,16 @@ fn is_passing(error: &rusqlite::Error) -> bool {
 }
 
 impl OpenError {
+    /// A file whose tables could not be read.
+    pub(crate) fn of(path: &std::path::Path, error: Error) -> Self {
+        let path = path.display().to_string();
+        match error {
+            Error::Unavailable(why) => Self::Unusable { path, why },
+            Error::Failed(why) => Self::Damaged { path, why },
+            other => Self::Damaged { path, why: other.to_string() },
+        }
+    }
+
     pub(crate) fn at(path: &std::path::Path, error: &rusqlite::Error) -> Self {
         let (path, why) = (path.display().to_string(), error.to_string());
         if is_passing(error) { Self::Unusable { path, why } } else { Self::Damaged { path, why } }

@@ -17,11 +17,35 @@ mod work;
 mod writer;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 pub use error::{Error, OpenError};
 use operation::{Operation, Question};
+use reader::Readers;
 #[doc(hidden)]
 pub use work::Work;
+use writer::Writer;
+
+/// A store's URL as it may be shown: of a database without what may be a password. A password that
+/// was written without escapes may hold any of the URL's own characters, so that only what follows
+/// its last `@` is the place, and the user is shown only where the URL is plain.
+#[must_use]
+pub fn shown_url(url: &str) -> String {
+    if url.starts_with("sqlite:") {
+        return url.to_owned();
+    }
+    let Some((scheme, rest)) = url.split_once("://") else { return "postgres://…".to_owned() };
+    let (who, place) = match rest.rsplit_once('@') {
+        Some((who, place)) => (Some(who), place),
+        None => (None, rest),
+    };
+    let place = place.split(['?', '&']).next().unwrap_or_default();
+    let user = who.map(|who| who.split(':').next().unwrap_or_default());
+    match user.filter(|user| !user.contains(['/', '?', '&', '=', '@'])) {
+        Some(user) => format!("{scheme}://{user}:***@{place}"),
+        None => format!("{scheme}://{place}"),
+    }
+}
 
 /// How to open a store.
 #[derive(Debug, Clone)]
@@ -65,9 +89,17 @@ impl Room {
 
 /// A handle to the store; cheap to clone.
 #[derive(Debug, Clone)]
-pub enum Store {
-    /// The embedded engine: one file, one writer thread, a few readers.
-    Sqlite(sqlite::Sqlite),
+pub struct Store {
+    writer: Writer,
+    readers: Readers,
+    kind: Kind,
+}
+
+/// What only one of the engines can tell or do.
+#[derive(Debug, Clone)]
+enum Kind {
+    /// The embedded engine: one file.
+    Sqlite(Arc<sqlite::Sqlite>),
     /// The engine beyond one machine.
     Postgres(postgres::Postgres),
 }
@@ -78,89 +110,71 @@ impl Store {
     pub fn open(url: &str, options: &Options) -> Result<Self, OpenError> {
         match url.split_once(':') {
             Some(("sqlite", path)) if !path.is_empty() => {
-                sqlite::Sqlite::open(&PathBuf::from(path), options).map(Self::Sqlite)
+                sqlite::open(&PathBuf::from(path), options)
             }
-            Some(("postgres" | "postgresql", _)) => {
-                postgres::Postgres::open(url, options).map(Self::Postgres)
-            }
+            Some(("postgres" | "postgresql", _)) => postgres::open(url, options),
             _ => Err(OpenError::Url(url.to_owned())),
         }
     }
 
     /// Runs a command and waits until it is durable.
     pub async fn run<O: Operation>(&self, operation: O) -> Result<O::Answer, Error> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.run(operation).await,
-            Self::Postgres(postgres) => postgres.run(operation).await,
-        }
+        self.writer.submit(operation)?.await.map_err(|_| Error::Closed)?
     }
 
     /// Like [`Store::run`], for threads without a runtime: the command line.
     pub fn run_blocking<O: Operation>(&self, operation: O) -> Result<O::Answer, Error> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.run_blocking(operation),
-            Self::Postgres(postgres) => postgres.run_blocking(operation),
-        }
+        self.writer.submit(operation)?.blocking_recv().map_err(|_| Error::Closed)?
     }
 
     /// Answers a question from what is committed.
     pub async fn ask<Q: Question>(&self, question: Q) -> Result<Q::Answer, Error> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.ask(question).await,
-            Self::Postgres(postgres) => postgres.ask(question).await,
-        }
+        self.readers.submit(question)?.await.map_err(|_| Error::Closed)?
     }
 
     /// Like [`Store::ask`], for threads without a runtime.
     pub fn ask_blocking<Q: Question>(&self, question: Q) -> Result<Q::Answer, Error> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.ask_blocking(question),
-            Self::Postgres(postgres) => postgres.ask_blocking(question),
-        }
+        self.readers.submit(question)?.blocking_recv().map_err(|_| Error::Closed)?
     }
 
     /// Counts commits made by anyone, this process or another; a change means that something
     /// may be new. Cheap enough to look at twice a second.
     pub async fn version(&self) -> Result<i64, Error> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.version(),
-            Self::Postgres(postgres) => postgres.version().await,
+        match &self.kind {
+            Kind::Sqlite(sqlite) => sqlite.version(),
+            Kind::Postgres(_) => self.ask(postgres::Commits).await,
         }
     }
 
     /// How many rows' worth of commands wait for the writer: the measure of overload.
     #[must_use]
     pub fn backlog(&self) -> usize {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.backlog(),
-            Self::Postgres(postgres) => postgres.backlog(),
-        }
+        self.writer.backlog()
     }
 
     /// A bell that rings when the event log has grown.
     #[must_use]
     pub fn events(&self) -> tokio::sync::watch::Receiver<i64> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.events(),
-            Self::Postgres(postgres) => postgres.events(),
-        }
+        self.writer.events()
     }
 
     /// The room on the disk that holds the store; `None` where it is not for us to know.
     #[must_use]
     pub fn room(&self) -> Option<Room> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.room(),
-            Self::Postgres(_) => None,
+        match &self.kind {
+            Kind::Sqlite(sqlite) => sqlite.room(),
+            Kind::Postgres(_) => None,
         }
     }
 
     /// Whether a `serve` has the store open.
     #[must_use]
     pub fn is_served(&self) -> bool {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.is_served(),
-            Self::Postgres(postgres) => postgres.is_served(),
+        match &self.kind {
+            Kind::Sqlite(sqlite) => sqlite.is_served(),
+            Kind::Postgres(postgres) => {
+                postgres.serves || matches!(self.ask_blocking(postgres::IsServed), Ok(true))
+            }
         }
     }
 
@@ -171,9 +185,9 @@ impl Store {
         to: &std::path::Path,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<(), Error> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.backup(to, progress),
-            Self::Postgres(_) => Err(Error::Refused(
+        match &self.kind {
+            Kind::Sqlite(sqlite) => sqlite.backup(to, progress),
+            Kind::Postgres(_) => Err(Error::Refused(
                 "this store is a PostgreSQL database; back it up with pg_dump".into(),
             )),
         }
@@ -181,9 +195,25 @@ impl Store {
 
     /// Finishes what waits and closes the files.
     pub fn close(&self) {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.close(),
-            Self::Postgres(postgres) => postgres.close(),
+        self.writer.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown_url;
+
+    #[test]
+    fn a_databases_password_is_never_shown() {
+        for (url, shown) in [
+            ("postgres://u:secret@db/x?password=secret", "postgres://u:***@db/x"),
+            ("postgres://db/x?user=u&password=secret", "postgres://db/x"),
+            ("postgres://u:se?cr@et@db/x", "postgres://u:***@db/x"),
+            ("postgres://db/x?password=secret&user=a@b&password=secret", "postgres://b"),
+            ("postgres:secret", "postgres://…"),
+            ("sqlite:pombo-data/pombo.db", "sqlite:pombo-data/pombo.db"),
+        ] {
+            assert_eq!(shown_url(url), shown);
         }
     }
 }

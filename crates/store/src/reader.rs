@@ -23,7 +23,8 @@ pub(crate) trait Snapshots: Send + 'static {
 
 type Job = Box<dyn FnOnce(Result<View<'_>>) + Send>;
 
-#[derive(Debug)]
+/// The readers' side that everyone sees; cheap to clone.
+#[derive(Debug, Clone)]
 pub(crate) struct Readers {
     jobs: Sender<Job>,
 }

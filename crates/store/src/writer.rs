@@ -83,7 +83,8 @@ pub(crate) enum NotCommitted {
     Unknown(Error),
 }
 
-#[derive(Debug)]
+/// The writer's side that everyone sees: commands go in, cheap to clone.
+#[derive(Debug, Clone)]
 pub(crate) struct Writer {
     queue: Sender<Message>,
     backlog: Arc<AtomicUsize>,

@@ -31,5 +31,9 @@ pub(super) fn run(arguments: &Arguments, config: &Config) -> Result<(), Failure>
     if shown {
         let _ = writeln!(stderr);
     }
-    out::line(&format!("{} is copied to {}", config.store.shown_url(), arguments.file.display()))
+    out::line(&format!(
+        "{} is copied to {}",
+        pombo_store::shown_url(&config.store.url),
+        arguments.file.display()
+    ))
 }

@@ -6,5 +6,5 @@ use crate::config::Config;
 pub(super) fn run(config: &Config) -> Result<(), Failure> {
     // Opening migrates.
     let _store = make_store(config)?;
-    out::line(&format!("{} is up to date", config.store.shown_url()))
+    out::line(&format!("{} is up to date", pombo_store::shown_url(&config.store.url)))
 }

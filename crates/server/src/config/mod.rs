@@ -237,22 +237,6 @@ fn network(node: &Node) -> Result<String, String> {
     Err(format!("is {text:?}, but must be an address or a network, as in \"10.0.0.0/8\""))
 }
 
-impl Store {
-    /// The URL as it may be shown: of a database without what may be a password.
-    #[must_use]
-    pub fn shown_url(&self) -> String {
-        let Some((scheme, rest)) = self.url.split_once("://") else { return self.url.clone() };
-        let rest = rest.split('?').next().unwrap_or_default();
-        match rest.rsplit_once('@') {
-            Some((who, place)) => {
-                let user = who.split(':').next().unwrap_or_default();
-                format!("{scheme}://{user}:***@{place}")
-            }
-            None => format!("{scheme}://{rest}"),
-        }
-    }
-}
-
 fn store(mut section: Section<'_>, default: Store) -> Store {
     let url = section.get("url", |node| {
         let text = node.text()?;

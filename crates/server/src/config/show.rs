@@ -15,7 +15,7 @@ impl Display for Config {
         writeln!(f, "listen = {}", quoted(&self.http.listen))?;
         writeln!(f, "public_url = {}", quoted(&self.public_url(self.http.listen)))?;
         writeln!(f, "trusted_proxies = {}", list(&self.http.trusted_proxies))?;
-        writeln!(f, "\n[store]\nurl = {}", quoted(&self.store.shown_url()))?;
+        writeln!(f, "\n[store]\nurl = {}", quoted(&pombo_store::shown_url(&self.store.url)))?;
         writeln!(f, "\n[brand]\nname = {}", quoted(&self.brand.name))?;
         writeln!(f, "support_email = {}", quoted(&self.brand.support_email))?;
         writeln!(f, "\n[prices]\nsms_default = {}", quoted(&self.prices.sms_default))?;

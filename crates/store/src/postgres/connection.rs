@@ -35,28 +35,6 @@ pub(super) fn take_served(session: &Session) -> Result<bool> {
 /// The number of the lock that is the turn.
 const TURN: i64 = 0x706f_6d62_6f00;
 
-impl Writing {
-    pub(super) const fn new(session: Session, own: i64, serves: bool) -> Self {
-        Self { session, own, serves, holds: true, transaction: 0 }
-    }
-
-    /// Connects again where the connection was lost. The lock of the one that serves went with it:
-    /// whoever finds that another has it writes nothing while that is so.
-    fn revive(&mut self) -> Result<()> {
-        if self.session.revive()? {
-            self.holds = false;
-        }
-        if self.serves && !self.holds {
-            self.holds = take_served(&self.session)?;
-            if !self.holds {
-                let why = "another pombo serves from this database now; stop one of them";
-                return Err(Error::Unavailable(why.into()));
-            }
-        }
-        Ok(())
-    }
-}
-
 /// What became of a transaction.
 enum Became {
     Committed,
@@ -69,11 +47,34 @@ const ASKED_MAX: usize = 120;
 const ASKED_AGAIN: Duration = Duration::from_millis(250);
 
 impl Writing {
-    /// Asks the server, on a new connection where the old one was lost.
-    fn became(&mut self) -> Result<Became> {
+    pub(super) const fn new(session: Session, own: i64, serves: bool) -> Self {
+        Self { session, own, serves, holds: true, transaction: 0 }
+    }
+
+    /// Connects again where the connection was lost. The lock of the one that serves went with it:
+    /// whoever finds that another has it writes nothing while that is so.
+    fn revive(&mut self) -> Result<()> {
+        self.reconnect()?;
+        if self.serves && !self.holds {
+            self.holds = take_served(&self.session)?;
+            if !self.holds {
+                let why = "another pombo serves from this database now; stop one of them";
+                return Err(Error::Unavailable(why.into()));
+            }
+        }
+        Ok(())
+    }
+
+    fn reconnect(&mut self) -> Result<()> {
         if self.session.revive()? {
             self.holds = false;
         }
+        Ok(())
+    }
+
+    /// Asks the server, on a new connection where the old one was lost.
+    fn became(&mut self) -> Result<Became> {
+        self.reconnect()?;
         let text = "select coalesce(pg_xact_status(cast(cast($1 as text) as xid8)), '')";
         let number = self.transaction.to_string();
         let status: String = Database::Postgres(&self.session)

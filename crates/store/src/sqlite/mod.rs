@@ -11,10 +11,9 @@ use std::sync::{Arc, Mutex};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
-use crate::operation::{Operation, Question};
 use crate::reader::Readers;
 use crate::writer::Writer;
-use crate::{Error, OpenError, Options, Room};
+use crate::{Error, Kind, OpenError, Options, Room, Store};
 use connection::{Reading, Writing};
 
 /// Pages of 4 KiB that the writer keeps in memory (32 MiB).
@@ -22,94 +21,58 @@ const WRITER_CACHE_KIB: i64 = 32 * 1024;
 /// The same for each reader.
 const READER_CACHE_KIB: i64 = 4 * 1024;
 
-/// The engine's threads, behind channels.
-#[derive(Debug, Clone)]
-pub struct Sqlite {
-    inner: Arc<Inner>,
-}
-
+/// The file, beside its threads.
 #[derive(Debug)]
-struct Inner {
+pub(crate) struct Sqlite {
     path: PathBuf,
-    writer: Writer,
-    readers: Readers,
     /// Compares versions: what one connection counts says nothing about another's count.
     watch: Mutex<Connection>,
     /// Held as long as the store is open: the lock that keeps a second `serve` out.
     _lock: Option<File>,
 }
 
+/// Opens the file, or makes it, and starts its threads.
+pub(crate) fn open(path: &Path, options: &Options) -> Result<Store, OpenError> {
+    let refused = |why: std::io::Error| OpenError::Path {
+        path: path.display().to_string(),
+        why: why.to_string(),
+    };
+    if !options.create && !path.exists() {
+        return Err(OpenError::Missing { path: path.display().to_string() });
+    }
+    if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(refused)?;
+    }
+    make_private(path).map_err(refused)?;
+    let lock = if options.exclusive { Some(lock(path)?) } else { None };
+    let damaged = |why: rusqlite::Error| OpenError::at(path, &why);
+    let mut connection = connect(path, WRITER_CACHE_KIB).map_err(damaged)?;
+    migrate::migrate(&mut connection, path)?;
+    let readers = (0..options.readers.max(1))
+        .map(|_| connect(path, READER_CACHE_KIB).map(Reading))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(damaged)?;
+    let checkpoints = connect(path, READER_CACHE_KIB).map_err(damaged)?;
+    let watch = Mutex::new(connect(path, READER_CACHE_KIB).map_err(damaged)?);
+    let writer = Writing::new(connection, checkpoints, room(path))
+        .and_then(Writer::start)
+        .map_err(|why| OpenError::of(path, why))?;
+    let kind = Sqlite { path: path.to_owned(), watch, _lock: lock };
+    Ok(Store { writer, readers: Readers::start(readers), kind: Kind::Sqlite(Arc::new(kind)) })
+}
+
 impl Sqlite {
-    pub(crate) fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
-        let refused = |why: std::io::Error| OpenError::Path {
-            path: path.display().to_string(),
-            why: why.to_string(),
-        };
-        if !options.create && !path.exists() {
-            return Err(OpenError::Missing { path: path.display().to_string() });
-        }
-        if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder).map_err(refused)?;
-        }
-        make_private(path).map_err(refused)?;
-        let lock = if options.exclusive { Some(lock(path)?) } else { None };
-        let damaged = |why: rusqlite::Error| OpenError::at(path, &why);
-        let mut connection = connect(path, WRITER_CACHE_KIB).map_err(damaged)?;
-        migrate::migrate(&mut connection, path)?;
-        let readers = (0..options.readers.max(1))
-            .map(|_| connect(path, READER_CACHE_KIB).map(Reading))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(damaged)?;
-        let checkpoints = connect(path, READER_CACHE_KIB).map_err(damaged)?;
-        let watch = Mutex::new(connect(path, READER_CACHE_KIB).map_err(damaged)?);
-        let writer =
-            Writing::new(connection, checkpoints, room(path)).and_then(Writer::start).map_err(
-                |why| OpenError::Damaged { path: path.display().to_string(), why: why.to_string() },
-            )?;
-        let readers = Readers::start(readers);
-        let inner = Inner { path: path.to_owned(), writer, readers, watch, _lock: lock };
-        Ok(Self { inner: Arc::new(inner) })
-    }
-
-    pub(crate) async fn run<O: Operation>(&self, operation: O) -> Result<O::Answer, Error> {
-        self.inner.writer.submit(operation)?.await.map_err(|_| Error::Closed)?
-    }
-
-    pub(crate) fn run_blocking<O: Operation>(&self, operation: O) -> Result<O::Answer, Error> {
-        self.inner.writer.submit(operation)?.blocking_recv().map_err(|_| Error::Closed)?
-    }
-
-    pub(crate) async fn ask<Q: Question>(&self, question: Q) -> Result<Q::Answer, Error> {
-        self.inner.readers.submit(question)?.await.map_err(|_| Error::Closed)?
-    }
-
-    pub(crate) fn ask_blocking<Q: Question>(&self, question: Q) -> Result<Q::Answer, Error> {
-        self.inner.readers.submit(question)?.blocking_recv().map_err(|_| Error::Closed)?
-    }
-
     pub(crate) fn version(&self) -> Result<i64, Error> {
-        let watch = self.inner.watch.lock().map_err(|_| Error::Closed)?;
+        let watch = self.watch.lock().map_err(|_| Error::Closed)?;
         Ok(watch.prepare_cached("pragma data_version")?.query_row([], |row| row.get(0))?)
     }
 
-    pub(crate) fn backlog(&self) -> usize {
-        self.inner.writer.backlog()
-    }
-
-    pub(crate) fn events(&self) -> tokio::sync::watch::Receiver<i64> {
-        self.inner.writer.events()
-    }
-
-    pub(crate) fn close(&self) {
-        self.inner.writer.close();
-    }
-
     pub(crate) fn room(&self) -> Option<Room> {
-        room(&self.inner.path)
+        room(&self.path)
     }
 
     pub(crate) fn is_served(&self) -> bool {
-        self.inner._lock.is_some() || matches!(lock(&self.inner.path), Err(OpenError::InUse { .. }))
+        self._lock.is_some() || matches!(lock(&self.path), Err(OpenError::InUse { .. }))
     }
 
     pub(crate) fn backup(
@@ -121,7 +84,7 @@ impl Sqlite {
             let why = format!("{} exists already; name a new file", to.display());
             return Err(Error::Refused(why));
         }
-        let from = connect(&self.inner.path, READER_CACHE_KIB)?;
+        let from = connect(&self.path, READER_CACHE_KIB)?;
         // One statement, one snapshot: consistent while others write. It gives no progress of
         // its own, so the size it will have is told before and after.
         let pages: i64 = from.query_row("pragma page_count", [], |row| row.get(0))?;
