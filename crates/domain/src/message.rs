@@ -175,6 +175,16 @@ impl EventKind {
     }
 }
 
+/// Whether a carrier took a part that has ended, or may have, by all that happened to it, in order:
+/// what it reserved is charged then. A click says nothing of it.
+#[must_use]
+pub fn was_taken(kinds: &[EventKind]) -> bool {
+    use EventKind::{Clicked, Delivered, Refused, Sent, Uncertain};
+    let is_taken = |kind: &EventKind| matches!(kind, Sent | Delivered | Uncertain);
+    let last = kinds.iter().rfind(|kind| **kind != Clicked);
+    last != Some(&Refused) && kinds.iter().any(is_taken)
+}
+
 /// The law's kind of message; decides country rules, never inferred from size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -255,5 +265,27 @@ mod tests {
         assert_eq!(Lane::of(None, true, 1), Lane::Bulk);
         assert_eq!(Lane::of(None, false, 10), Lane::Transactional);
         assert_eq!(Lane::of(None, false, 11), Lane::Bulk);
+    }
+
+    #[test]
+    fn a_part_costs_what_a_carrier_took() {
+        use EventKind::{
+            Clicked, Deferred, Delivered, Expired, Refused, Sent, Uncertain, Undelivered,
+        };
+        for (kinds, taken) in [
+            (&[Sent, Delivered][..], true),
+            (&[Sent, Undelivered], true),
+            (&[Deferred, Refused], false),
+            (&[Expired], false),
+            (&[Deferred, Expired], false),
+            (&[Uncertain, Undelivered], true),
+            (&[Uncertain, Deferred, Undelivered], true),
+            (&[Uncertain, Refused], false),
+            (&[Uncertain, Sent, Expired], true),
+            (&[Uncertain, Refused, Clicked], false),
+            (&[Clicked], false),
+        ] {
+            assert_eq!(was_taken(kinds), taken, "{kinds:?}");
+        }
     }
 }

@@ -46,6 +46,7 @@ pub(crate) fn all() -> Vec<Statement> {
         op::cdr::STATEMENTS,
         op::claim::STATEMENTS,
         op::divert::STATEMENTS,
+        op::history::STATEMENTS,
         op::link::STATEMENTS,
         op::notification::STATEMENTS,
         op::notification::dead::STATEMENTS,

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use pombo_domain::campaign::{Order, Status};
 use pombo_domain::id::{AccountId, RouteId, SendingId};
-use pombo_domain::message::{EventKind, Lane};
+use pombo_domain::message::{EventKind, Lane, was_taken};
 use pombo_domain::money::Money;
 use pombo_domain::time::Instant;
 use pombo_store::operation::campaign::{
@@ -13,7 +13,6 @@ use pombo_store::operation::campaign::{
 pub use pombo_store::operation::campaign::{CampaignRow, FILTER_TAGS_MAX, Which};
 use pombo_store::operation::route;
 
-use super::status::was_taken;
 use crate::App;
 use crate::auth::Caller;
 use crate::error::Fault;

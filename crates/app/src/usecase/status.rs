@@ -1,7 +1,7 @@
 //! `status`: what became of messages.
 
 use pombo_domain::id::{CampaignId, MessageId, SendingId};
-use pombo_domain::message::{EventKind, PartState};
+use pombo_domain::message::{EventKind, PartState, was_taken};
 use pombo_domain::money::Money;
 use pombo_domain::time::Instant;
 use pombo_store::operation as op;
@@ -79,9 +79,8 @@ pub async fn sms_status(
 fn view(message: op::status::MessageView) -> SmsStatus {
     let request = message.request;
     let parts = (0_u8..).zip(&message.parts).map(|(idx, part)| {
-        let kinds = message.events.iter().filter(|event| event.part_idx == idx);
-        let kinds = kinds.map(|event| event.kind).filter(|kind| *kind != EventKind::Clicked);
-        let kinds: Vec<EventKind> = kinds.collect();
+        let events = message.events.iter().filter(|event| event.part_idx == idx);
+        let kinds: Vec<EventKind> = events.map(|event| event.kind).collect();
         let is_free = part.state.is_final() && !was_taken(&kinds);
         let cost = if is_free { Money::ZERO } else { part.price };
         StatusPart { state: part.state, route: part.route.clone(), cost }
@@ -109,35 +108,5 @@ fn view(message: op::status::MessageView) -> SmsStatus {
                 detail: event.detail,
             })
             .collect(),
-    }
-}
-
-/// Whether a carrier took a part that has ended, or may have.
-pub(super) fn was_taken(kinds: &[EventKind]) -> bool {
-    use EventKind::{Delivered, Refused, Sent, Uncertain};
-    let is_taken = |kind: &EventKind| matches!(kind, Sent | Delivered | Uncertain);
-    kinds.last() != Some(&Refused) && kinds.iter().any(is_taken)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_part_costs_what_a_carrier_took() {
-        use EventKind::{Deferred, Delivered, Expired, Refused, Sent, Uncertain, Undelivered};
-        for (kinds, taken) in [
-            (&[Sent, Delivered][..], true),
-            (&[Sent, Undelivered], true),
-            (&[Deferred, Refused], false),
-            (&[Expired], false),
-            (&[Deferred, Expired], false),
-            (&[Uncertain, Undelivered], true),
-            (&[Uncertain, Deferred, Undelivered], true),
-            (&[Uncertain, Refused], false),
-            (&[Uncertain, Sent, Expired], true),
-        ] {
-            assert_eq!(was_taken(kinds), taken, "{kinds:?}");
-        }
     }
 }

@@ -239,9 +239,7 @@ impl Requests {
     }
 
     pub(crate) fn of(&mut self, view: &mut View<'_>, id: MessageId) -> Result<Option<&Request>> {
-        let holds = |request: &Request| {
-            (request.id.0..request.id.0 + i64::from(request.n_messages)).contains(&id.0)
-        };
+        let holds = |request: &Request| request.holds(id);
         if !self.last.as_ref().is_some_and(holds) {
             if let Some(before) = self.last.take()
                 && before.n_messages > 1

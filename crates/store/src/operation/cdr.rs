@@ -3,23 +3,20 @@
 use std::collections::HashMap;
 
 use pombo_domain::address::Phone;
-use pombo_domain::id::{AccountId, MessageId, PartId, RouteId};
-use pombo_domain::message::{EventKind, PartState};
+use pombo_domain::id::{AccountId, PartId, RouteId};
+use pombo_domain::message::{EventKind, PartState, was_taken};
 use pombo_domain::money::Money;
 use pombo_domain::time::Instant;
 
 use super::request::{self, Request};
-use super::{Question, View};
+use super::{Question, View, history, route};
 use crate::error::Result;
-use crate::sql::values;
 use crate::statement::statements;
 use crate::work::first_of_day;
 
 statements! {
     PARTS = "select id, recipient, route, state, event, price from part_{day} where id > $1 \
         order by id limit $2";
-    EVENT = "select kind, route, at, prev, word, code, detail from event_{day} where id = $1";
-    NAMES = "select id, name from route";
     ACCOUNTS = "select id, name, currency from account";
 }
 
@@ -92,7 +89,7 @@ impl Question for Page {
         let mut current: Option<Request> = None;
         for [id, recipient, route, state, event, price] in rows {
             let message = PartId(id).message();
-            if !current.as_ref().is_some_and(|request| holds(request, message)) {
+            if !current.as_ref().is_some_and(|request| request.holds(message)) {
                 current = request::seen(view, message)?;
             }
             // Parts whose request is still coming in are nobody's yet.
@@ -112,11 +109,7 @@ impl Question for Page {
                 route_name: names.routes.get(&route).cloned().unwrap_or_default(),
                 state,
                 price,
-                charged: if state.is_final() && !story.may_be_charged {
-                    Money::ZERO
-                } else {
-                    price
-                },
+                charged: if state.is_final() && !story.was_taken { Money::ZERO } else { price },
                 sent: story.sent,
                 carrier_id: story.carrier_id,
                 done: story.done,
@@ -128,10 +121,6 @@ impl Question for Page {
     }
 }
 
-fn holds(request: &Request, message: MessageId) -> bool {
-    (request.id.0..request.id.0 + i64::from(request.n_messages)).contains(&message.0)
-}
-
 /// Names for numbers.
 struct Names {
     routes: HashMap<i64, String>,
@@ -139,18 +128,13 @@ struct Names {
 }
 
 impl Names {
-    fn read(view: &View<'_>) -> Result<Self> {
-        let routes = view.prepare(NAMES)?.all((), |row| {
-            let id: i64 = row.get(0)?;
-            let name: String = row.get(1)?;
-            Ok((id, name))
-        })?;
+    fn read(view: &mut View<'_>) -> Result<Self> {
         let accounts = view.prepare(ACCOUNTS)?.all((), |row| {
             let id: i64 = row.get(0)?;
             let (name, currency): (String, String) = (row.get(1)?, row.get(2)?);
             Ok((id, (name, currency)))
         })?;
-        Ok(Self { routes: routes.into_iter().collect(), accounts: accounts.into_iter().collect() })
+        Ok(Self { routes: route::names(view)?, accounts: accounts.into_iter().collect() })
     }
 
     fn account(&self, account: AccountId) -> (String, String) {
@@ -167,41 +151,21 @@ struct Story {
     word: String,
     code: String,
     /// A carrier took it, or may have: what it reserved is not given back.
-    may_be_charged: bool,
+    was_taken: bool,
 }
 
 impl Story {
-    /// Walks from the newest event back to the first.
     fn read(view: &mut View<'_>, newest: i64) -> Result<Self> {
         let mut story = Self::default();
-        let mut next = newest;
-        while next != 0 {
-            let Some(mut event) = view.prepare_for(EVENT, next)? else { break };
-            let row = event.first(values![next], |row| {
-                let kind: i64 = row.get(0)?;
-                let (at, prev): (i64, i64) = (row.get(2)?, row.get(3)?);
-                let (word, code, detail): (String, String, String) =
-                    (row.get(4)?, row.get(5)?, row.get(6)?);
-                Ok((
-                    EventKind::from_stored(kind),
-                    Instant::from_micros(at),
-                    prev,
-                    (word, code, detail),
-                ))
-            })?;
-            let Some((kind, at, prev, (word, code, detail))) = row else { break };
-            match kind {
-                Some(EventKind::Sent) => {
-                    (story.sent, story.carrier_id) = (Some(at), detail);
-                    story.may_be_charged = true;
-                }
-                Some(EventKind::Uncertain) => story.may_be_charged = true,
-                Some(kind) if kind.end().is_some() && story.done.is_none() => {
-                    (story.done, story.word, story.code) = (Some(at), word, code);
-                }
-                _ => {}
+        let events = history::events(view, newest)?;
+        let kinds: Vec<EventKind> = events.iter().rev().map(|event| event.kind).collect();
+        story.was_taken = was_taken(&kinds);
+        for event in events {
+            if event.kind == EventKind::Sent {
+                (story.sent, story.carrier_id) = (Some(event.at), event.detail);
+            } else if event.kind.end().is_some() && story.done.is_none() {
+                (story.done, story.word, story.code) = (Some(event.at), event.word, event.code);
             }
-            next = prev;
         }
         Ok(story)
     }

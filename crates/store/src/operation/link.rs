@@ -1,5 +1,7 @@
 //! Short links: where one leads, and the click on it, which is an event of its message.
 
+use std::ops::ControlFlow;
+
 use pombo_domain::campaign::Totals;
 use pombo_domain::id::MessageId;
 use pombo_domain::limits::LINK_CLICKS_MAX;
@@ -8,7 +10,7 @@ use pombo_domain::message::{EventKind, PartState};
 use pombo_domain::time::Instant;
 
 use super::part::{self, Step};
-use super::{Operation, Question, View};
+use super::{Operation, Question, View, history};
 use crate::error::Result;
 use crate::statement::statements;
 use crate::work::Work;
@@ -17,7 +19,6 @@ statements! {
     TARGET = "select target from link_{day} where code = $1";
     CLICKED = "update link_{day} set clicks = clicks + 1 \
         where code = $1 and clicks < $2 returning message, target, clicks";
-    HISTORY = "select kind, prev from event_{day} where id = $1";
 }
 
 /// Where a link leads; `None` where there is no such link (any more).
@@ -95,15 +96,10 @@ impl Operation for Click {
 
 /// How many clicks are among a part's events, of which this is the newest.
 fn n_clicks(work: &mut Work<'_>, newest: i64) -> Result<u32> {
-    let (mut next, mut n) = (newest, 0);
-    while next != 0 && work.has_day_of(next) {
-        let event: Option<(i64, i64)> =
-            work.prepare_for(HISTORY, next)?.first([next], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let Some((kind, prev)) = event else { break };
-        if kind == EventKind::Clicked as i64 {
-            n += 1;
-        }
-        next = prev;
-    }
+    let mut n = 0;
+    history::kinds(work, newest, |_, kind| {
+        n += u32::from(kind == EventKind::Clicked);
+        ControlFlow::Continue(())
+    })?;
     Ok(n)
 }

@@ -10,6 +10,7 @@ pub mod cdr;
 pub mod claim;
 pub mod divert;
 pub(crate) mod expire;
+pub(crate) mod history;
 pub mod link;
 pub mod notification;
 pub(crate) mod part;

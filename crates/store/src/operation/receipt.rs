@@ -3,6 +3,8 @@
 //! A receipt is matched by (route, carrier's id), whatever link or process it comes by. One that
 //! fits nothing is kept: its answer may still be on the way, or a part in doubt may adopt it.
 
+use std::ops::ControlFlow;
+
 use pombo_domain::address::Phone;
 use pombo_domain::channel::Receipt;
 use pombo_domain::id::{EventId, PartId, RouteId};
@@ -12,7 +14,7 @@ use pombo_domain::time::Instant;
 
 use super::part::{self, Part, Step};
 use super::uncertain;
-use super::{Question, View};
+use super::{Question, View, history};
 use crate::carrier_id;
 use crate::error::Result;
 use crate::sql::{Row, values};
@@ -37,7 +39,7 @@ statements! {
     EARLY = "select id, carrier_id, state, word, error, address_a, address_b, text_start, at \
         from unmatched where route = $1 and hash = $2 order by id limit $3";
     DROP_KEPT = "delete from unmatched where id = $1";
-    WORD = "select kind, word, prev from event_{day} where id = $1";
+    WORD = "select prev, kind, word from event_{day} where id = $1";
     COUNT_UNMATCHED = "select count(1) from unmatched";
     LIST_UNMATCHED = "select u.at, coalesce(r.name, ''), u.carrier_id, u.address_a, u.address_b, \
         u.word, u.text_start from unmatched u left join route r on r.id = u.route \
@@ -229,19 +231,16 @@ fn apply(
 
 /// The word of an event; `UNKNOWN` also where its day is forgotten.
 fn word_of(work: &mut Work<'_>, event: i64) -> Result<String> {
-    let mut next = event;
-    while work.has_day_of(next) {
-        let found: Option<(i64, String, i64)> = work
-            .prepare_for(WORD, next)?
-            .first([next], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-        match found {
-            // A click says nothing of how the part stands.
-            Some((kind, _, prev)) if kind == EventKind::Clicked as i64 => next = prev,
-            Some((_, word, _)) => return Ok(word),
-            None => break,
+    let mut word = None;
+    history::walk(work, WORD, event, |_, row| {
+        // A click says nothing of how the part stands.
+        if history::kind_of(row)? == EventKind::Clicked {
+            return Ok(ControlFlow::Continue(()));
         }
-    }
-    Ok("UNKNOWN".to_owned())
+        word = Some(row.get(2)?);
+        Ok(ControlFlow::Break(()))
+    })?;
+    Ok(word.unwrap_or_else(|| "UNKNOWN".to_owned()))
 }
 
 fn keep(work: &mut Work<'_>, route: RouteId, id: &str, receipt: &Receipt) -> Result<Matching> {

@@ -123,7 +123,8 @@ impl Request {
         })
     }
 
-    fn holds(&self, message: MessageId) -> bool {
+    /// Whether a message is one of its own.
+    pub(crate) fn holds(&self, message: MessageId) -> bool {
         let offset = message.0 - self.id.0;
         (0..i64::from(self.n_messages)).contains(&offset)
     }

@@ -1,5 +1,7 @@
 //! Routes as the store knows them: a number for each name, paused or not, and how they stand.
 
+use std::collections::HashMap;
+
 use pombo_domain::id::RouteId;
 use pombo_domain::route::ReceiptId;
 
@@ -17,6 +19,7 @@ statements! {
     KNOWN = "select id from route where name = $1";
     STANDS = "update route set link = $1 where id = $2 and link <> $1";
     LEARN = "update route set receipt_id = $1 where id = $2";
+    NAMES = "select id, name from route";
     LIST = "select id, name, paused, link, receipt_id from route order by name";
     QUEUED = "select count(1), cast(coalesce(sum((last - first) / 16 + 1), 0) as bigint) from \
         (select first, last from queue where route = $1 limit 1000000) as queued";
@@ -145,6 +148,12 @@ impl Question for List {
             })
         })
     }
+}
+
+/// The name of each number.
+pub(crate) fn names(view: &View<'_>) -> Result<HashMap<i64, String>> {
+    let names = view.prepare(NAMES)?.all((), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(names.into_iter().collect())
 }
 
 /// How much waits on a route.

@@ -9,15 +9,13 @@ use pombo_domain::money::Money;
 use pombo_domain::time::Instant;
 
 use super::request::{self, Request};
-use super::{Question, View, text};
+use super::{Question, View, history, route, text};
 use crate::error::Result;
 use crate::statement::statements;
 
 statements! {
     PARTS = "select id, recipient, route, state, event, price from part_{day} \
         where id between $1 and $2 order by id";
-    ROUTES = "select id, name from route";
-    EVENT = "select kind, route, at, prev, word, code, detail from event_{day} where id = $1";
 }
 
 /// The messages of one account among these ids.
@@ -80,15 +78,12 @@ impl Question for Status {
     type Answer = Vec<MessageView>;
 
     fn answer(self, view: &mut View<'_>) -> Result<Vec<MessageView>> {
-        let routes = view.prepare(ROUTES)?.all((), |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let routes: HashMap<i64, String> = routes.into_iter().collect();
+        let routes = route::names(view)?;
         let mut found = Vec::new();
         let mut current: Option<Request> = None;
         for id in self.ids {
             // Ids of one request come together more often than not.
-            let near = current.take().filter(|request| {
-                (request.id.0..request.id.0 + i64::from(request.n_messages)).contains(&id.0)
-            });
+            let near = current.take().filter(|request| request.holds(id));
             let request = match near {
                 Some(request) => request,
                 None => match request::seen(view, id)? {
@@ -129,7 +124,7 @@ fn message(
     };
     let mut events = Vec::new();
     for &(part, _, newest, _) in &rows {
-        events.extend(history(view, part, newest, &name)?);
+        events.extend(self::events(view, part, newest, &name)?);
     }
     events.sort_by_key(|(event, _)| *event);
     Ok(Some(MessageView {
@@ -143,34 +138,23 @@ fn message(
 }
 
 /// A part's events, newest first, with their ids.
-fn history(
+fn events(
     view: &mut View<'_>,
     part: PartId,
     newest: i64,
     name: &impl Fn(i64) -> String,
 ) -> Result<Vec<(i64, EventView)>> {
-    let mut events = Vec::new();
-    let mut next = newest;
-    while next != 0 {
-        let Some(mut event) = view.prepare_for(EVENT, next)? else {
-            break;
+    let event = |event: history::Event| {
+        let seen = EventView {
+            part_idx: part.idx(),
+            kind: event.kind,
+            route: name(event.route.0),
+            at: event.at,
+            word: event.word,
+            code: event.code,
+            detail: event.detail,
         };
-        let row = event.first([next], |row| {
-            let kind = EventKind::from_stored(row.get(0)?).unwrap_or(EventKind::Deferred);
-            let event = EventView {
-                part_idx: part.idx(),
-                kind,
-                route: name(row.get(1)?),
-                at: Instant::from_micros(row.get(2)?),
-                word: row.get(4)?,
-                code: row.get(5)?,
-                detail: row.get(6)?,
-            };
-            Ok((event, row.get::<i64>(3)?))
-        })?;
-        let Some((event, prev)) = row else { break };
-        events.push((next, event));
-        next = prev;
-    }
-    Ok(events)
+        (event.id, seen)
+    };
+    Ok(history::events(view, newest)?.into_iter().map(event).collect())
 }

@@ -1,6 +1,7 @@
 //! What an event owes its account's URL, and the events of one account read anew.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 
 use pombo_domain::id::{AccountId, CampaignId, EventId, MessageId};
 use pombo_domain::link::Click;
@@ -10,13 +11,12 @@ use pombo_domain::time::Instant;
 
 use super::super::callback::{self, Event, Requests};
 use super::super::request::Request;
-use super::super::{Question, View};
+use super::super::{Question, View, history};
 use crate::error::Result;
 use crate::statement::statements;
 
 statements! {
     PARTS = "select id, event from part_{day} where id between $1 and $2 order by id";
-    HISTORY = "select kind, prev from event_{day} where id = $1";
     EVENT = "select id, part, kind, at, word, code from event_{day} where id = $1";
     CLICK = "select detail from event_{day} where id = $1";
     CAMPAIGN = "select name from campaign where id = $1";
@@ -114,19 +114,15 @@ fn moves(view: &mut View<'_>, event: &Event) -> Result<bool> {
 
 /// Where a part had come to before an event.
 fn state_before(view: &mut View<'_>, newest: i64, event: i64) -> Result<Option<EventKind>> {
-    let mut next = newest;
-    while next != 0 {
-        let Some(mut history) = view.prepare_for(HISTORY, next)? else { break };
-        let row: Option<(i64, i64)> =
-            history.first([next], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let Some((kind, prev)) = row else { break };
-        let kind = EventKind::from_stored(kind).filter(|kind| is_state(*kind));
-        if next < event && kind.is_some() {
-            return Ok(kind);
+    let mut state = None;
+    history::kinds(view, newest, |id, kind| {
+        if id < event && is_state(kind) {
+            state = Some(kind);
+            return ControlFlow::Break(());
         }
-        next = prev;
-    }
-    Ok(None)
+        ControlFlow::Continue(())
+    })?;
+    Ok(state)
 }
 
 /// The notification of an event that was filed; `None` where its day is forgotten.
