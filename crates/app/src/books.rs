@@ -21,16 +21,12 @@ use crate::operate::Problem;
 pub fn import_prices(
     store: &Store,
     clock: &Clock,
-    (kind, since): (Kind, Instant),
+    kept: (Kind, Instant),
     rows: &[Row],
     progress: &mut dyn FnMut(usize),
 ) -> Result<(), Problem> {
-    let import = store.run_blocking(op::price::Begin { kind, since, now: clock.now() })?;
-    for (i, piece) in rows.chunks(ROWS_PER_OPERATION_MAX).enumerate() {
-        store.run_blocking(op::price::AddPrices { import, rows: piece.to_vec() })?;
-        progress(i * ROWS_PER_OPERATION_MAX + piece.len());
-    }
-    Ok(store.run_blocking(op::price::Finish { import, n_rows: rows.len() })?)
+    let add = |import, rows| op::price::AddPrices { import, rows };
+    import((store, clock), kept, rows, add, progress)
 }
 
 /// The same for number prefixes; one without a network is nobody's from then on.
@@ -41,11 +37,23 @@ pub fn import_ranges(
     rows: &[(Prefix, Option<Network>)],
     progress: &mut dyn FnMut(usize),
 ) -> Result<(), Problem> {
-    let begin = op::price::Begin { kind: Kind::Ranges, since, now: clock.now() };
-    let import = store.run_blocking(begin)?;
-    for (i, piece) in rows.chunks(ROWS_PER_OPERATION_MAX).enumerate() {
-        store.run_blocking(op::price::AddRanges { import, rows: piece.to_vec() })?;
-        progress(i * ROWS_PER_OPERATION_MAX + piece.len());
+    let add = |import, rows| op::price::AddRanges { import, rows };
+    import((store, clock), (Kind::Ranges, since), rows, add, progress)
+}
+
+fn import<R: Clone, O: op::Operation<Answer = ()>>(
+    (store, clock): (&Store, &Clock),
+    (kind, since): (Kind, Instant),
+    rows: &[R],
+    add: impl Fn(i64, Vec<R>) -> O,
+    progress: &mut dyn FnMut(usize),
+) -> Result<(), Problem> {
+    let import = store.run_blocking(op::price::Begin { kind, since, now: clock.now() })?;
+    let mut n_kept = 0;
+    for piece in rows.chunks(ROWS_PER_OPERATION_MAX) {
+        store.run_blocking(add(import, piece.to_vec()))?;
+        n_kept += piece.len();
+        progress(n_kept);
     }
     Ok(store.run_blocking(op::price::Finish { import, n_rows: rows.len() })?)
 }
@@ -53,13 +61,6 @@ pub fn import_ranges(
 /// The files in force, in the order in which they came.
 pub fn imports(store: &Store) -> Result<Vec<Import>, Problem> {
     Ok(store.ask_blocking(op::price::Imports)?)
-}
-
-/// The number of a route.
-pub fn route_named(store: &Store, name: &str) -> Result<pombo_domain::id::RouteId, Problem> {
-    let routes = store.ask_blocking(op::route::List)?;
-    let found = routes.iter().find(|route| route.name == name);
-    found.map(|route| route.id).ok_or_else(|| Problem::NoRoute(name.to_owned()))
 }
 
 /// One account's books.

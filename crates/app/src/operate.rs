@@ -1,10 +1,11 @@
 //! What operators do from the command line, on the open store; works beside a running `serve`.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use pombo_domain::address::Country;
 use pombo_domain::campaign::Order;
-use pombo_domain::id::{AccountId, CampaignId, PartId, SendingId};
+use pombo_domain::id::{AccountId, CampaignId, PartId, RouteId, SendingId};
 use pombo_domain::limits::ROWS_PER_OPERATION_MAX;
 use pombo_domain::link::Target;
 use pombo_domain::message::Category;
@@ -261,6 +262,17 @@ pub fn routes_list(store: &Store) -> Result<Vec<RouteRow>, Problem> {
     Ok(rows)
 }
 
+/// The number of each route that the store knows, by name.
+pub fn route_numbers(store: &Store) -> Result<HashMap<String, RouteId>, Problem> {
+    let routes = store.ask_blocking(op::route::List)?;
+    Ok(routes.into_iter().map(|route| (route.name, route.id)).collect())
+}
+
+/// The number of one route.
+pub fn route_named(store: &Store, name: &str) -> Result<RouteId, Problem> {
+    route_numbers(store)?.remove(name).ok_or_else(|| Problem::NoRoute(name.to_owned()))
+}
+
 /// Stops or resumes a route.
 pub fn routes_pause(store: &Store, name: &str, paused: bool) -> Result<(), Problem> {
     let known = store.run_blocking(op::route::Pause { name: name.to_owned(), paused })?;
@@ -288,11 +300,7 @@ fn decide(
     let selection = match selection {
         Selection::All => op::uncertain::Selection::All,
         Selection::Parts(parts) => op::uncertain::Selection::Parts(parts),
-        Selection::Route(name) => {
-            let routes = store.ask_blocking(op::route::List)?;
-            let found = routes.iter().find(|route| route.name == name);
-            op::uncertain::Selection::Route(found.ok_or(Problem::NoRoute(name))?.id)
-        }
+        Selection::Route(name) => op::uncertain::Selection::Route(route_named(store, &name)?),
     };
     let mut n = 0;
     loop {

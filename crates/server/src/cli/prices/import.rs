@@ -6,6 +6,7 @@ use std::path::Path;
 
 use pombo_app::books::{self, Kind};
 use pombo_app::clock::Clock;
+use pombo_app::operate;
 use pombo_app::prices::Book;
 use pombo_domain::price::{
     BadRow, Change, FILE_BYTES_MAX, Network, Prefix, PriceFile, PriceList, RangeFile, Row,
@@ -22,7 +23,7 @@ pub(super) fn prices(store: &Store, asked: Import) -> Result<(), Failure> {
     let kind = match &asked.route {
         None => Kind::Sell { currency: asked.currency },
         Some(name) => {
-            Kind::Buy { route: books::route_named(store, name)?, currency: asked.currency }
+            Kind::Buy { route: operate::route_named(store, name)?, currency: asked.currency }
         }
     };
     let book = Book::read(store, now())?;

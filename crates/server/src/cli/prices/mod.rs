@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use pombo_app::books::{self, Kind};
 use pombo_app::clock::Clock;
+use pombo_app::operate;
 use pombo_domain::address::Country;
 use pombo_domain::time::Instant;
 use serde_json::json;
@@ -135,17 +136,14 @@ pub(super) fn run(command: Command, config: &Config) -> Result<(), Failure> {
 }
 
 fn list(store: &pombo_store::Store, as_json: bool) -> Result<(), Failure> {
-    let routes = pombo_app::operate::routes_list(store)?;
-    let names: Vec<_> = routes
-        .iter()
-        .filter_map(|route| Some((books::route_named(store, &route.name).ok()?, &route.name)))
-        .collect();
+    let numbers = operate::route_numbers(store)?;
     let mut rows = Vec::new();
     for import in books::imports(store)? {
         let (what, of) = match import.kind {
             Kind::Sell { currency } => ("prices", currency),
             Kind::Buy { route, currency } => {
-                let name = names.iter().find(|(id, _)| *id == route).map(|(_, name)| name.as_str());
+                let name =
+                    numbers.iter().find(|(_, id)| **id == route).map(|(name, _)| name.as_str());
                 ("carrier", format!("{} {currency}", name.unwrap_or("-")))
             }
             Kind::Ranges => ("ranges", "-".to_owned()),

@@ -1,6 +1,6 @@
 //! `pombo prices show` and `margin`: the prices in force, and what is left of them.
 
-use pombo_app::books;
+use pombo_app::operate;
 use pombo_app::prices::Book;
 use pombo_domain::address::Phone;
 use pombo_domain::id::RouteId;
@@ -19,7 +19,7 @@ pub(super) fn prices(store: &Store, config: &Config, asked: Show) -> Result<(), 
     let book = Book::read(store, at)?;
     let list = match &asked.route {
         None => book.sell(&asked.currency),
-        Some(name) => book.buy(books::route_named(store, name)?, &asked.currency),
+        Some(name) => book.buy(operate::route_named(store, name)?, &asked.currency),
     };
     if let Some(number) = &asked.number {
         return number_price(&book, list, (config, number, &asked), at);
@@ -100,11 +100,9 @@ struct Line<'b> {
 pub(super) fn margins(store: &Store, config: &Config, asked: &Margin) -> Result<(), Failure> {
     let at = now();
     let book = Book::read(store, at)?;
-    let routes: Vec<(&RouteConfig, Option<RouteId>)> = config
-        .routes
-        .iter()
-        .map(|route| (route, books::route_named(store, &route.name).ok()))
-        .collect();
+    let numbers = operate::route_numbers(store)?;
+    let routes: Vec<(&RouteConfig, Option<RouteId>)> =
+        config.routes.iter().map(|route| (route, numbers.get(&route.name).copied())).collect();
     let mut lines = Vec::new();
     let quotes = book.sell(&asked.currency).into_iter().flat_map(|list| list.quotes(at));
     for quote in quotes.filter(|q| asked.country.is_none_or(|c| c == q.scope.country)) {
