@@ -9,6 +9,7 @@ pub mod error;
 pub mod notify;
 pub mod operate;
 pub mod operate_notifications;
+pub mod operate_opt_out;
 pub mod prices;
 mod stranded;
 pub mod usecase;

@@ -17,6 +17,7 @@ pub mod channel;
 pub mod limits;
 pub mod message;
 pub mod notification;
+pub mod opt_out;
 pub mod rate;
 pub mod retry;
 pub mod route;

@@ -45,6 +45,12 @@ pub const SCHEDULED_IDS_MAX: usize = 10_000;
 /// Scheduled messages of one page.
 pub const SCHEDULED_PAGE_MAX: usize = 1_000;
 
+/// Addresses that one request about opt-outs may name.
+pub const OPT_OUTS_AT_ONCE_MAX: usize = 10_000;
+
+/// Opt-outs of one page.
+pub const OPT_OUTS_PAGE_MAX: usize = 1_000;
+
 /// Campaigns of one page.
 pub const CAMPAIGNS_PAGE_MAX: usize = 1_000;
 

@@ -51,6 +51,7 @@ pub(crate) fn all() -> Vec<Statement> {
         op::notification::STATEMENTS,
         op::notification::dead::STATEMENTS,
         op::notification::owed::STATEMENTS,
+        op::opt_out::STATEMENTS,
         op::part::STATEMENTS,
         op::price::STATEMENTS,
         op::receipt::STATEMENTS,

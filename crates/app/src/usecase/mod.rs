@@ -5,6 +5,7 @@ pub mod campaign;
 pub mod coverage;
 pub mod link;
 pub mod notifications;
+pub mod opt_out;
 pub mod report;
 pub mod scheduled;
 pub mod send;

@@ -2,6 +2,7 @@
 
 mod account;
 mod backup;
+mod blacklist;
 mod campaign;
 mod cdr;
 mod config;
@@ -59,6 +60,9 @@ enum Command {
     /// Where accounts' events are told: how that goes, enable, replay, dead letters.
     #[command(subcommand)]
     Notifications(notifications::Command),
+    /// Opt-outs: whom accounts do not message any more.
+    #[command(subcommand)]
+    Blacklist(blacklist::Command),
     /// Prices: what parts cost, what carriers ask, and whose network a number is.
     #[command(subcommand)]
     Prices(prices::Command),
@@ -163,6 +167,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Migrate => migrate::run(&config),
         Command::Notifications(command) => notifications::run(command, &config),
         Command::Account(command) => account::run(command, &config),
+        Command::Blacklist(command) => blacklist::run(command, &config),
         Command::Prices(command) => prices::run(command, &config),
         Command::Ledger(command) => ledger::run(&command, &config),
         Command::Cdr(command) => cdr::run(command, &config),

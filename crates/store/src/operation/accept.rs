@@ -17,6 +17,7 @@ use pombo_domain::time::Instant;
 
 use super::Operation;
 use super::campaign::join;
+use super::opt_out;
 use super::request::Request;
 use super::text::Texts;
 use crate::error::{Error, Result};
@@ -197,6 +198,26 @@ impl Operation for Accept {
 
     fn run(&self, work: &mut Work<'_>) -> Result<Accepted> {
         work.now_is(self.now);
+        // Of a large request, those who opted out are told apart before and after: `opt_out::Refuse`.
+        let opted_out = match self.staged {
+            Some(_) => Vec::new(),
+            None => opt_out::among(work, self.account, self.recipients.iter().map(|r| r.to))?,
+        };
+        if opted_out.is_empty() {
+            return self.accept(work);
+        }
+        let recipients = opt_out::unpriced(&self.recipients, &opted_out);
+        let accepted = Self { recipients, ..self.clone() }.accept(work)?;
+        if let Accepted::Done { first, replayed: false, .. } = accepted {
+            let messages = opted_out.iter().map(|i| (first.plus(*i), self.recipients[*i].n_parts));
+            opt_out::refuse_messages(work, self.account, messages, self.now)?;
+        }
+        Ok(accepted)
+    }
+}
+
+impl Accept {
+    fn accept(&self, work: &mut Work<'_>) -> Result<Accepted> {
         let joins = match &self.campaign {
             Campaign::Own => None,
             Campaign::Named { name, .. } => join::find(work, self.account, name)?,
@@ -242,9 +263,7 @@ impl Operation for Accept {
         work.remember(Arc::new(request));
         Ok(Accepted::Done { first, campaign, sending, replayed: false })
     }
-}
 
-impl Accept {
     fn n_rows(&self) -> usize {
         let parts = self.recipients.iter().map(|recipient| usize::from(recipient.n_parts));
         parts.sum::<usize>() + self.texts.rows()

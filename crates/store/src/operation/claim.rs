@@ -14,7 +14,7 @@ use super::campaign::stop::hold;
 pub use super::expire::Expire;
 use super::expire::{Why, end_row};
 use super::request::{self, Request};
-use super::{Operation, Question, View, text};
+use super::{Operation, Question, View, opt_out, text};
 use crate::error::Result;
 use crate::sql::{Row, values};
 use crate::statement::statements;
@@ -71,6 +71,8 @@ pub struct Claimed {
     pub n_expired: usize,
     /// Parts of cancelled sendings, which ended.
     pub n_withdrawn: usize,
+    /// Parts to recipients who have opted out, which ended.
+    pub n_refused: usize,
 }
 
 /// Parts of one message to submit.
@@ -168,6 +170,7 @@ impl Operation for Claim {
             let queue = [self.route.0, self.lane as i64, self.account.0, due, first];
             work.prepare(TAKE_TO)?.execute(queue)?;
         }
+        claimed.n_refused = self.refuse(work, &mut gathered)?;
         claimed.next_due = self.head(work)?.map(|row| Instant::from_micros(row.due));
         claimed.work = self.intend(work, gathered)?;
         Ok(claimed)
@@ -257,6 +260,27 @@ impl Claim {
         take(work, (self.route, self.lane, self.account), row)?;
         self.put(work, &QueueRow { due: self.now.micros(), first: next.0, ..*row })?;
         Ok((n, false))
+    }
+
+    /// Ends what is for recipients who have opted out since it was accepted; answers how many parts.
+    fn refuse(&self, work: &mut Work<'_>, gathered: &mut Gathered) -> Result<usize> {
+        if gathered.messages.is_empty() {
+            return Ok(0);
+        }
+        let phones = gathered.messages.iter().map(|(_, _, to, _)| *to);
+        let mut n = 0;
+        // From the last on, so that the indexes before stay what they are.
+        for idx in opt_out::among(work, self.account, phones)?.into_iter().rev() {
+            let (_, message, ..) = gathered.messages.remove(idx);
+            let is_its = |part: &i64| PartId(*part).message() == message;
+            let (ended, left): (Vec<i64>, Vec<i64>) =
+                gathered.parts.iter().partition(|p| is_its(p));
+            gathered.parts = left;
+            for part in ended {
+                n += usize::from(opt_out::refuse(work, self.account, PartId(part), self.now)?);
+            }
+        }
+        Ok(n)
     }
 
     fn intend(&self, work: &mut Work<'_>, gathered: Gathered) -> Result<Vec<ClaimedMessage>> {

@@ -13,6 +13,7 @@ pub(crate) mod expire;
 pub(crate) mod history;
 pub mod link;
 pub mod notification;
+pub mod opt_out;
 pub(crate) mod part;
 pub mod price;
 pub mod receipt;

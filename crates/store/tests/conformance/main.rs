@@ -12,6 +12,7 @@ mod engine;
 mod model;
 mod money;
 mod notification;
+mod opt_out;
 mod personal;
 mod price;
 mod receipt;

@@ -1,5 +1,6 @@
 //! `send`: accept an SMS request for any number of recipients, or say why not.
 
+mod opt_out;
 mod plan;
 mod texts;
 
@@ -13,6 +14,7 @@ use pombo_domain::id::{CampaignId, MessageId, RouteId, SendingId};
 use pombo_domain::limits::ROWS_PER_OPERATION_MAX;
 use pombo_domain::message::Category;
 use pombo_domain::money::Money;
+use pombo_domain::opt_out::REFUSED;
 use pombo_domain::sms::personal::{Template, Values};
 use pombo_domain::sms::{Encoding, Unfit};
 use pombo_domain::time::Instant;
@@ -131,6 +133,8 @@ pub enum Fate {
         route: String,
         /// The earliest time it would leave.
         earliest: Instant,
+        /// Why it would end at once instead, and cost nothing.
+        rejected: Option<&'static str>,
     },
     /// Not a number, or no route carries to it.
     NoValidRecipient,
@@ -156,8 +160,10 @@ pub struct Sent {
 /// Accepts a request, or says why not. What is answered as accepted is on disk.
 pub async fn send_sms(app: &App, caller: &Caller, send: SendSms) -> Result<Sent, Error> {
     let now = app.inner.clock.now();
-    let plan = Plan::of(app, caller, &send, now).await?;
+    let mut plan = Plan::of(app, caller, &send, now).await?;
     if send.dry_run {
+        let opted_out = opt_out::among(app, caller, &plan.recipients).await?;
+        plan.recipients = op::opt_out::unpriced(&plan.recipients, &opted_out);
         let find = op::account::Find::Id(caller.account());
         let account = app.inner.store.ask(find).await?;
         let balance = account.as_ref().map_or(Money::ZERO, |account| account.balance);
@@ -170,10 +176,10 @@ pub async fn send_sms(app: &App, caller: &Caller, send: SendSms) -> Result<Sent,
                 return Err(Refusal::SpendCap.into());
             }
         }
-        return Ok(planned(app, &send, plan));
+        return Ok(planned(app, &send, &plan, &opted_out));
     }
     if plan.recipients.is_empty() {
-        return Ok(planned(app, &send, plan)); // Each entry says why.
+        return Ok(planned(app, &send, &plan, &[])); // Each entry says why.
     }
     if app.inner.is_short_of_room.load(Ordering::Relaxed) {
         return Err(Refusal::NoRoom { retry_after: Duration::from_secs(5) }.into());
@@ -214,16 +220,18 @@ pub async fn send_sms(app: &App, caller: &Caller, send: SendSms) -> Result<Sent,
 /// Rows waiting for the writer above which new requests are asked to come later.
 const BACKLOG_MAX: usize = 200_000;
 
-fn planned(app: &App, send: &SendSms, plan: Plan) -> Sent {
+fn planned(app: &App, send: &SendSms, plan: &Plan, opted_out: &[usize]) -> Sent {
     let rules = app.rules();
     let earliest = plan.due;
-    let fates = plan.fates(send, |_, recipient| {
+    let fates = plan.fates(send, |idx, recipient| {
+        let is_opted_out = opted_out.binary_search(&idx).is_ok();
         let route = rules.routes.iter().find(|route| route.id == recipient.route);
         Fate::Planned {
             n_parts: recipient.n_parts,
             cost: recipient.price.times(usize::from(recipient.n_parts)).unwrap_or_default(),
             route: route.map(|route| route.name.clone()).unwrap_or_default(),
             earliest,
+            rejected: is_opted_out.then_some(REFUSED),
         }
     });
     Sent {
@@ -305,6 +313,10 @@ async fn store(
     }
     // The exact check is made when it is accepted; this one spares the staging of what is plainly
     // not covered.
+    let opted_out = opt_out::among(app, caller, &accept.recipients).await?;
+    if !opted_out.is_empty() {
+        accept.recipients = op::opt_out::unpriced(&accept.recipients, &opted_out);
+    }
     let account = store.ask(op::account::Find::Id(accept.account)).await?;
     let balance = account.map(|account| account.balance).unwrap_or_default();
     if accept.key.is_none() && accept.cost().is_none_or(|cost| cost > balance) {
@@ -321,5 +333,10 @@ async fn store(
         store.run(stage).await?;
     }
     accept.staged = Some(first);
-    Ok(store.run(accept).await?)
+    let recipients = Arc::clone(&accept.recipients);
+    let accepted = store.run(accept).await?;
+    if let Accepted::Done { first, replayed: false, .. } = accepted {
+        opt_out::refuse(app, caller, (first, &recipients), &opted_out, now).await;
+    }
+    Ok(accepted)
 }

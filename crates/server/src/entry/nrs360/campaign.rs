@@ -14,6 +14,7 @@ use pombo_domain::limits::CAMPAIGNS_PAGE_MAX;
 use pombo_domain::time::Instant;
 
 use super::error::Problem;
+use super::page::{Page, number};
 use super::write;
 use crate::entry::{House, Response, json};
 
@@ -122,41 +123,13 @@ async fn list(
         }
         write_view(&mut out, campaign, view, caller);
     }
-    let total = usize::try_from(found.total).unwrap_or(usize::MAX);
-    let n_pages = total.div_ceil(limit).max(1);
-    write::raw(&mut out, "],\"meta\":{\"pagination\":{");
-    let counts = [
-        ("\"total\":", total),
-        (",\"count\":", found.campaigns.len()),
-        (",\"per_page\":", limit),
-        (",\"current_page\":", page),
-        (",\"total_pages\":", n_pages),
-    ];
-    for (key, n) in counts {
-        write::raw(&mut out, key);
-        write::integer(&mut out, i64::try_from(n).unwrap_or(i64::MAX));
-    }
-    write::raw(&mut out, ",\"links\":{");
+    write::raw(&mut out, "],");
     let url = format!("{}{}", house.public_url, view.path());
-    if page > 1 {
-        write::raw(&mut out, "\"previous\":");
-        write::text(&mut out, &with_page(&url, query, page - 1));
-    }
-    if page < n_pages {
-        write::raw(&mut out, if page > 1 { ",\"next\":" } else { "\"next\":" });
-        write::text(&mut out, &with_page(&url, query, page + 1));
-    }
-    write::raw(&mut out, "}}}}");
+    let (count, total) =
+        (found.campaigns.len(), usize::try_from(found.total).unwrap_or(usize::MAX));
+    Page { url: &url, query, number: page, limit, count, total }.write_meta(&mut out);
+    out.push(b'}');
     Ok(json(StatusCode::OK, out))
-}
-
-/// The same list at another page.
-fn with_page(url: &str, query: Option<&str>, page: usize) -> String {
-    let mut pairs = url::form_urlencoded::Serializer::new(String::new());
-    let before = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-    pairs.extend_pairs(before.filter(|(name, _)| name != "page"));
-    pairs.append_pair("page", &page.to_string());
-    format!("{url}?{}", pairs.finish())
 }
 
 /// `GET /campaigns/{id}`.
@@ -413,10 +386,6 @@ pub(super) fn date(field: &str, text: &str) -> Result<Instant, Problem> {
         .map_err(|_| Problem::invalid(format!("The {field} field must be a valid date.")))
 }
 
-fn number(field: &str, text: &str) -> Result<NonZeroUsize, Problem> {
-    text.trim().parse().map_err(|_| Problem::wrong_type(field, "an integer of at least 1"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -452,12 +421,5 @@ mod tests {
             let problem = filter(Some(query)).expect_err(query);
             assert_eq!((problem.code(), problem.description()), (422, words), "{query}");
         }
-    }
-
-    #[test]
-    fn links_keep_the_filters() {
-        let url = with_page("https://h/x", Some("tags=a%2Cb&page=1&limit=2"), 2);
-        assert_eq!(url, "https://h/x?tags=a%2Cb&limit=2&page=2");
-        assert_eq!(with_page("https://h/x", None, 2), "https://h/x?page=2");
     }
 }

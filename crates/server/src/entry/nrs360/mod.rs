@@ -3,12 +3,14 @@
 
 mod account;
 mod auth;
+mod blacklist;
 mod body;
 mod campaign;
 mod coverage;
 pub mod error;
 mod notifications;
 mod older;
+mod page;
 mod report;
 mod scheduled;
 mod schema;
@@ -22,9 +24,11 @@ mod tests;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::{Method, Request};
 use metrics::Counter;
+use pombo_app::auth::Caller;
 use pombo_domain::campaign::Order;
 
 use super::body::Unread;
@@ -56,6 +60,9 @@ enum Action {
     ListScheduled,
     MoveScheduled,
     CancelScheduled,
+    Blacklist,
+    AddToBlacklist,
+    RemoveFromBlacklist,
     Notifications,
     SetNotifications,
     RotateSecret,
@@ -82,6 +89,9 @@ pub const ROUTES: &[Route] = &[
     Route { method: "GET", path: "/scheduled", action: Action::ListScheduled },
     Route { method: "PUT", path: "/scheduled", action: Action::MoveScheduled },
     Route { method: "DELETE", path: "/scheduled", action: Action::CancelScheduled },
+    Route { method: "GET", path: "/blacklist", action: Action::Blacklist },
+    Route { method: "POST", path: "/blacklist", action: Action::AddToBlacklist },
+    Route { method: "DELETE", path: "/blacklist", action: Action::RemoveFromBlacklist },
     Route { method: "GET", path: "/account/notifications", action: Action::Notifications },
     Route { method: "PUT", path: "/account/notifications", action: Action::SetNotifications },
     Route { method: "POST", path: "/account/notifications/secret", action: Action::RotateSecret },
@@ -147,6 +157,9 @@ pub const ROUTES: &[Route] = &[
         scheduled::list,
         scheduled::update,
         scheduled::delete,
+        blacklist::list,
+        blacklist::add,
+        blacklist::remove,
         notifications::view,
         notifications::set,
         notifications::rotate,
@@ -167,6 +180,10 @@ pub const ROUTES: &[Route] = &[
         schema::ScheduledFilter,
         schema::UpdatedAnswer,
         schema::DeletedAnswer,
+        schema::BlacklistAnswer,
+        schema::BlacklistAdd,
+        schema::BlacklistAdded,
+        schema::BlacklistRemove,
         schema::NotificationsAnswer,
         schema::NotificationsChange,
         schema::RotateRequest,
@@ -243,14 +260,7 @@ async fn act(house: &House, peer: IpAddr, request: Request<Incoming>) -> Result<
         Action::Account => account::view(house, &caller).await,
         Action::Notifications => notifications::view(house, &caller).await,
         Action::DeadLetters => notifications::dead(house, &caller, head.uri.query()).await,
-        Action::SetNotifications | Action::RotateSecret | Action::Replay => {
-            let (body, _taken) = super::body::read(body, &house.bodies).await?;
-            match action {
-                Action::SetNotifications => notifications::set(house, &caller, &body).await,
-                Action::RotateSecret => notifications::rotate(house, &caller, &body).await,
-                _ => notifications::replay(house, &caller, &body).await,
-            }
-        }
+        Action::Blacklist => blacklist::list(house, &caller, head.uri.query()).await,
         Action::Campaigns => campaign::list_campaigns(house, &caller, head.uri.query()).await,
         Action::Campaign => campaign::one_campaign(house, &caller, argument).await,
         Action::OrderCampaign(order) => {
@@ -269,19 +279,31 @@ async fn act(house: &House, peer: IpAddr, request: Request<Incoming>) -> Result<
         }
         Action::Coverage => coverage::networks(house, &caller, head.uri.query()).await,
         Action::CoverageCountries => coverage::countries(house, &caller, head.uri.query()).await,
-        Action::OlderMessage => {
+        with_body => {
             let (body, _taken) = super::body::read(body, &house.bodies).await?;
-            older::message(house, &caller, body).await
+            act_with(house, &caller, with_body, (head.uri.query(), &body)).await
         }
-        Action::ListScheduled | Action::MoveScheduled | Action::CancelScheduled => {
-            let (body, _taken) = super::body::read(body, &house.bodies).await?;
-            let query = head.uri.query();
-            match action {
-                Action::MoveScheduled => scheduled::update(house, &caller, query, &body).await,
-                Action::CancelScheduled => scheduled::delete(house, &caller, query, &body).await,
-                _ => scheduled::list(house, &caller, query, &body).await,
-            }
-        }
+    }
+}
+
+/// The actions that read a body.
+async fn act_with(
+    house: &House,
+    caller: &Caller,
+    action: Action,
+    (query, body): (Option<&str>, &Bytes),
+) -> Result<Response, Problem> {
+    match action {
+        Action::SetNotifications => notifications::set(house, caller, body).await,
+        Action::RotateSecret => notifications::rotate(house, caller, body).await,
+        Action::Replay => notifications::replay(house, caller, body).await,
+        Action::AddToBlacklist => blacklist::add(house, caller, body).await,
+        Action::RemoveFromBlacklist => blacklist::remove(house, caller, query, body).await,
+        Action::OlderMessage => older::message(house, caller, body.clone()).await,
+        Action::ListScheduled => scheduled::list(house, caller, query, body).await,
+        Action::MoveScheduled => scheduled::update(house, caller, query, body).await,
+        Action::CancelScheduled => scheduled::delete(house, caller, query, body).await,
+        _ => Err(Problem::not_found()), // None of the others comes here.
     }
 }
 

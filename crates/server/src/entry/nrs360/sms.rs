@@ -194,7 +194,7 @@ fn write_fate(out: &mut Vec<u8>, (i, to): (usize, &str), fate: &Fate, dates: &[u
             write::integer(out, i64::from(*n_parts));
             out.extend_from_slice(dates);
         }
-        Fate::Planned { n_parts, cost, route, earliest } => {
+        Fate::Planned { n_parts, cost, route, earliest, rejected } => {
             write::raw(out, ",\"parts\":");
             write::integer(out, i64::from(*n_parts));
             write::raw(out, ",\"cost\":");
@@ -203,6 +203,10 @@ fn write_fate(out: &mut Vec<u8>, (i, to): (usize, &str), fate: &Fate, dates: &[u
             write::text(out, route);
             write::raw(out, ",\"earliest\":");
             write::text(out, &earliest.iso8601());
+            if let Some(why) = rejected {
+                write::raw(out, ",\"rejected\":");
+                write::text(out, why);
+            }
             out.extend_from_slice(dates);
         }
         Fate::NoValidRecipient | Fate::Unfit(_) => {

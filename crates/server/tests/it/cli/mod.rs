@@ -1,5 +1,6 @@
 //! The commands, as a shell runs them.
 
+mod blacklist;
 mod campaign;
 mod config;
 mod money;

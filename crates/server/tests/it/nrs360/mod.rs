@@ -1,6 +1,7 @@
 //! The 360NRS dialect, raw requests and raw answers.
 
 mod account;
+mod blacklist;
 mod campaign;
 mod errors;
 mod idempotency;

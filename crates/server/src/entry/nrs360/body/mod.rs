@@ -217,6 +217,33 @@ impl<'a> FilterIn<'a> {
     }
 }
 
+/// The addresses of an opt-out list.
+#[derive(Debug, PartialEq, Default)]
+pub(super) struct BlacklistIn<'a> {
+    pub(super) phone: Many<'a>,
+    pub(super) email: Many<'a>,
+    pub(super) channel: Scalar<'a>,
+    pub(super) reason: Scalar<'a>,
+}
+
+object!(BlacklistVisitor => BlacklistIn {
+    "phone" | "phones" => Phone phone,
+    "email" | "emails" => Email email,
+    "channel" => Channel channel,
+    "reason" => Reason reason,
+});
+
+/// Reads the addresses of a body.
+pub(super) fn parse_blacklist(body: &[u8]) -> Result<BlacklistIn<'_>, NotAnObject> {
+    read(body)
+}
+
+impl<'de> Deserialize<'de> for BlacklistIn<'de> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(BlacklistVisitor)
+    }
+}
+
 impl<'de> Deserialize<'de> for Times<'de> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         from.deserialize_any(TimesVisitor)

@@ -2,11 +2,13 @@
 //! and written by `write.rs`, faster and more leniently than any schema tells.
 #![expect(dead_code, reason = "read by the documentation's derive alone")]
 
+mod blacklist;
 mod campaign;
 mod notifications;
 
 use utoipa::ToSchema;
 
+pub(super) use blacklist::*;
 pub(super) use campaign::*;
 pub(super) use notifications::*;
 
@@ -224,6 +226,8 @@ pub(super) struct SmsResult {
     route: Option<String>,
     /// With `dryRun` only.
     earliest: Option<String>,
+    /// Only with `dryRun`: why it would end at once instead, and cost nothing.
+    rejected: Option<String>,
     /// Where it was not accepted.
     error: Option<ErrorBody>,
 }
