@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use pombo_domain::time::Instant;
 use pombo_store::operation as op;
 
 use crate::App;
@@ -21,6 +22,10 @@ const STRANDED_EVERY: u32 = 4;
 const SWEEP_EVERY: u32 = 120;
 /// Pieces that one look sweeps at most, so that a long sweep keeps no setting from being seen.
 const SWEEPS_AT_ONCE: usize = 10;
+/// A clock that is behind what time makes of it by more was set back.
+const SET_BACK: Duration = Duration::from_secs(1);
+/// Rows of the queue at a time.
+const HURRIED_AT_ONCE: i64 = 1_000;
 /// Bytes free on the disk from which nobody counts what is owed.
 const PLENTY: u64 = 4 << 30;
 /// Grace after the longest validity before a missing receipt is given up.
@@ -33,6 +38,7 @@ pub(crate) fn start(app: &App) {
         let mut version = None;
         let mut sweeping = false;
         let mut stranded = Stranded::default();
+        let mut steps = Steps::new();
         for turn in (0_u32..=u32::MAX).cycle() {
             tokio::time::sleep(LOOK_EVERY).await;
             let Some(inner) = watched.upgrade() else { return };
@@ -49,6 +55,12 @@ pub(crate) fn start(app: &App) {
                     Ok(()) => version = Some(seen),
                     Err(error) => tracing::warn!(%error, "settings cannot be read anew"),
                 },
+            }
+            if steps.is_set_back(app.inner.clock.now())
+                && let Err(error) = hurry(&app).await
+            {
+                tracing::warn!(%error, "what the clock would keep waiting is not looked after");
+                steps = Steps::new();
             }
             if let Err(error) = look_at_room(&app).await {
                 tracing::warn!(%error, "what is owed cannot be counted");
@@ -77,6 +89,46 @@ pub(crate) fn start(app: &App) {
             }
         }
     });
+}
+
+/// Notices that the clock was set back: it has gone less far than time has.
+struct Steps {
+    seen: Option<(Instant, tokio::time::Instant)>,
+}
+
+impl Steps {
+    const fn new() -> Self {
+        Self { seen: None }
+    }
+
+    /// At first nobody knows: then it may have been.
+    fn is_set_back(&mut self, now: Instant) -> bool {
+        let at = tokio::time::Instant::now();
+        let expected = self.seen.map(|(before, then)| before.plus(at - then));
+        self.seen = Some((now, at));
+        expected.is_none_or(|expected| expected.since(now) > SET_BACK)
+    }
+}
+
+/// What leaves at once and was accepted while the clock was ahead goes now.
+async fn hurry(app: &App) -> Result<(), Fault> {
+    let mut n = 0;
+    loop {
+        let now = app.inner.clock.now();
+        let hurried = app.inner.store.run(op::hurry::Hurry { now, limit: HURRIED_AT_ONCE }).await?;
+        n += hurried.n;
+        if !hurried.more {
+            break;
+        }
+    }
+    if n > 0 {
+        tracing::warn!(
+            rows = n,
+            "the clock was set back; what it would have kept waiting goes now"
+        );
+        refresh(app).await?;
+    }
+    Ok(())
 }
 
 /// Whether the disk has room for more than what is still owed.

@@ -11,7 +11,7 @@ use crate::time::Instant;
 pub const TRIES_MAX: u8 = 25;
 
 /// Longest pause between two tries.
-const WAIT_MAX: Duration = Duration::from_secs(30 * 60);
+pub const WAIT_MAX: Duration = Duration::from_secs(30 * 60);
 
 /// The next step of a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -47,6 +47,7 @@ pub(crate) fn all() -> Vec<Statement> {
         op::claim::STATEMENTS,
         op::divert::STATEMENTS,
         op::history::STATEMENTS,
+        op::hurry::STATEMENTS,
         op::link::STATEMENTS,
         op::notification::STATEMENTS,
         op::notification::dead::STATEMENTS,

@@ -114,7 +114,7 @@ impl State {
     /// How many more it could take.
     fn room(&self, now: Instant) -> usize {
         match self.left_alone_until {
-            Some(until) if now < until => 0,
+            Some(until) if is_ahead(until, now) => 0,
             Some(_) => 1, // To see whether it is back.
             None => {
                 let busy = self.on_the_way + self.waiting.len();
@@ -140,6 +140,11 @@ impl State {
             self.dead_since.get_or_insert(now);
         }
     }
+}
+
+/// Whether it is still to be left alone; not for longer because the clock was set back meanwhile.
+fn is_ahead(until: Instant, now: Instant) -> bool {
+    now < until && until.since(now) <= LEFT_ALONE
 }
 
 /// Whether a call may go now.
@@ -171,7 +176,7 @@ impl Endpoints {
         let stranger = state.usual.is_none();
         let calls = self.accounts.entry(to.account).or_default();
         if let Some(until) = state.left_alone_until {
-            if now < until {
+            if is_ahead(until, now) {
                 return Place::Down;
             }
             // One is let through to see.

@@ -11,6 +11,7 @@ pub mod claim;
 pub mod divert;
 pub(crate) mod expire;
 pub(crate) mod history;
+pub mod hurry;
 pub mod link;
 pub mod notification;
 pub mod opt_out;

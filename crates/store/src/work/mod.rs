@@ -202,6 +202,11 @@ impl<'c> Work<'c> {
         Ok(first)
     }
 
+    /// Whether a message or an event has the number of a later time than this.
+    pub(crate) fn has_written_after(&self, at: Instant) -> bool {
+        self.shelf.messages.last().max(self.shelf.events.last()) >= first_at(at)
+    }
+
     /// The newest event of the log.
     pub(crate) const fn last_event(&self) -> i64 {
         self.shelf.last_event()

@@ -9,6 +9,7 @@ mod claim;
 mod days;
 mod divert;
 mod engine;
+mod hurry;
 mod model;
 mod money;
 mod notification;
