@@ -10,11 +10,14 @@ use crate::migration::{STEPS, Step};
 pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     let damaged = |why: rusqlite::Error| OpenError::at(path, &why);
     let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+    // Without a lock at first: beside a busy server it could be long in coming.
+    if version(connection).map_err(damaged)? == known {
+        return Ok(());
+    }
     // Immediate: two processes that start together take turns.
     let tx =
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(damaged)?;
-    let found: i64 =
-        tx.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(damaged)?;
+    let found = version(&tx).map_err(damaged)?;
     if found > known {
         return Err(OpenError::Newer { path: path.display().to_string(), found, known });
     }
@@ -24,6 +27,10 @@ pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Op
     }
     tx.pragma_update(None, "user_version", known).map_err(damaged)?;
     tx.commit().map_err(damaged)
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
 fn run(connection: &Connection, step: &Step) -> rusqlite::Result<()> {
