@@ -12,6 +12,7 @@ use pombo::config::{Config, RouteConfig};
 use pombo_app::clock::Clock;
 use pombo_app::operate::{self, NewAccount};
 use pombo_domain::money::Money;
+use pombo_store::Store;
 use tokio::sync::mpsc;
 
 /// The API document's own sample, `username:apiPassword`.
@@ -23,6 +24,8 @@ pub(crate) struct House {
     pub(crate) address: SocketAddr,
     /// Its folder, removed at the end.
     pub(crate) folder: PathBuf,
+    /// What it stores in.
+    pub(crate) store: Store,
     orders: mpsc::Sender<Order>,
     thread: Option<JoinHandle<()>>,
 }
@@ -77,8 +80,9 @@ impl House {
         let (orders, told) = mpsc::channel(8);
         let (ready, is_ready) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || serve(config, told, ready));
-        let address = is_ready.recv_timeout(Duration::from_secs(60)).expect("the server starts");
-        Self { address, folder, orders, thread: Some(thread) }
+        let (address, store) =
+            is_ready.recv_timeout(Duration::from_secs(60)).expect("the server starts");
+        Self { address, folder, store, orders, thread: Some(thread) }
     }
 
     /// Sends a request with the account's credentials, and a JSON body where there is one.
@@ -163,7 +167,7 @@ impl Drop for House {
 fn serve(
     config: Config,
     orders: mpsc::Receiver<Order>,
-    ready: std::sync::mpsc::Sender<SocketAddr>,
+    ready: std::sync::mpsc::Sender<(SocketAddr, Store)>,
 ) {
     let store =
         boot::open_store(&config, &pombo_store::Options::default()).expect("the store opens");
@@ -182,8 +186,9 @@ fn serve(
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(config.http.listen).await.expect("a port");
         let address = listener.local_addr().expect("an address");
+        let seen = (address, store.clone());
         let start = Start { config, file: None, store, listener, demo: true };
-        boot::run(start, orders, |_| ready.send(address).expect("the test waits"))
+        boot::run(start, orders, |_| ready.send(seen).expect("the test waits"))
             .await
             .expect("it runs");
     });

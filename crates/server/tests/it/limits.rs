@@ -1,6 +1,12 @@
 //! Sizes: what is large is served, what is too large is refused, and nobody else is harmed.
 
 use std::io::Write;
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use pombo_store::operation::Operation;
+use pombo_store::{Error, Work};
 
 use crate::house::{CREDENTIALS, House};
 
@@ -116,4 +122,104 @@ fn what_is_no_http_is_told_so() {
 fn status_of(answer: &[u8]) -> u16 {
     let text = String::from_utf8_lossy(answer);
     text.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default()
+}
+
+/// A command of so many rows that says when it begins, and takes until it is told to end.
+struct Slow {
+    rows: usize,
+    begun: Sender<()>,
+    until: Mutex<Receiver<()>>,
+}
+
+impl Operation for Slow {
+    type Answer = ();
+
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn run(&self, _work: &mut Work<'_>) -> Result<(), Error> {
+        // Whoever listens or tells may have gone away: then it ends too.
+        let _ = self.begun.send(());
+        let _ = self.until.lock().unwrap().recv();
+        Ok(())
+    }
+}
+
+#[test]
+fn while_too_much_waits_for_the_store_requests_are_429_and_what_was_taken_before_goes_on() {
+    let house = House::open();
+    let (tell, until) = channel();
+    let (begun, begins) = channel();
+    let slow = |rows, until| Slow { rows, begun: begun.clone(), until: Mutex::new(until) };
+    let json = r#"{"to":["34666555444"],"from":"TEST","message":"busy"}"#;
+    std::thread::scope(|threads| {
+        let store = house.store.clone();
+        let first = slow(1, until);
+        threads.spawn(move || store.run_blocking(first));
+        begins.recv().unwrap();
+        // It stands in the line, before the next, and is taken.
+        let before = threads.spawn(|| house.send(json));
+        wait_until(|| house.store.backlog() > 0);
+        let store = house.store.clone();
+        let (end, ended) = channel();
+        let second = slow(200_001, ended);
+        threads.spawn(move || store.run_blocking(second));
+        wait_until(|| house.store.backlog() > 200_000);
+        let refused = house.send(json);
+        assert_eq!(refused.status, 429, "{}", refused.body);
+        assert_eq!(refused.header("retry-after"), Some("1"));
+        drop((tell, end));
+        assert_eq!(before.join().unwrap().status, 202);
+    });
+    wait_until(|| house.store.backlog() == 0);
+    assert_eq!(house.send(json).status, 202, "it goes on by itself");
+}
+
+fn wait_until(done: impl Fn() -> bool) {
+    for _ in 0..1_000 {
+        if done() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("ten seconds have passed");
+}
+
+#[test]
+fn bodies_that_are_too_large_together_are_429_and_those_on_their_way_are_read_on() {
+    const LARGE: usize = 30 << 20;
+    let house = House::open();
+    let head = |bytes: usize| {
+        format!(
+            "POST /api/rest/sms HTTP/1.1\r\nHost: pombo\r\nAuthorization: {CREDENTIALS}\r\n\
+             Connection: close\r\nContent-Length: {bytes}\r\n\r\n"
+        )
+    };
+    let json = r#"{"to":["34666555444"],"from":"TEST","message":"large"}"#;
+    // White space around JSON is nothing but bytes.
+    let body = format!("{json}{}", " ".repeat(LARGE - json.len()));
+    let mut on_their_way: Vec<_> = (0..2).map(|_| house.connect()).collect();
+    for stream in &mut on_their_way {
+        stream.write_all(head(LARGE).as_bytes()).unwrap();
+        stream.write_all(&body.as_bytes()[..LARGE - 1]).unwrap();
+    }
+    let third = format!("{}{}", head(8 << 20), " ".repeat(8 << 20));
+    let mut refused = String::new();
+    for _ in 0..100 {
+        // The other two may still be on their way through the system's buffers.
+        refused = String::from_utf8_lossy(&house.raw(third.as_bytes())).into_owned();
+        if status_of(refused.as_bytes()) == 429 {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(refused.starts_with("HTTP/1.1 429"), "{refused}");
+    assert!(refused.to_lowercase().contains("\r\nretry-after: "), "{refused}");
+    for mut stream in on_their_way {
+        stream.write_all(b" ").unwrap();
+        let mut answer = String::new();
+        std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+    }
 }
