@@ -1,6 +1,6 @@
 //! One workload per promise: `cargo xtask bench NAME`; each prints a table.
 
-mod crash;
+mod faults;
 mod journey;
 mod micro;
 mod pdu;
@@ -31,7 +31,9 @@ enum Workload {
     /// Memory with a million messages waiting.
     Queued(queued::Options),
     /// Kill pombo while it sends, and count what arrives.
-    Crash(crash::Options),
+    Crash(faults::crash::Options),
+    /// Everything that can break, one after another, and what became of what was accepted.
+    Faults(faults::Options),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +53,7 @@ fn run(workload: Workload) -> Result<()> {
         Workload::Store(options) => store::run(&options),
         Workload::Journey(options) => journey::run(&options),
         Workload::Queued(options) => queued::run(&options),
-        Workload::Crash(options) => crash::run(&options),
+        Workload::Crash(options) => faults::crash::run(&options),
+        Workload::Faults(options) => faults::run(&options),
     }
 }

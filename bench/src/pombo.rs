@@ -1,4 +1,4 @@
-//! pombo as the benches start it: the release binary, a SQLite store in a folder, one SMPP route.
+//! pombo as the benches start it: the binary beside this program, a store, one SMPP route.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,17 @@ const ACCOUNT: (&str, &str) = ("bench", "bench-password");
 /// More than a bench can spend.
 const CREDIT: &str = "100000000.00";
 
+/// What differs from the usual.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Setup {
+    /// `store.url`; a SQLite file in the folder where absent.
+    pub(crate) store: Option<String>,
+    /// Lines for the route's table.
+    pub(crate) route: &'static str,
+}
+
 /// A configured pombo, running or not: its store outlives its processes.
+#[derive(Clone)]
 pub(crate) struct Pombo {
     config: PathBuf,
     http: SocketAddr,
@@ -26,17 +36,28 @@ pub(crate) struct Pombo {
 impl Pombo {
     /// Writes the configuration and makes the account; nothing runs yet.
     pub(crate) fn prepare(folder: &TempFolder, smsc: SocketAddr, window: u32) -> Result<Self> {
+        Self::set_up(folder, smsc, window, &Setup::default())
+    }
+
+    /// The same, where something differs.
+    pub(crate) fn set_up(
+        folder: &TempFolder,
+        smsc: SocketAddr,
+        window: u32,
+        setup: &Setup,
+    ) -> Result<Self> {
         let http = SocketAddr::from(([127, 0, 0, 1], free_port()?));
         let config = folder.join("pombo.toml");
-        let store = folder.join("pombo.db");
+        let file = format!("sqlite:{}", folder.join("pombo.db").display());
+        let store = setup.store.as_ref().unwrap_or(&file);
+        let route = setup.route;
         let text = format!(
             "[http]\nlisten = \"{http}\"\n\
-             [store]\nurl = \"sqlite:{}\"\n\
+             [store]\nurl = \"{store}\"\n\
              [callbacks]\nallow_private_networks = true\n\
              [log]\nlevel = \"warn\"\n\
              [[sms.routes]]\nname = \"bench\"\nkind = \"smpp\"\naddress = \"{smsc}\"\n\
-             system_id = \"bench\"\npassword = \"bench\"\nwindow = {window}\n",
-            store.display(),
+             system_id = \"bench\"\npassword = \"bench\"\nwindow = {window}\n{route}"
         );
         std::fs::write(&config, text)?;
         let pombo = Self { config, http, log: folder.join("pombo.log") };
@@ -55,6 +76,13 @@ impl Pombo {
     pub(crate) fn serve_traced(&self, tracer: &str, args: &[&str]) -> Result<Process> {
         let mut command = Command::new(tracer);
         command.args(args).arg(binary()?);
+        self.serve_under(command)
+    }
+
+    /// The same, with these variables in its environment.
+    pub(crate) fn serve_with(&self, variables: &[(&str, &str)]) -> Result<Process> {
+        let mut command = self.program()?;
+        command.envs(variables.iter().copied());
         self.serve_under(command)
     }
 
@@ -83,6 +111,18 @@ impl Pombo {
         Ok(String::from_utf8(output.stdout)?)
     }
 
+    /// Tries to start another `serve`, which must end by itself; what it said.
+    pub(crate) fn is_refused(&self) -> Result<String> {
+        let log = self.log.with_extension("second.log");
+        let mut command = self.program()?;
+        command.arg("serve").arg("--config").arg(&self.config);
+        let mut second = Process::start(&mut command, &log)?;
+        wait_until("the second serve is refused", Duration::from_secs(60), || {
+            Ok(second.must_run().is_err())
+        })?;
+        Ok(std::fs::read_to_string(log)?)
+    }
+
     /// What it printed since it was last started.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
@@ -103,12 +143,15 @@ pub(crate) fn authorization() -> String {
     format!("Authorization: Basic {credentials}")
 }
 
-/// The release build, which lies beside this program.
+/// The same build as this program, which lies beside this program.
 fn binary() -> Result<PathBuf> {
     let me = std::env::current_exe()?;
     let pombo = me.with_file_name("pombo");
     if !pombo.is_file() {
-        bail!("{} is not there: cargo build --release -p pombo", pombo.display());
+        bail!(
+            "{} is not there: cargo build -p pombo, with the profile of this program",
+            pombo.display()
+        );
     }
     Ok(pombo)
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -105,7 +106,9 @@ pub(crate) struct TempFolder(PathBuf);
 
 impl TempFolder {
     pub(crate) fn new(name: &str) -> Result<Self> {
-        let unique = format!("bench-{name}-{}", std::process::id());
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let n = COUNT.fetch_add(1, Ordering::Relaxed);
+        let unique = format!("bench-{name}-{}-{n}", std::process::id());
         let path = std::env::temp_dir().join(unique);
         if path.exists() {
             std::fs::remove_dir_all(&path)?;

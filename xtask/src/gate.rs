@@ -22,6 +22,7 @@ pub(crate) fn test(args: &[String]) -> Result<()> {
     step("clippy", clippy)?;
     step("doc", doc)?;
     step("crash", small_crash)?;
+    step("faults", || faults(&["--quick".to_owned()]))?;
     // Last, so that the runner's summary is what a reader sees first.
     step("tests", || tests(&[]))
 }
@@ -121,4 +122,14 @@ pub(crate) fn crash(args: &[String]) -> Result<()> {
     let mut all = vec!["crash".to_owned()];
     all.extend_from_slice(args);
     bench(&all)
+}
+
+/// The fault suite of `bench/`, on the debug build: what is promised does not depend on speed.
+pub(crate) fn faults(args: &[String]) -> Result<()> {
+    setup::debian(&["strace", "postgresql-15"])?;
+    if args.iter().any(|arg| arg == "--all" || arg == "clock-jumps") {
+        setup::debian(&["faketime"])?;
+    }
+    must(cargo().args(["build", "--quiet", "-p", "pombo", "-p", "pombo-bench"]))?;
+    must(cargo().args(["run", "--quiet", "-p", "pombo-bench", "--", "faults"]).args(args))
 }

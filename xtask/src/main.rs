@@ -23,7 +23,8 @@ cargo xtask VERB
   doc                documentation warnings as errors
   fuzz [TARGET] [--seconds N]    run one fuzz target, or each in turn
   bench NAME [OPTION...]         run one workload of bench/
-  crash [OPTION...]              kill pombo while it sends, and count what arrives";
+  crash [OPTION...]              kill pombo while it sends, and count what arrives
+  faults [NAME...|--all|--list]  break everything under load, and compare with what is promised";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -52,6 +53,7 @@ fn verb(args: &[String]) -> Result<()> {
         "fuzz" => fuzz::run(rest),
         "bench" => gate::bench(rest),
         "crash" => gate::crash(rest),
+        "faults" => gate::faults(rest),
         "help" | "--help" | "-h" => {
             run::say(USAGE);
             Ok(())

@@ -34,6 +34,13 @@ const NEEDS: &[Need] = &[
     Need { program: "cc", package: "gcc", why: "compiles SQLite" },
 ];
 
+/// What only chores need that are seldom run; installed when one is.
+const SELDOM: &[Need] = &[Need {
+    program: "faketime",
+    package: "faketime",
+    why: "makes a clock jump, for the fault suite",
+}];
+
 const CARGO_DENY_VERSION: &str = "0.20.2";
 
 /// Everything the gate needs.
@@ -49,6 +56,7 @@ pub(crate) fn all() -> Result<()> {
 pub(crate) fn debian(packages: &[&str]) -> Result<()> {
     let missing: Vec<&Need> = NEEDS
         .iter()
+        .chain(SELDOM)
         .filter(|need| packages.contains(&need.package) && !is_installed(need.program))
         .collect();
     if missing.is_empty() {

@@ -105,7 +105,7 @@ fn ask(database: &str, sql: &str) -> String {
 }
 
 /// A program of the server. It refuses to run as root, so root lends it to its own user.
-fn program(name: &str) -> Command {
+pub(crate) fn program(name: &str) -> Command {
     let path = newest(Path::new("/usr/lib/postgresql"))
         .map_or_else(|| PathBuf::from(name), |version| version.join("bin").join(name));
     if is_root() {
@@ -122,11 +122,11 @@ fn newest(versions: &Path) -> Option<PathBuf> {
     entries.filter_map(|entry| Some(entry.ok()?.path())).max()
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
 }
 
-fn run(command: &mut Command) -> bool {
+pub(crate) fn run(command: &mut Command) -> bool {
     let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     quiet.status().is_ok_and(|status| status.success())
 }

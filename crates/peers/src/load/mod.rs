@@ -72,15 +72,27 @@ impl Outcome {
     }
 }
 
-/// Sends one request on a connection of its own; the answer's status and body.
+/// One answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// Whether it says after how many seconds to come again.
+    pub has_retry_after: bool,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+/// Sends one request on a connection of its own.
 ///
 /// # Errors
 /// Where there is no connection, or it ends before the answer does.
-pub async fn ask(address: SocketAddr, request: &[u8]) -> io::Result<(u16, Vec<u8>)> {
+pub async fn ask(address: SocketAddr, request: &[u8]) -> io::Result<Answer> {
     let mut stream = connect(address).await?;
     let mut buffer = request.to_vec();
     let response = exchange(&mut stream, &mut buffer).await?;
-    Ok((response.status, response.body))
+    let Response { status, has_retry_after, body, .. } = response;
+    Ok(Answer { status, has_retry_after, body })
 }
 
 /// Carries a plan out. Fails only when no connection can be opened at the start.

@@ -9,6 +9,8 @@ pub(super) struct Response {
     pub(super) taken: usize,
     /// The server closes the connection after it.
     pub(super) closes: bool,
+    /// It says when to come again.
+    pub(super) has_retry_after: bool,
 }
 
 /// What arrived is not HTTP/1.1.
@@ -34,6 +36,7 @@ pub(super) fn parse(buffer: &[u8]) -> Result<Option<Response>, Garbage> {
     let status = status.ok_or(Garbage)?;
     let mut length = Length::Known(0);
     let mut closes = version_and_rest.0 == "HTTP/1.0";
+    let mut has_retry_after = false;
     for line in lines {
         let (name, value) = line.split_once(':').ok_or(Garbage)?;
         let value = value.trim();
@@ -43,6 +46,8 @@ pub(super) fn parse(buffer: &[u8]) -> Result<Option<Response>, Garbage> {
             length = Length::Chunked;
         } else if name.eq_ignore_ascii_case("connection") {
             closes = value.eq_ignore_ascii_case("close");
+        } else if name.eq_ignore_ascii_case("retry-after") {
+            has_retry_after = value.parse::<u32>().is_ok();
         }
     }
     let rest = &buffer[head_len + 4..];
@@ -50,7 +55,11 @@ pub(super) fn parse(buffer: &[u8]) -> Result<Option<Response>, Garbage> {
         Length::Known(n) => rest.get(..n).map(|body| (body.to_vec(), n)),
         Length::Chunked => dechunk(rest)?,
     };
-    Ok(found.map(|(body, len)| Response { status, body, taken: head_len + 4 + len, closes }))
+    let response = |(body, len)| {
+        let taken = head_len + 4 + len;
+        Response { status, body, taken, closes, has_retry_after }
+    };
+    Ok(found.map(response))
 }
 
 /// Joins the chunks of a body; `None` until the last one is there.

@@ -8,6 +8,8 @@ use std::time::Duration;
 pub struct Behaviour {
     /// How it spells the ids in its answers.
     pub ids: Ids,
+    /// How far its ids begin above the usual first: that of one started anew differ from those before.
+    pub ids_from: u64,
     /// Its receipts; `None`: it sends none.
     pub receipts: Option<Receipts>,
     /// What it keeps of each submission.

@@ -166,10 +166,10 @@ impl Smsc {
         let in_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("smsc".to_owned()).spawn(move || {
             let house = Rc::new(House {
-                behaviour,
                 shared: in_thread,
                 started: Instant::now(),
-                next_id: Cell::new(1_000_000_001),
+                next_id: Cell::new(1_000_000_001 + behaviour.ids_from),
+                behaviour,
                 connections: Cell::new(0),
                 owed: RefCell::default(),
             });

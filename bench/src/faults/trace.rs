@@ -23,9 +23,9 @@ pub(super) fn run(parent: &TempFolder, n: u32) -> Result<String> {
         pombo.serve_traced("strace", &["-f", "-y", "-s", "64", "-e", calls, "-o", &output])?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     for idx in 0..n {
-        let (status, body) = runtime.block_on(ask(pombo.http(), &request(pombo.http(), idx)))?;
-        if status != 202 {
-            bail!("answered with {status}: {}", String::from_utf8_lossy(&body));
+        let answer = runtime.block_on(ask(pombo.http(), &request(pombo.http(), idx)))?;
+        if answer.status != 202 {
+            bail!("answered with {}: {}", answer.status, String::from_utf8_lossy(&answer.body));
         }
     }
     // The tracer ends with what it traces.

@@ -1,0 +1,92 @@
+//! A PostgreSQL that is restarted or killed under load, and two pombos on one.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use pombo_peers::cluster::Cluster;
+
+use super::stage::{self, Effort, Stage};
+use super::{Outcome, Scenario};
+use crate::pombo::Setup;
+use crate::process::TempFolder;
+
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "postgres-restart",
+        fault: "PostgreSQL is restarted under load, three times",
+        promise: "503 at the door meanwhile; it connects again by itself",
+        quick: false,
+        run: |effort| breaking(effort, Cluster::stop),
+    },
+    Scenario {
+        name: "postgres-kill",
+        fault: "PostgreSQL is killed with SIGKILL under load, three times, and recovers",
+        promise: "what was answered with 202 was synced there too",
+        quick: false,
+        run: |effort| breaking(effort, Cluster::kill),
+    },
+    Scenario {
+        name: "two-serves",
+        fault: "a second serve on the same PostgreSQL; the first is killed",
+        promise: "the second is refused while the first lives, and takes over after its death",
+        quick: false,
+        run: two_serves,
+    },
+];
+
+/// How long PostgreSQL is away.
+const AWAY: Duration = Duration::from_millis(500);
+
+/// A server of the scenario's own. Its folder goes after it.
+struct Server {
+    cluster: Cluster,
+    _folder: TempFolder,
+}
+
+impl Server {
+    fn start() -> Result<Self> {
+        let folder = TempFolder::new("fault-postgres")?;
+        Ok(Self { cluster: Cluster::start(&folder.join("data")), _folder: folder })
+    }
+
+    fn setup(&self) -> Setup {
+        Setup { store: Some(self.cluster.url()), ..Setup::default() }
+    }
+}
+
+fn breaking(effort: Effort, break_it: fn(&Cluster)) -> Result<Outcome> {
+    let server = Server::start()?;
+    let stage = Stage::new("postgres", stage::carrier(), &server.setup())?;
+    let serve = stage.pombo.serve()?;
+    let load = stage.load(effort);
+    for _ in 0..3 {
+        std::thread::sleep(effort.span / 5);
+        break_it(&server.cluster);
+        std::thread::sleep(AWAY);
+        server.cluster.start_again();
+    }
+    let sent = load.finish()?;
+    let verdict = stage.end(serve, &sent)?;
+    let refused = sent.statuses.get(&503).copied().unwrap_or(0);
+    ensure!(sent.without_retry_after == 0, "a refusal did not say when to come again");
+    Ok(Outcome::seen(verdict, format!("{refused} answers of 503")))
+}
+
+fn two_serves(effort: Effort) -> Result<Outcome> {
+    let server = Server::start()?;
+    let stage = Stage::new("two", stage::carrier(), &server.setup())?;
+    let first = stage.pombo.serve()?;
+    let load = stage.load(effort);
+    std::thread::sleep(effort.span / 4);
+    let refusal = stage.pombo.is_refused()?;
+    ensure!(refusal.contains("another pombo serves"), "refused for another reason: {refusal}");
+    std::thread::sleep(effort.span / 4);
+    first.kill()?;
+    let start = Instant::now();
+    let second = stage.pombo.serve()?;
+    let after = start.elapsed();
+    let sent = load.finish()?;
+    let verdict = stage.end(second, &sent)?;
+    let words = format!("refused with its reason; took over within {} ms", after.as_millis());
+    Ok(Outcome::seen(verdict, words))
+}

@@ -1,0 +1,55 @@
+//! A disk whose syncs are slow, and one whose syncs fail.
+
+use anyhow::{Result, ensure};
+
+use super::stage::{self, Effort, Stage};
+use super::{Outcome, Scenario};
+use crate::pombo::Setup;
+
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "slow-sync",
+        fault: "every fsync and fdatasync takes 150 ms longer",
+        promise: "202 only after its sync, which all that wait share",
+        quick: true,
+        run: |effort| run(effort, "delay_exit=150000", false),
+    },
+    Scenario {
+        name: "failed-sync",
+        fault: "every 10th fsync or fdatasync of a thread fails with EIO",
+        promise: "what was not synced is answered with 503 and Retry-After, and not kept",
+        quick: false,
+        run: |effort| run(effort, "error=EIO:when=10+10", true),
+    },
+];
+
+fn run(effort: Effort, injected: &str, fails: bool) -> Result<Outcome> {
+    let stage = Stage::new("sync", stage::carrier(), &Setup::default())?;
+    let inject = format!("inject=fsync,fdatasync:{injected}");
+    // As a grandchild, so that what we start and stop is pombo; other calls run at full speed.
+    let args = [
+        "-D",
+        "-f",
+        "--seccomp-bpf",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=fsync,fdatasync",
+        "-e",
+        &inject,
+    ];
+    let serve = match stage.pombo.serve_traced("strace", &args) {
+        Ok(serve) => serve,
+        Err(error) => return Ok(Outcome::Skipped(format!("strace cannot trace here: {error:#}"))),
+    };
+    let sent = stage.load(effort).finish()?;
+    let verdict = stage.end(serve, &sent)?;
+    ensure!(sent.without_retry_after == 0, "a refusal did not say when to come again");
+    let refused = sent.statuses.get(&503).copied().unwrap_or(0);
+    ensure!(!fails || refused > 0, "no sync failed");
+    let words = match fails {
+        true => format!("{refused} answers of 503"),
+        false => format!("the slowest answer took {} ms", sent.slowest.as_millis()),
+    };
+    Ok(Outcome::seen(verdict, words))
+}
