@@ -11,19 +11,20 @@ pub mod operate;
 pub mod operate_notifications;
 pub mod operate_opt_out;
 pub mod prices;
+mod routing;
 mod stranded;
 pub mod usecase;
 mod watch;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pombo_domain::channel::{Desk, LinkState};
 use pombo_domain::id::RouteId;
 use pombo_domain::money::Money;
-use pombo_domain::route::Route;
+use pombo_domain::route::{Choose, Route};
 use pombo_store::Store;
 use pombo_store::operation as op;
 
@@ -32,6 +33,7 @@ use clock::Clock;
 use engine::Engine;
 use error::Fault;
 use prices::Prices;
+use routing::Routing;
 
 /// What an operator sets, resolved.
 #[derive(Debug, Clone)]
@@ -42,6 +44,8 @@ pub struct Config {
     pub public_url: String,
     /// Whether the carrier's acceptance owes a callback (`%d` = 4).
     pub callbacks_submitted: bool,
+    /// What decides among routes that take a message.
+    pub choose: Choose,
     /// The routes; their numbers are given by the store, whatever is set here.
     pub routes: Vec<Route>,
 }
@@ -50,6 +54,7 @@ pub struct Config {
 #[derive(Debug)]
 pub(crate) struct Rules {
     pub(crate) sms_default_price: Money,
+    pub(crate) choose: Choose,
     pub(crate) routes: Vec<Route>,
 }
 
@@ -63,7 +68,7 @@ pub struct App {
 pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) clock: Clock,
-    pub(crate) rules: RwLock<Arc<Rules>>,
+    pub(crate) routing: Routing,
     pub(crate) accounts: Accounts,
     pub(crate) subscriptions: notify::Subscriptions,
     pub(crate) prices: Prices,
@@ -99,14 +104,19 @@ impl App {
         let subscriptions = notify::Subscriptions::load(&store).await?;
         let prices = Prices::default();
         prices.refresh(&store, clock.now()).await?;
-        let engine = Engine::start(&store, &clock, &accounts, &routes).await?;
-        let rules = Rules { sms_default_price: config.sms_default_price, routes };
+        let rules = Rules {
+            sms_default_price: config.sms_default_price,
+            choose: config.choose,
+            routes: routes.clone(),
+        };
+        let routing = Routing::new(rules, prices.clone(), accounts.clone());
+        let engine = Engine::start(&store, &clock, (&accounts, &routing), &routes).await?;
         // A start somewhere else in the cycle: a restart must not repeat the last references.
         let concat_ref = u16::try_from(clock.now().millis() & 0xffff).unwrap_or(0);
         let inner = Arc::new(Inner {
             store,
             clock,
-            rules: RwLock::new(Arc::new(rules)),
+            routing,
             accounts,
             subscriptions,
             prices,
@@ -178,10 +188,8 @@ impl App {
         // Nobody would carry what is queued for a route that does not run.
         let runs = |route: &Route| self.inner.engine.desk(route.id).is_some();
         let routes = routes.into_iter().filter(runs).collect();
-        let rules = Rules { sms_default_price: config.sms_default_price, routes };
-        if let Ok(mut current) = self.inner.rules.write() {
-            *current = Arc::new(rules);
-        }
+        let (sms_default_price, choose) = (config.sms_default_price, config.choose);
+        self.inner.routing.set(Rules { sms_default_price, choose, routes });
         Ok(odd)
     }
 
@@ -202,10 +210,7 @@ impl App {
     }
 
     pub(crate) fn rules(&self) -> Arc<Rules> {
-        match self.inner.rules.read() {
-            Ok(rules) => Arc::clone(&rules),
-            Err(poisoned) => Arc::clone(&poisoned.into_inner()),
-        }
+        self.inner.routing.rules()
     }
 
     /// Concatenation references for `n` messages: consecutive, so that two long messages on their

@@ -8,6 +8,7 @@ use pombo_domain::address::{Country, Phone};
 use pombo_domain::id::RouteId;
 use pombo_domain::money::Money;
 use pombo_domain::price::{Network, Prefix, PriceList, Ranges};
+use pombo_domain::route::Route;
 use pombo_domain::time::Instant;
 use pombo_store::Store;
 use pombo_store::operation as op;
@@ -22,7 +23,7 @@ pub struct Book {
     /// Grows with every import.
     stamp: i64,
     sell: HashMap<String, PriceList>,
-    buy: HashMap<(RouteId, String), PriceList>,
+    buy: HashMap<RouteId, HashMap<String, PriceList>>,
     prefixes: BTreeMap<Prefix, Network>,
     ranges: Ranges,
     /// When prefixes change hands next.
@@ -40,7 +41,11 @@ impl Book {
                     read_prices(store, id, book.sell.entry(currency).or_default())?;
                 }
                 Kind::Buy { route, currency } => {
-                    read_prices(store, id, book.buy.entry((route, currency)).or_default())?;
+                    read_prices(
+                        store,
+                        id,
+                        book.buy.entry(route).or_default().entry(currency).or_default(),
+                    )?;
                 }
                 Kind::Ranges if since > now => {
                     book.until = Some(book.until.map_or(since, |until| until.min(since)));
@@ -79,7 +84,20 @@ impl Book {
     /// What a route's carrier asks, in a currency.
     #[must_use]
     pub fn buy(&self, route: RouteId, currency: &str) -> Option<&PriceList> {
-        self.buy.get(&(route, currency.to_owned()))
+        self.buy.get(&route)?.get(currency)
+    }
+
+    /// What a route's carrier asks for a part, in a currency: by its list, else its one price.
+    #[must_use]
+    pub fn asks(
+        &self,
+        route: &Route,
+        currency: &str,
+        (country, network): (Country, Option<Network>),
+        now: Instant,
+    ) -> Option<Money> {
+        let listed = self.buy(route.id, currency).and_then(|l| l.price(country, network, now));
+        listed.or(route.buy_price)
     }
 
     /// What an account of this currency pays for a part, where its list says.

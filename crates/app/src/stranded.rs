@@ -7,7 +7,6 @@ use std::time::Duration;
 use pombo_domain::address::{Phone, Sender};
 use pombo_domain::id::{AccountId, RouteId};
 use pombo_domain::message::Lane;
-use pombo_domain::route::{Question, choose};
 use pombo_domain::time::Instant;
 use pombo_store::operation as op;
 use pombo_store::operation::claim::Head;
@@ -101,7 +100,7 @@ impl Stranded {
                 lane,
                 account,
                 at: self.places.remove(&queue).unwrap_or_default(),
-                choose: other_than(app, from),
+                choose: other_than(app, from, account),
                 now: app.inner.clock.now(),
             };
             let diverted = app.inner.store.run(divert).await?;
@@ -123,17 +122,14 @@ async fn expire(app: &App, route: RouteId, head: &Head) -> Result<(), pombo_stor
 }
 
 /// Chooses as at the door, among the routes that can send now.
-fn other_than(app: &App, from: RouteId) -> Choose {
-    let (rules, engine) = (app.rules(), app.inner.engine.clone());
+fn other_than(app: &App, from: RouteId, account: AccountId) -> Choose {
+    let (routing, engine) = (app.inner.routing.clone(), app.inner.engine.clone());
+    let now = app.inner.clock.now();
+    let map = routing.of(account, now);
     Arc::new(move |request: &Request, to: Phone| {
-        let country = to.country();
-        let question = Question {
-            account: request.account,
-            country: country.as_str(),
-            sender: &Sender::from_stored(&request.sender),
-            category: request.category,
-            spread: to.digits(),
-        };
-        choose(&rules.routes, &question, |route| route != from && engine.is_usable(route))
+        let sender = Sender::from_stored(&request.sender);
+        let passenger = map.passenger(to, &sender, request.category);
+        let usable = |route| route != from && engine.is_usable(route);
+        map.choose(&passenger, usable).map(|choice| choice.route)
     })
 }

@@ -150,6 +150,7 @@ pub(crate) fn spec(
         id: RouteId(0),
         name: config.name.clone(),
         countries: config.countries.clone(),
+        networks: config.networks.clone(),
         senders: config.senders.clone(),
         accounts: config.accounts.iter().map(number).collect::<Result<_, _>>()?,
         categories: config.categories.clone(),

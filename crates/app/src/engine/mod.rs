@@ -27,6 +27,7 @@ use tokio::task::JoinHandle;
 use crate::accounts::Accounts;
 use crate::clock::Clock;
 use crate::error::Fault;
+use crate::routing::Routing;
 pub(crate) use desk::RouteDesk;
 use desk::lock;
 pub(crate) use pace::AccountPaces;
@@ -35,6 +36,7 @@ pub(crate) use pace::AccountPaces;
 #[derive(Debug, Clone)]
 pub(crate) struct Engine {
     desks: Arc<HashMap<RouteId, Arc<RouteDesk>>>,
+    routing: Routing,
     pumps: Arc<Mutex<Vec<JoinHandle<()>>>>,
     settlers: Arc<Mutex<Vec<JoinHandle<()>>>>,
 }
@@ -58,7 +60,7 @@ impl Engine {
     pub(crate) async fn start(
         store: &Store,
         clock: &Clock,
-        accounts: &Accounts,
+        (accounts, routing): (&Accounts, &Routing),
         routes: &[Route],
     ) -> Result<Self, Fault> {
         let paces = AccountPaces::new(accounts.clone());
@@ -73,8 +75,12 @@ impl Engine {
             settlers.push((Arc::clone(&desk), reports));
             desks.insert(route.id, desk);
         }
-        let engine =
-            Self { desks: Arc::new(desks), pumps: Arc::default(), settlers: Arc::default() };
+        let engine = Self {
+            desks: Arc::new(desks),
+            routing: routing.clone(),
+            pumps: Arc::default(),
+            settlers: Arc::default(),
+        };
         let mut pumps = Vec::new();
         for (desk, reports) in settlers {
             let settler = settler::run(Arc::clone(&desk), engine.clone(), reports);

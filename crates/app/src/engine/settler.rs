@@ -11,7 +11,7 @@ use pombo_domain::channel::{Arrival, NotStored, Outcome, Report};
 use pombo_domain::id::RouteId;
 use pombo_domain::limits::ROWS_PER_OPERATION_MAX;
 use pombo_domain::retry::{self, Next};
-use pombo_domain::route::{Question, ReceiptId, UncertainPolicy};
+use pombo_domain::route::{ReceiptId, UncertainPolicy};
 use pombo_store::operation as op;
 use pombo_store::operation::settle::{Fate, Item, Settle, Settled, Settlement};
 use tokio::sync::{mpsc, oneshot};
@@ -197,30 +197,17 @@ struct Other {
     n_fitting: u8,
 }
 
-/// The next usable route for a message of which nothing has been accepted yet: in the order of
-/// priority, beginning anew after the last. Once each has had its try, the error's wait counts.
+/// The next usable route for a message of which nothing has been accepted yet: in the order of the
+/// choice, beginning anew after the last. Once each has had its try, the error's wait counts.
 fn other_route(desk: &RouteDesk, engine: &Engine, flying: &Flying) -> Option<Other> {
     if !flying.alone {
         return None; // Its other parts may be with this carrier.
     }
-    let country = flying.to.country();
-    let question = Question {
-        account: flying.account,
-        country: country.as_str(),
-        sender: &flying.body.from,
-        category: flying.category,
-        spread: flying.to.digits(),
-    };
-    let mut fitting: Vec<(u32, RouteId)> = engine
-        .desks()
-        .filter(|other| other.id == desk.id || other.is_usable())
-        .map(|other| other.route())
-        .filter(|route| route.takes(&question))
-        .map(|route| (route.priority, route.id))
-        .collect();
-    fitting.sort_unstable();
-    let here = fitting.iter().position(|(_, route)| *route == desk.id)?;
-    let (_, route) = fitting[(here + 1) % fitting.len()];
+    let map = engine.routing.of(flying.account, desk.clock.now());
+    let passenger = map.passenger(flying.to, &flying.body.from, flying.category);
+    let fitting = map.order(&passenger, |route| route == desk.id || engine.is_usable(route));
+    let here = fitting.iter().position(|route| *route == desk.id)?;
+    let route = fitting[(here + 1) % fitting.len()];
     let n_fitting = u8::try_from(fitting.len()).unwrap_or(u8::MAX);
     let is_fresh = !flying.tries.is_multiple_of(n_fitting) && flying.tries < ROUNDS_TRIES_MAX;
     (route != desk.id).then_some(Other { route, is_fresh, n_fitting })

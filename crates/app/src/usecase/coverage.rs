@@ -3,6 +3,7 @@
 use pombo_domain::address::{Country, CountryRow, countries};
 use pombo_domain::money::Money;
 use pombo_domain::price::{DEFAULT, Network};
+use pombo_domain::route::Route;
 
 use crate::App;
 use crate::auth::Caller;
@@ -36,12 +37,13 @@ pub fn coverage(app: &App, caller: &Caller, only: Option<Country>) -> Coverage {
     let (rules, book) = (app.rules(), app.inner.prices.book());
     let (now, settings) = (app.inner.clock.now(), caller.settings());
     let list = book.sell(&settings.currency);
-    let is_reached = |country: Country| {
-        let carries =
-            |r: &pombo_domain::route::Route| r.reaches(caller.account(), country.as_str());
-        only.is_none_or(|only| only == country)
-            && settings.may_reach(country)
-            && rules.routes.iter().any(carries)
+    let is_allowed =
+        |country: Country| only.is_none_or(|only| only == country) && settings.may_reach(country);
+    let is_reached = |country: Country, network: Option<Network>| {
+        let carries = |route: &Route| {
+            route.reaches(caller.account(), country.as_str()) && route.reaches_network(network)
+        };
+        rules.routes.iter().any(carries)
     };
     let mut networks = Vec::new();
     let mut quotes = list.into_iter().flat_map(|list| list.quotes(now)).peekable();
@@ -52,18 +54,21 @@ pub fn coverage(app: &App, caller: &Caller, only: Option<Country>) -> Coverage {
                 own.push(quote);
             }
         }
-        if !is_reached(row.country) {
+        if !is_allowed(row.country) {
             continue;
         }
-        let default = own.iter().find(|quote| quote.scope.network.is_none());
-        let cost = default.map_or(rules.sms_default_price, |quote| quote.price);
-        networks.push(Covered { country: row, name: DEFAULT.to_owned(), network: None, cost });
-        networks.extend(own.into_iter().filter(|quote| quote.scope.network.is_some()).map(
-            |quote| {
-                let (name, network) = (quote.name.to_owned(), quote.scope.network);
-                Covered { country: row, name, network, cost: quote.price }
-            },
-        ));
+        if is_reached(row.country, None) {
+            let default = own.iter().find(|quote| quote.scope.network.is_none());
+            let cost = default.map_or(rules.sms_default_price, |quote| quote.price);
+            networks.push(Covered { country: row, name: DEFAULT.to_owned(), network: None, cost });
+        }
+        let named = own.into_iter().filter(|quote| {
+            quote.scope.network.is_some_and(|network| is_reached(row.country, Some(network)))
+        });
+        networks.extend(named.map(|quote| {
+            let (name, network) = (quote.name.to_owned(), quote.scope.network);
+            Covered { country: row, name, network, cost: quote.price }
+        }));
     }
     Coverage { networks, currency: settings.currency.clone() }
 }

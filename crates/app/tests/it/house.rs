@@ -15,10 +15,10 @@ use pombo_app::usecase::status::{SmsStatus, sms_status};
 use pombo_app::{App, Config, operate};
 use pombo_domain::address::{Country, Phone, Sender};
 use pombo_domain::channel::{Desk, LinkState};
-use pombo_domain::id::{MessageId, RouteId};
+use pombo_domain::id::MessageId;
 use pombo_domain::message::EventKind;
 use pombo_domain::money::Money;
-use pombo_domain::route::{ReceiptId, Route, UncertainPolicy};
+use pombo_domain::route::{Choose, Route};
 use pombo_domain::sms::Encoding;
 use pombo_domain::time::Instant;
 use pombo_store::operation as op;
@@ -69,23 +69,7 @@ impl Drop for Folder {
 
 /// A route that takes everything.
 pub(crate) fn route(name: &str) -> Route {
-    Route {
-        id: RouteId(0),
-        name: name.into(),
-        countries: vec![],
-        senders: vec![],
-        accounts: vec![],
-        categories: vec![],
-        priority: 10,
-        weight: 1,
-        buy_price: None,
-        rate: None,
-        window: 10,
-        links: 1,
-        uncertain: UncertainPolicy::Resend.into(),
-        receipt_id: ReceiptId::Auto,
-        validity_max: Duration::from_secs(172_800),
-    }
+    Route { window: 10, ..Route::to_all(name) }
 }
 
 /// The app and what a test needs around it.
@@ -111,6 +95,7 @@ impl House {
             sms_default_price: Money::parse("0.05").unwrap(),
             public_url: "https://sms.example.com".into(),
             callbacks_submitted: false,
+            choose: Choose::Priority,
             routes,
         };
         Self::with(folder, clock, config).await

@@ -5,6 +5,7 @@
 mod accept;
 mod auth;
 mod carrier;
+mod choice;
 mod doubt;
 mod house;
 mod lanes;

@@ -129,6 +129,7 @@ pub(crate) async fn on(folder: Arc<Folder>, submitted: bool) -> (House, Caller, 
         sms_default_price: Money::ZERO,
         public_url: "https://sms.example.com".into(),
         callbacks_submitted: submitted,
+        choose: pombo_domain::route::Choose::Priority,
         routes: vec![route("a")],
     };
     let house = House::with(folder, Clock::held(NOON), config).await;

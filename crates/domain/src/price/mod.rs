@@ -26,49 +26,95 @@ pub const DEFAULT: &str = "Default";
 /// A mobile network: its mobile country code and network code (ITU-T E.212).
 ///
 /// Network codes are compared as numbers: spreadsheets drop leading zeros, and no country has two
-/// networks whose codes differ in nothing else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// networks whose codes differ in nothing else. They are shown with the digits that were written,
+/// and with two where there was only one.
+#[derive(Debug, Clone, Copy)]
 pub struct Network {
     /// Three digits, 200 to 999.
     pub mcc: u16,
     /// Up to three digits.
     pub mnc: u16,
+    /// The digits of `mnc`, two or three.
+    digits: u8,
 }
 
 impl Network {
     /// Reads the two codes; `None` where they are none.
     #[must_use]
     pub fn parse(mcc: &str, mnc: &str) -> Option<Self> {
-        Some(Self { mcc: parse_mcc(mcc)?, mnc: digits(mnc, 1..=3)? })
+        let digits = if mnc.len() == 3 { 3 } else { 2 };
+        Some(Self { mcc: parse_mcc(mcc)?, mnc: parse_digits(mnc, 1..=3)?, digits })
     }
 
     /// The network that a stored number stands for.
     #[must_use]
     pub fn from_stored(number: i64) -> Option<Self> {
         let number = u32::try_from(number).ok()?;
-        let (mcc, mnc) = (number / 1_000, number % 1_000);
-        Some(Self { mcc: u16::try_from(mcc).ok()?, mnc: u16::try_from(mnc).ok()? })
+        let digits = if number >= TWO_DIGITS { 2 } else { 3 };
+        let (mcc, mnc) = (number % TWO_DIGITS / 1_000, number % 1_000);
+        Some(Self { mcc: u16::try_from(mcc).ok()?, mnc: u16::try_from(mnc).ok()?, digits })
     }
 
-    /// Both codes as one number: `213003`.
+    /// Both codes as one number: `213003`; a million more where the network code has two digits.
     #[must_use]
     pub fn to_stored(self) -> i64 {
+        let two_digits = if self.digits == 2 { i64::from(TWO_DIGITS) } else { 0 };
+        two_digits + self.number()
+    }
+
+    /// What it is compared by.
+    fn number(self) -> i64 {
         i64::from(self.mcc) * 1_000 + i64::from(self.mnc)
+    }
+
+    /// The network code as it is written.
+    #[must_use]
+    pub fn mnc_written(self) -> String {
+        format!("{:0width$}", self.mnc, width = usize::from(self.digits))
+    }
+}
+
+/// Added to the stored number of a network whose code has two digits.
+const TWO_DIGITS: u32 = 1_000_000;
+
+impl PartialEq for Network {
+    fn eq(&self, other: &Self) -> bool {
+        self.number() == other.number()
+    }
+}
+
+impl Eq for Network {}
+
+impl PartialOrd for Network {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Network {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.number().cmp(&other.number())
+    }
+}
+
+impl std::hash::Hash for Network {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.number().hash(state);
     }
 }
 
 impl fmt::Display for Network {
-    /// `213-003`, the network code in three digits as the API writes it.
+    /// `213-003`, `214-07`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:03}-{:03}", self.mcc, self.mnc)
+        write!(f, "{:03}-{}", self.mcc, self.mnc_written())
     }
 }
 
 fn parse_mcc(text: &str) -> Option<u16> {
-    digits(text, 3..=3).filter(|mcc| *mcc >= 200)
+    parse_digits(text, 3..=3).filter(|mcc| *mcc >= 200)
 }
 
-fn digits(text: &str, length: std::ops::RangeInclusive<usize>) -> Option<u16> {
+fn parse_digits(text: &str, length: std::ops::RangeInclusive<usize>) -> Option<u16> {
     let fits = length.contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     if fits { text.parse().ok() } else { None }
 }
@@ -80,6 +126,13 @@ pub struct Scope {
     pub country: Country,
     /// The network; `None` is the country's default, and comes first in order.
     pub network: Option<Network>,
+}
+
+impl Scope {
+    /// Whether equals are written alike, too.
+    fn is_written_as(&self, other: &Self) -> bool {
+        self.network.map(|network| network.digits) == other.network.map(|network| network.digits)
+    }
 }
 
 impl fmt::Display for Scope {
@@ -134,6 +187,13 @@ impl PriceList {
     /// Adds a line; of two with one scope and time the later added counts.
     pub fn add(&mut self, row: Row) {
         let Row { scope, name, price, since } = row;
+        // The newest file says how a network's code is written.
+        let known = self.steps.get_key_value(&scope);
+        if known.is_some_and(|(known, _)| !known.is_written_as(&scope))
+            && let Some(steps) = self.steps.remove(&scope)
+        {
+            self.steps.insert(scope, steps);
+        }
         let steps = self.steps.entry(scope).or_default();
         let at = steps.partition_point(|step| step.since <= since);
         let step = Step { since, name, price };
@@ -160,7 +220,8 @@ impl PriceList {
     /// The price for just this scope at `now`.
     #[must_use]
     pub fn at(&self, scope: Scope, now: Instant) -> Option<Quote<'_>> {
-        quote(scope, self.steps.get(&scope)?, now)
+        let (known, steps) = self.steps.get_key_value(&scope)?;
+        quote(*known, steps, now)
     }
 
     /// All prices at `now`, by country, its default first.
@@ -183,8 +244,11 @@ impl PriceList {
             .iter()
             .map(|row| {
                 let before = self.at(row.scope, row.since);
-                let stays =
-                    before.is_some_and(|b| Some(b.price) == row.price && b.name == row.name);
+                let stays = before.is_some_and(|b| {
+                    Some(b.price) == row.price
+                        && b.name == row.name
+                        && b.scope.is_written_as(&row.scope)
+                });
                 Change { row: row.clone(), before: before.map(|quote| quote.price), stays }
             })
             .collect();

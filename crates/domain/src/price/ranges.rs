@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     fn network(mnc: u16) -> Network {
-        Network { mcc: 214, mnc }
+        Network::parse("214", &mnc.to_string()).expect("a network")
     }
 
     fn ranges(rows: &[(&str, u16)]) -> Ranges {

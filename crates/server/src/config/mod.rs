@@ -15,6 +15,7 @@ use std::path::Path;
 
 use pombo_app::auth::Cidr;
 use pombo_domain::money::Money;
+use pombo_domain::route::Choose;
 use url::Url;
 
 use raw::{Mistakes, Node, Section};
@@ -42,6 +43,8 @@ pub struct Config {
     pub callbacks: Callbacks,
     /// What is written to standard error.
     pub log: Log,
+    /// `sms.choose`: what decides among routes that take a message.
+    pub choose: Choose,
     /// The carriers, in the order of the file.
     pub routes: Vec<RouteConfig>,
 }
@@ -120,6 +123,7 @@ impl Default for Config {
             prices: Prices { sms_default: Money::from_micros(50_000) },
             callbacks: Callbacks { allow_private_networks: false, submitted: false },
             log: Log { format: LogFormat::Text, level: "info".into() },
+            choose: Choose::default(),
             routes: Vec::new(),
         }
     }
@@ -185,15 +189,16 @@ pub fn resolve(
 
 fn config(mut root: Section<'_>, mistakes: &Mistakes) -> Config {
     let default = Config::default();
-    let config = Config {
+    let mut config = Config {
         http: http(root.section("http"), default.http),
         store: store(root.section("store"), default.store),
         brand: brand(root.section("brand"), default.brand),
         prices: prices(root.section("prices"), default.prices),
         callbacks: callbacks(root.section("callbacks"), default.callbacks),
         log: log(root.section("log"), default.log),
-        routes: sms(root.section("sms"), mistakes),
+        ..default
     };
+    (config.choose, config.routes) = sms(root.section("sms"), mistakes);
     root.finish();
     config
 }
@@ -302,10 +307,16 @@ fn level(node: &Node) -> Result<String, String> {
     }
 }
 
-fn sms(mut section: Section<'_>, mistakes: &Mistakes) -> Vec<RouteConfig> {
+fn sms(mut section: Section<'_>, mistakes: &Mistakes) -> (Choose, Vec<RouteConfig>) {
+    let words = [
+        ("priority", Choose::Priority),
+        ("cost", Choose::Cost),
+        ("priority-then-cost", Choose::PriorityThenCost),
+    ];
+    let choose = section.get("choose", |node| one_of(node, &words)).unwrap_or_default();
     let nodes = section.get("routes", Node::list).unwrap_or_default();
     section.finish();
-    route::routes(nodes, mistakes)
+    (choose, route::routes(nodes, mistakes))
 }
 
 /// Text that is not empty.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pombo_domain::message::Category;
 use pombo_domain::money::Money;
-use pombo_domain::route::{ReceiptId, UncertainPolicies, UncertainPolicy};
+use pombo_domain::route::{Networks, ReceiptId, SenderPattern, UncertainPolicies, UncertainPolicy};
 
 use super::link::{Smpp, link};
 use super::raw::{Mistakes, Node, Origin, Section};
@@ -23,8 +23,10 @@ pub struct RouteConfig {
     pub transport: Transport,
     /// ISO 3166 codes it carries to; `*` means all.
     pub countries: Vec<String>,
+    /// Networks it carries to; empty means all.
+    pub networks: Vec<Networks>,
     /// Senders it carries; empty means all.
-    pub senders: Vec<String>,
+    pub senders: Vec<SenderPattern>,
     /// Names of the accounts it serves; empty means all.
     pub accounts: Vec<String>,
     /// Categories it carries; empty means both.
@@ -57,6 +59,7 @@ impl RouteConfig {
             name: name.to_owned(),
             transport: Transport::Sandbox,
             countries: vec!["*".into()],
+            networks: Vec::new(),
             senders: Vec::new(),
             accounts: Vec::new(),
             categories: Vec::new(),
@@ -157,7 +160,10 @@ fn rest(mut s: Section<'_>, name: String, transport: Transport) -> RouteConfig {
         name,
         transport,
         countries: s.each("countries", country).unwrap_or_else(|| vec!["*".into()]),
-        senders: s.each("senders", some_text).unwrap_or_default(),
+        networks: s.each("networks", networks).unwrap_or_default(),
+        senders: s
+            .each("senders", |n| some_text(n).map(|text| SenderPattern::new(&text)))
+            .unwrap_or_default(),
         accounts: s.each("accounts", some_text).unwrap_or_default(),
         categories: s.each("categories", |n| one_of(n, &categories)).unwrap_or_default(),
         priority: s.get("priority", |n| whole(n, 0, 1_000_000)).unwrap_or(10),
@@ -191,6 +197,15 @@ fn country(node: &Node) -> Result<String, String> {
         return Ok(text.to_ascii_uppercase());
     }
     Err(format!("is {text:?}, but must be two letters, as in \"ES\", or \"*\" for all"))
+}
+
+fn networks(node: &Node) -> Result<Networks, String> {
+    let text = node.text().or_else(|_| node.integer().map(|n| n.to_string()))?;
+    Networks::parse(&text).ok_or_else(|| {
+        format!(
+            "is {text:?}, but must be a network, as in \"214-07\", or a country's, as in \"214\""
+        )
+    })
 }
 
 fn rate(node: &Node) -> Result<Option<f64>, String> {

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Write};
 
 use pombo_domain::message::Category;
-use pombo_domain::route::{ReceiptId, UncertainPolicy};
+use pombo_domain::route::{Choose, ReceiptId, UncertainPolicy};
 
 use super::link::{Bind, DataCoding, FlashBy, LongBy, Smpp};
 use super::route::{RouteConfig, Transport};
@@ -27,6 +27,12 @@ impl Display for Config {
             LogFormat::Json => "json",
         };
         writeln!(f, "\n[log]\nformat = {}\nlevel = {}", quoted(&format), quoted(&self.log.level))?;
+        let choose = match self.choose {
+            Choose::Priority => "priority",
+            Choose::Cost => "cost",
+            Choose::PriorityThenCost => "priority-then-cost",
+        };
+        writeln!(f, "\n[sms]\nchoose = {}", quoted(&choose))?;
         self.routes.iter().try_for_each(|r| route(f, r))
     }
 }
@@ -62,6 +68,7 @@ fn route(f: &mut fmt::Formatter<'_>, route: &RouteConfig) -> fmt::Result {
         writeln!(f, "uncertain_marketing = \"{marketing}\"")?;
     }
     writeln!(f, "countries = {}", list(&route.countries))?;
+    writeln!(f, "networks = {}", list(&route.networks))?;
     writeln!(f, "senders = {}", list(&route.senders))?;
     writeln!(f, "accounts = {}", list(&route.accounts))?;
     writeln!(f, "categories = {}", list(&categories))?;

@@ -16,7 +16,7 @@ use pombo_store::operation::{audit, cdr};
 use crate::world::{CREDIT, DAY, PRICE, World, cause, of_parts, on_every_store};
 
 fn row(w: &World, mnc: Option<u16>, price: Option<i64>) -> Row {
-    let network = mnc.map(|mnc| Network { mcc: 214, mnc });
+    let network = mnc.and_then(|mnc| Network::parse("214", &format!("{mnc:02}")));
     Row {
         scope: Scope { country: Country::parse("ES").unwrap(), network },
         name: "name".to_owned(),
@@ -54,7 +54,7 @@ fn a_price_list_is_in_force_as_a_whole_or_not_at_all() {
 fn prefixes_come_in_by_pages_in_order() {
     on_every_store(|w| {
         let import = w.run(Begin { kind: Kind::Ranges, since: w.now(), now: w.now() });
-        let network = Network { mcc: 214, mnc: 7 };
+        let network = Network::parse("214", "07").unwrap();
         let rows: Vec<_> =
             (34..60).map(|i| (Prefix::from_stored(i), (i % 2 == 0).then_some(network))).collect();
         w.run(AddRanges { import, rows: rows.clone() });

@@ -131,6 +131,9 @@ pub enum Fate {
         cost: Money,
         /// By which route it would go.
         route: String,
+        /// Why that one: `only`, `priority`, `cost`, `weight`, `others unavailable` or
+        /// `none available`.
+        route_why: &'static str,
         /// The earliest time it would leave.
         earliest: Instant,
         /// Why it would end at once instead, and cost nothing.
@@ -176,10 +179,10 @@ pub async fn send_sms(app: &App, caller: &Caller, send: SendSms) -> Result<Sent,
                 return Err(Refusal::SpendCap.into());
             }
         }
-        return Ok(planned(app, &send, &plan, &opted_out));
+        return Ok(planned((app, caller), &send, (&plan, now), &opted_out));
     }
     if plan.recipients.is_empty() {
-        return Ok(planned(app, &send, &plan, &[])); // Each entry says why.
+        return Ok(planned((app, caller), &send, (&plan, now), &[])); // Each entry says why.
     }
     if app.inner.is_short_of_room.load(Ordering::Relaxed) {
         return Err(Refusal::NoRoom { retry_after: Duration::from_secs(5) }.into());
@@ -220,16 +223,23 @@ pub async fn send_sms(app: &App, caller: &Caller, send: SendSms) -> Result<Sent,
 /// Rows waiting for the writer above which new requests are asked to come later.
 const BACKLOG_MAX: usize = 200_000;
 
-fn planned(app: &App, send: &SendSms, plan: &Plan, opted_out: &[usize]) -> Sent {
-    let rules = app.rules();
+/// What a dry run answers. Those who opted out end at once.
+fn planned(
+    (app, caller): (&App, &Caller),
+    send: &SendSms,
+    (plan, now): (&Plan, Instant),
+    opted_out: &[usize],
+) -> Sent {
+    let map = app.inner.routing.of(caller.account(), now);
     let earliest = plan.due;
     let fates = plan.fates(send, |idx, recipient| {
         let is_opted_out = opted_out.binary_search(&idx).is_ok();
-        let route = rules.routes.iter().find(|route| route.id == recipient.route);
+        let (route, route_why) = plan.route_of(recipient, (app, &map, &send.from));
         Fate::Planned {
             n_parts: recipient.n_parts,
             cost: recipient.price.times(usize::from(recipient.n_parts)).unwrap_or_default(),
-            route: route.map(|route| route.name.clone()).unwrap_or_default(),
+            route,
+            route_why,
             earliest,
             rejected: is_opted_out.then_some(REFUSED),
         }

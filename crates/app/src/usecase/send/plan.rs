@@ -3,20 +3,21 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use pombo_domain::address::Sender;
 use pombo_domain::link;
 use pombo_domain::message::{Category, Lane};
 use pombo_domain::money::Money;
-use pombo_domain::route::{Question, choose};
+use pombo_domain::route::Choice;
 use pombo_domain::sms::{Cut, Form, TableChoice, Unfit};
 use pombo_domain::time::Instant;
 use pombo_store::operation::accept::Recipient;
 
 use super::texts::short_base;
 use super::{Fate, SendSms, Text};
+use crate::App;
 use crate::auth::Caller;
 use crate::error::Refusal;
-use crate::prices::Book;
-use crate::{App, Rules};
+use crate::routing::{Map, Passenger};
 
 /// Entries of `to` that are judged before others have a turn.
 const JUDGED_AT_ONCE: usize = 256;
@@ -68,8 +69,8 @@ impl Plan {
         let category = send.category.unwrap_or(caller.settings().category);
         let link = link::stand_in(&short_base(app, caller));
         let judge = {
-            let (rules, book) = (app.rules(), app.inner.prices.book());
-            Judge { app, rules, book, caller, send, now, form, category, link }
+            let map = app.inner.routing.of(caller.account(), now);
+            Judge { app, map, caller, send, now, form, category, link }
         };
         let (mut recipients, mut verdicts) = (Vec::new(), Vec::with_capacity(send.to.len()));
         for row in 0..send.to.len() {
@@ -96,6 +97,22 @@ impl Plan {
         let lane = Lane::of(send.category, send.campaign.is_some(), send.to.len());
         let recipients = recipients.into();
         Ok(Self { text, form, category, lane, due, recipients, verdicts, own_rows })
+    }
+
+    /// The name of a recipient's route, and why that one: what a dry run tells.
+    pub(super) fn route_of(
+        &self,
+        recipient: &Recipient,
+        (app, map, from): (&App, &Map, &Sender),
+    ) -> (String, &'static str) {
+        let passenger = map.passenger(recipient.to, from, self.category);
+        let why = match map.choose(&passenger, |id| app.inner.engine.is_usable(id)) {
+            Some(Choice { route, why }) if route == recipient.route => why.as_str(),
+            // All that take it are down or paused: it waits for the first of them.
+            _ => "none available",
+        };
+        let route = map.rules.routes.iter().find(|route| route.id == recipient.route);
+        (route.map(|route| route.name.clone()).unwrap_or_default(), why)
     }
 
     /// Which entries of `to` the valid recipients are.
@@ -166,8 +183,7 @@ impl Plan {
 /// Looks at one entry of `to` after the other.
 struct Judge<'a> {
     app: &'a App,
-    rules: Arc<Rules>,
-    book: Arc<Book>,
+    map: Map,
     caller: &'a Caller,
     send: &'a SendSms,
     now: Instant,
@@ -185,18 +201,10 @@ impl Judge<'_> {
         if !self.caller.settings().may_reach(country) {
             return Err(Verdict::NoRecipient);
         }
-        let question = Question {
-            account: self.caller.account(),
-            country: country.as_str(),
-            sender: &self.send.from,
-            category: self.category,
-            spread: to.digits(),
-        };
-        // A route that is down now may be up before the message is due: better late than never.
-        let routes = &self.rules.routes;
-        let route = choose(routes, &question, |id| self.app.inner.engine.is_usable(id))
-            .or_else(|| choose(routes, &question, |_| true))
-            .ok_or(Verdict::NoRecipient)?;
+        let network = self.map.book.network(to);
+        let (sender, category) = (&self.send.from, self.category);
+        let passenger = Passenger { to, country, network, sender, category };
+        let route = self.choose(&passenger).ok_or(Verdict::NoRecipient)?.route;
         let n_parts = match &self.send.text {
             Text::Same(_) => n_parts,
             Text::Personal(template, values) => {
@@ -205,9 +213,16 @@ impl Judge<'_> {
                 fitted.map_err(Verdict::Unfit)?.n_parts
             }
         };
-        let place = (country, self.book.network(to));
-        let listed = self.book.price(&self.caller.settings().currency, place, self.now);
-        let price = listed.unwrap_or(self.rules.sms_default_price);
+        let place = (country, network);
+        let listed = self.map.book.price(&self.caller.settings().currency, place, self.now);
+        let price = listed.unwrap_or(self.map.rules.sms_default_price);
         Ok(Recipient { to, route, price, n_parts })
+    }
+
+    /// A route that is down now may be up before the message is due: better late than never.
+    fn choose(&self, passenger: &Passenger<'_>) -> Option<Choice> {
+        let usable = |id| self.app.inner.engine.is_usable(id);
+        let now = self.map.choose(passenger, usable);
+        now.or_else(|| self.map.choose(passenger, |_| true))
     }
 }

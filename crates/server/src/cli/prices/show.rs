@@ -5,7 +5,7 @@ use pombo_app::prices::Book;
 use pombo_domain::address::Phone;
 use pombo_domain::id::RouteId;
 use pombo_domain::money::Money;
-use pombo_domain::price::{DEFAULT, PriceList, Quote, Scope, margin};
+use pombo_domain::price::{DEFAULT, Network, PriceList, Quote, Scope, margin};
 use pombo_domain::time::Instant;
 use pombo_store::Store;
 use serde_json::json;
@@ -148,6 +148,11 @@ fn line_json(line: &Line<'_>, currency: &str) -> serde_json::Value {
 
 fn carries_to(route: &RouteConfig, scope: Scope) -> bool {
     let country = scope.country.to_string();
-    route.countries.is_empty()
-        || route.countries.iter().any(|c| c == "*" || c.eq_ignore_ascii_case(&country))
+    let country_fits = route.countries.is_empty()
+        || route.countries.iter().any(|c| c == "*" || c.eq_ignore_ascii_case(&country));
+    // The default price is for the networks that no list names: any of them may be its.
+    let network_fits = |network: Network| {
+        route.networks.is_empty() || route.networks.iter().any(|own| own.hold(network))
+    };
+    country_fits && scope.network.is_none_or(network_fits)
 }

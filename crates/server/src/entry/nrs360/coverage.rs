@@ -39,7 +39,7 @@ pub(super) async fn networks(
         let mcc = row.network.map_or(row.country.mcc, |network| network.mcc);
         write::raw(&mut out, &format!(",\"mcc\":\"{mcc:03}\",\"mnc\":"));
         match row.network {
-            Some(network) => write::raw(&mut out, &format!("\"{:03}\"", network.mnc)),
+            Some(network) => write::text(&mut out, &network.mnc_written()),
             None => write::raw(&mut out, "null"),
         }
         write::raw(&mut out, ",\"cost\":");
@@ -127,7 +127,9 @@ fn symbol(currency: &str) -> &str {
 
 fn country_iso(query: Option<&str>) -> Result<Option<Country>, Problem> {
     let mut pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-    let Some((_, letters)) = pairs.find(|(key, _)| key == "countryIso") else { return Ok(None) };
+    let given =
+        pairs.find(|(key, _)| key == "countryIso").filter(|(_, letters)| !letters.is_empty());
+    let Some((_, letters)) = given else { return Ok(None) };
     let country = Country::parse(&letters);
     country.map(Some).ok_or_else(|| Problem::invalid("The countryIso field must be 2 letters."))
 }

@@ -194,13 +194,15 @@ fn write_fate(out: &mut Vec<u8>, (i, to): (usize, &str), fate: &Fate, dates: &[u
             write::integer(out, i64::from(*n_parts));
             out.extend_from_slice(dates);
         }
-        Fate::Planned { n_parts, cost, route, earliest, rejected } => {
+        Fate::Planned { n_parts, cost, route, route_why, earliest, rejected } => {
             write::raw(out, ",\"parts\":");
             write::integer(out, i64::from(*n_parts));
             write::raw(out, ",\"cost\":");
             write::money(out, *cost);
             write::raw(out, ",\"route\":");
             write::text(out, route);
+            write::raw(out, ",\"routeReason\":");
+            write::text(out, route_why);
             write::raw(out, ",\"earliest\":");
             write::text(out, &earliest.iso8601());
             if let Some(why) = rejected {

@@ -64,7 +64,7 @@ fn a_list_is_shown_first_and_prices_messages_once_it_is_applied() {
     let account = house.call("GET", "/api/rest/account", "").json();
     assert_eq!(account["data"]["balance"], 99.93);
     let of = pombo(&house, &["prices", "show", "--number", "34666555444"]);
-    assert_eq!(of, "34666555444: ES, 214-007: 0.03 EUR (Movistar)\n");
+    assert_eq!(of, "34666555444: ES, 214-07: 0.03 EUR (Movistar)\n");
     let again = import(&house, "list.csv", LIST, &["--apply"]);
     assert!(again.ends_with("0 changes are kept, 0 bad rows are left out\n"), "{again}");
     // A price of another day changes nothing today; a whole list ends what it does not name.
@@ -140,6 +140,7 @@ fn coverage_is_answered_as_the_api_document_shows_it() {
         "/api/rest/coverage/sms/countries",
         "/api/rest/coverage/sms?countryIso=ae",
         "/api/rest/coverage/sms/countries?countryIso=ES",
+        "/api/rest/coverage/sms?countryIso=",
         "/api/rest/coverage/sms?countryIso=Spain",
     ]
     .iter()

@@ -226,6 +226,10 @@ pub(super) struct SmsResult {
     route: Option<String>,
     /// With `dryRun` only.
     earliest: Option<String>,
+    /// Of a dry run: why that route: `only`, `priority`, `cost`, `weight`, `others unavailable` or
+    /// `none available`.
+    #[schema(example = "priority")]
+    route_reason: Option<String>,
     /// Only with `dryRun`: why it would end at once instead, and cost nothing.
     rejected: Option<String>,
     /// Where it was not accepted.

@@ -1,11 +1,19 @@
 //! Which routes may carry a message, and in which order they are tried.
 
+mod choice;
+mod senders;
+
+use std::fmt;
 use std::time::Duration;
 
 use crate::address::Sender;
 use crate::id::{AccountId, RouteId};
 use crate::message::Category;
 use crate::money::Money;
+use crate::price::Network;
+
+pub use choice::{Choice, Choose, Order, Why, choose, order};
+pub use senders::SenderPattern;
 
 /// What to do with a part whose submission got no stored answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +66,46 @@ pub enum ReceiptId {
     DecToHex,
 }
 
+/// Networks that a route carries to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Networks {
+    /// All of a mobile country code.
+    Country(u16),
+    /// One.
+    One(Network),
+}
+
+impl Networks {
+    /// Reads `214`, `214-07` or `21407`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (mcc, mnc) = text.split_at_checked(3)?;
+        match mnc.strip_prefix('-').unwrap_or(mnc) {
+            "" if mnc.is_empty() => Network::parse(mcc, "0").map(|any| Self::Country(any.mcc)),
+            mnc => Network::parse(mcc, mnc).map(Self::One),
+        }
+    }
+
+    /// Whether this network is one of them.
+    #[must_use]
+    pub fn hold(self, network: Network) -> bool {
+        match self {
+            Self::Country(mcc) => network.mcc == mcc,
+            Self::One(one) => network == one,
+        }
+    }
+}
+
+impl fmt::Display for Networks {
+    /// As [`Networks::parse`] reads it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Country(mcc) => write!(f, "{mcc:03}"),
+            Self::One(network) => network.fmt(f),
+        }
+    }
+}
+
 /// What a route takes, and how it is to be used. Knows no protocol.
 #[derive(Debug, Clone)]
 pub struct Route {
@@ -67,8 +115,10 @@ pub struct Route {
     pub name: String,
     /// ISO 3166 codes it carries to; empty or `*` means all.
     pub countries: Vec<String>,
-    /// Senders it carries, exactly; empty means all.
-    pub senders: Vec<String>,
+    /// Networks it carries to; empty means all, also those that nobody knows.
+    pub networks: Vec<Networks>,
+    /// Senders it carries; empty means all.
+    pub senders: Vec<SenderPattern>,
     /// Accounts it serves, by number; empty means all.
     pub accounts: Vec<AccountId>,
     /// Categories it carries; empty means both.
@@ -100,6 +150,8 @@ pub struct Question<'a> {
     pub account: AccountId,
     /// ISO 3166 code of the recipient's country, or empty where a number has none.
     pub country: &'a str,
+    /// The recipient's network, where the operator's table of prefixes knows it.
+    pub network: Option<Network>,
     /// The sender shown.
     pub sender: &'a Sender,
     /// The law's kind.
@@ -109,6 +161,29 @@ pub struct Question<'a> {
 }
 
 impl Route {
+    /// A route that takes everything, with the defaults of the configuration.
+    #[must_use]
+    pub fn to_all(name: &str) -> Self {
+        Self {
+            id: RouteId(0),
+            name: name.to_owned(),
+            countries: vec!["*".to_owned()],
+            networks: Vec::new(),
+            senders: Vec::new(),
+            accounts: Vec::new(),
+            categories: Vec::new(),
+            priority: 10,
+            weight: 1,
+            buy_price: None,
+            rate: None,
+            window: 100,
+            links: 1,
+            uncertain: UncertainPolicy::Resend.into(),
+            receipt_id: ReceiptId::Auto,
+            validity_max: Duration::from_secs(172_800),
+        }
+    }
+
     /// Whether it carries to this country for this account, from some sender.
     #[must_use]
     pub fn reaches(&self, account: AccountId, country: &str) -> bool {
@@ -117,99 +192,20 @@ impl Route {
         country_fits && (self.accounts.is_empty() || self.accounts.contains(&account))
     }
 
+    /// Whether it carries to this network; one that is not known is carried to only by a route for
+    /// all networks.
+    #[must_use]
+    pub fn reaches_network(&self, network: Option<Network>) -> bool {
+        self.networks.is_empty()
+            || network.is_some_and(|network| self.networks.iter().any(|own| own.hold(network)))
+    }
+
     /// Whether this route may carry it.
     #[must_use]
     pub fn takes(&self, q: &Question<'_>) -> bool {
         self.reaches(q.account, q.country)
-            && (self.senders.is_empty() || self.senders.iter().any(|s| s == q.sender.as_str()))
+            && self.reaches_network(q.network)
+            && (self.senders.is_empty() || self.senders.iter().any(|s| s.fits(q.sender.as_str())))
             && (self.categories.is_empty() || self.categories.contains(&q.category))
-    }
-}
-
-/// The route to use: the lowest priority number first, shared by weight among equals, leaving out
-/// those for which `usable` says no (down, paused, just tried). `None`: no route may carry it.
-pub fn choose(
-    routes: &[Route],
-    q: &Question<'_>,
-    usable: impl Fn(RouteId) -> bool,
-) -> Option<RouteId> {
-    let fits = |r: &&Route| r.takes(q) && usable(r.id);
-    let best = routes.iter().filter(fits).map(|r| r.priority).min()?;
-    let equals = || routes.iter().filter(|r| r.priority == best).filter(fits);
-    let total: u64 = equals().map(|r| u64::from(r.weight)).sum();
-    if total == 0 {
-        return equals().next().map(|r| r.id);
-    }
-    let mut at = q.spread % total;
-    for route in equals() {
-        let weight = u64::from(route.weight);
-        if at < weight {
-            return Some(route.id);
-        }
-        at -= weight;
-    }
-    None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn route(id: i64, priority: u32, weight: u32) -> Route {
-        Route {
-            id: RouteId(id),
-            name: format!("route-{id}"),
-            countries: vec!["*".into()],
-            senders: vec![],
-            accounts: vec![],
-            categories: vec![],
-            priority,
-            weight,
-            buy_price: None,
-            rate: None,
-            window: 10,
-            links: 1,
-            uncertain: UncertainPolicy::Resend.into(),
-            receipt_id: ReceiptId::Auto,
-            validity_max: Duration::from_secs(172_800),
-        }
-    }
-
-    fn question(sender: &Sender, spread: u64) -> Question<'_> {
-        let account = AccountId(1);
-        Question { account, country: "ES", sender, category: Category::Transactional, spread }
-    }
-
-    #[test]
-    fn the_first_priority_is_used_until_it_cannot_be() {
-        let sender = Sender::parse("TEST").expect("a sender");
-        let routes = [route(1, 20, 1), route(2, 10, 1)];
-        let q = question(&sender, 0);
-        assert_eq!(choose(&routes, &q, |_| true), Some(RouteId(2)));
-        assert_eq!(choose(&routes, &q, |r| r != RouteId(2)), Some(RouteId(1)));
-        assert_eq!(choose(&routes, &q, |_| false), None);
-    }
-
-    #[test]
-    fn equals_share_by_weight() {
-        let sender = Sender::parse("TEST").expect("a sender");
-        let routes = [route(1, 10, 3), route(2, 10, 1)];
-        let first = (0..400)
-            .filter(|&i| choose(&routes, &question(&sender, i), |_| true) == Some(RouteId(1)))
-            .count();
-        assert_eq!(first, 300);
-    }
-
-    #[test]
-    fn a_route_carries_only_what_it_was_given() {
-        let sender = Sender::parse("TEST").expect("a sender");
-        let mut only_fr = route(1, 10, 1);
-        only_fr.countries = vec!["FR".into()];
-        let mut only_other_sender = route(2, 10, 1);
-        only_other_sender.senders = vec!["OTHER".into()];
-        let mut only_marketing = route(3, 10, 1);
-        only_marketing.categories = vec![Category::Marketing];
-        let routes = [only_fr, only_other_sender, only_marketing];
-        assert_eq!(choose(&routes, &question(&sender, 0), |_| true), None);
     }
 }
