@@ -21,9 +21,9 @@ use crate::statement::statements;
 use crate::work::Work;
 
 statements! {
-    HEAD = "select due, first, last, tries from queue \
+    HEAD = "select due, first, last, tries, scheduled from queue \
         where route = $1 and lane = $2 and account = $3 order by due, first limit 1";
-    DUE_ROWS = "select due, first, last, tries from queue where route = $1 and lane = $2 \
+    DUE_ROWS = "select due, first, last, tries, scheduled from queue where route = $1 and lane = $2 \
         and account = $3 and due <= $4 order by due, first limit $5";
     TAKE_TO = "delete from queue where route = $1 and lane = $2 and account = $3 \
         and (due, first) <= ($4, $5)";
@@ -100,11 +100,19 @@ pub(super) struct QueueRow {
     pub(super) first: i64,
     pub(super) last: i64,
     pub(super) tries: u8,
+    /// Whether its owner named the time.
+    pub(super) scheduled: bool,
 }
 
 impl QueueRow {
     pub(super) fn from_row(row: &Row<'_>) -> Result<Self> {
-        Ok(Self { due: row.get(0)?, first: row.get(1)?, last: row.get(2)?, tries: row.get(3)? })
+        Ok(Self {
+            due: row.get(0)?,
+            first: row.get(1)?,
+            last: row.get(2)?,
+            tries: row.get(3)?,
+            scheduled: row.get::<i64>(4)? != 0,
+        })
     }
 }
 
@@ -257,8 +265,15 @@ impl Claim {
             n += 1;
         }
         let Some(next) = rest else { return Ok((n, true)) };
-        take(work, (self.route, self.lane, self.account), row)?;
-        self.put(work, &QueueRow { due: self.now.micros(), first: next.0, ..*row })?;
+        let queue = (self.route, self.lane, self.account);
+        take(work, queue, row)?;
+        if row.due > self.now.micros() {
+            // It was ended ahead of its time, and what is left of it keeps its time: whoever lets
+            // the sending go on meanwhile must not send it early.
+            put(work, queue, (next, PartId(row.last)), (row.due, row.tries, row.scheduled))?;
+        } else {
+            self.put(work, &QueueRow { due: self.now.micros(), first: next.0, ..*row })?;
+        }
         Ok((n, false))
     }
 

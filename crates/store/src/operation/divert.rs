@@ -20,7 +20,7 @@ statements! {
     /// Parts of a message that this route has taken, or may have.
     TAKEN = "select count(1) from part_{day} where id between $1 and $2 and route = $3 \
         and state <> 0";
-    FROM = "select due, first, last, tries from queue where route = $1 and lane = $2 \
+    FROM = "select due, first, last, tries, scheduled from queue where route = $1 and lane = $2 \
         and account = $3 and (due, first) >= ($4, $5) and due <= $6 order by due, first limit 1";
 }
 

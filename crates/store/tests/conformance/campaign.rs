@@ -342,6 +342,28 @@ fn a_cancelled_sending_ends_gives_its_credit_back_and_takes_nothing_more() {
 }
 
 #[test]
+fn what_a_cancelling_had_not_reached_when_it_was_called_off_keeps_its_time() {
+    on_every_store(|w| {
+        let due = w.now().plus(HOUR);
+        let (late, _, sending) = done(w.run(Accept { due, ..named(&w, 1_500, "Spring", &[]) }));
+        order(&w, sending, Order::Cancel);
+        let (account, route, now) = (w.account, w.route, w.now());
+        let step =
+            |lane| Withdraw { account, sending, route, lane, at: QueuePlace::default(), now };
+        let n: usize = Lane::ALL.into_iter().map(|lane| w.run(step(lane)).n).sum();
+        assert_eq!(n, 1_000, "a piece of it");
+        resume(&w, sending);
+        assert_eq!((w.state(late), w.state(late.plus(1_499))), {
+            (PartState::Cancelled, PartState::Queued)
+        });
+        w.pass(HOUR / 2);
+        assert!(w.claim(10).work.is_empty(), "nothing leaves before its time");
+        w.pass(HOUR / 2);
+        assert_eq!(parts_of(&w.claim(1)), [late.plus(1_000).part(0)]);
+    });
+}
+
+#[test]
 fn a_cancelling_finds_what_is_not_due_among_others() {
     on_every_store(|w| {
         let due = w.now().plus(HOUR);

@@ -40,7 +40,7 @@ statements! {
         where expires is not null and expires <= $1 order by expires limit $2";
     DROP_HELD = "delete from held where sending = $1 and route = $2 and lane = $3 \
         and account = $4 and due = $5 and first = $6";
-    QUEUE = "select due, first, last, tries from queue where route = $1 and lane = $2 \
+    QUEUE = "select due, first, last, tries, scheduled from queue where route = $1 and lane = $2 \
         and account = $3 and (due, first) > ($4, $5) order by due, first limit $6";
 }
 
@@ -179,7 +179,8 @@ fn give_back(
         let lane = Lane::from_stored(row.get(2)?);
         let queue = (RouteId(row.get(1)?), lane, AccountId(row.get(3)?));
         let (due, first) = (row.get(4)?, row.get(5)?);
-        let row_ = QueueRow { due, first, last: row.get(6)?, tries: row.get(7)? };
+        let (last, tries) = (row.get(6)?, row.get(7)?);
+        let row_ = QueueRow { due, first, last, tries, scheduled: false };
         Ok((row.get(0)?, queue, row_))
     })?;
     for (sending, queue, row) in rows {
@@ -266,8 +267,7 @@ impl Operation for Withdraw {
             if finished {
                 take(work, (self.route, self.lane, account), &row)?;
             } else if row.due > now.micros() {
-                // What is left of it stands among what is due now.
-                done.next = Some(QueuePlace { due: now.micros() - 1, first: i64::MAX });
+                // What is left of it stands where it stood, with a later first part.
                 break;
             }
             if done.n >= ROWS_PER_OPERATION_MAX {

@@ -147,7 +147,7 @@ fn change_part(
 
 impl From<Waiting> for QueueRow {
     fn from(row: Waiting) -> Self {
-        Self { due: row.due, first: row.first, last: row.last, tries: 0 }
+        Self { due: row.due, first: row.first, last: row.last, tries: 0, scheduled: true }
     }
 }
 
