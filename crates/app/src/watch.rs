@@ -10,7 +10,7 @@ use pombo_store::operation as op;
 use crate::App;
 use crate::error::Fault;
 use crate::stranded::Stranded;
-use crate::usecase::campaign;
+use crate::usecase::campaign::LeftOver;
 
 /// How often the store is asked whether anything changed.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -38,6 +38,7 @@ pub(crate) fn start(app: &App) {
         let mut version = None;
         let mut sweeping = false;
         let mut stranded = Stranded::default();
+        let mut left_over = LeftOver::default();
         let mut steps = Steps::new();
         for turn in (0_u32..=u32::MAX).cycle() {
             tokio::time::sleep(LOOK_EVERY).await;
@@ -73,7 +74,7 @@ pub(crate) fn start(app: &App) {
             {
                 tracing::warn!(%error, "gauges cannot be counted");
             }
-            if let Err(error) = campaign::go_on(&app).await {
+            if let Err(error) = left_over.look(&app).await {
                 tracing::warn!(%error, "what was held or cancelled is not looked after");
             }
             if turn % STRANDED_EVERY == 0

@@ -137,16 +137,18 @@ pub async fn order(
 
 /// Puts back into the queues what is held and need not be.
 async fn give_back(app: &App) -> Result<(), Fault> {
-    loop {
-        let now = app.inner.clock.now();
-        let given = app.inner.store.run(GiveBack { now }).await?;
-        for (route, lane, account) in given.queues {
-            app.inner.engine.ring(route, lane, account, now);
-        }
-        if !given.more {
-            return Ok(());
-        }
+    while give_some_back(app).await? {}
+    Ok(())
+}
+
+/// The same, a piece of it; whether there is more.
+async fn give_some_back(app: &App) -> Result<bool, Fault> {
+    let now = app.inner.clock.now();
+    let given = app.inner.store.run(GiveBack { now }).await?;
+    for (route, lane, account) in given.queues {
+        app.inner.engine.ring(route, lane, account, now);
     }
+    Ok(given.more)
 }
 
 /// Ends what waits of a cancelled sending.
@@ -161,17 +163,43 @@ async fn withdraw(app: &App, sending: SendingId, account: AccountId) -> Result<(
     Ok(())
 }
 
-/// Goes on with what a stop, a crash or another process left to be done.
-pub(crate) async fn go_on(app: &App) -> Result<(), Fault> {
-    let now = app.inner.clock.now();
-    let unfinished = app.inner.store.ask(op::Unfinished { now }).await?;
-    if unfinished.to_give_back {
-        give_back(app).await?;
+/// Pieces of what is left over that are done in one look, so that the watch has time for the rest.
+const PIECES_AT_ONCE: usize = 10;
+
+/// Goes on with what a stop, a crash or another process left to be done, a few pieces a look.
+#[derive(Default)]
+pub(crate) struct LeftOver {
+    walk: Option<Walk>,
+}
+
+impl LeftOver {
+    pub(crate) async fn look(&mut self, app: &App) -> Result<(), Fault> {
+        let store = &app.inner.store;
+        for _ in 0..PIECES_AT_ONCE {
+            let now = app.inner.clock.now();
+            if let Some(walk) = &mut self.walk {
+                match walk.next(now) {
+                    Some(piece) => walk.took(&store.run(piece).await?),
+                    None => {
+                        store.run(Finish { sending: walk.sending }).await?;
+                        self.walk = None;
+                    }
+                }
+                continue;
+            }
+            let unfinished = store.ask(op::Unfinished { now }).await?;
+            if unfinished.to_give_back {
+                give_some_back(app).await?;
+            } else if let Some(&(sending, account)) = unfinished.to_withdraw.first() {
+                let routes = store.ask(route::List).await?;
+                let ids = routes.iter().map(|route| route.id);
+                self.walk = Some(Walk::new(ids, sending, account));
+            } else {
+                break;
+            }
+        }
+        Ok(())
     }
-    for (sending, account) in unfinished.to_withdraw {
-        withdraw(app, sending, account).await?;
-    }
-    Ok(())
 }
 
 /// A walk through an account's queues, a piece at a time.
