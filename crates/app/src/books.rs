@@ -122,13 +122,13 @@ pub fn audit(store: &Store, progress: &mut dyn FnMut(usize)) -> Result<Audit, Pr
 
 fn audit_once(store: &Store, progress: &mut dyn FnMut(usize)) -> Result<Audit, Problem> {
     let head = store.ask_blocking(op::audit::Head)?;
-    let oldest = head.oldest.unwrap_or(MessageId(i64::MAX));
     let mut audit = Audit::default();
     let mut sums: BTreeMap<AccountId, Sums> = BTreeMap::new();
     let mut after = 0;
     while after < head.newest {
         let to = head.newest.min(after.saturating_add(LEDGER_AT_ONCE));
-        let (slice, stray) = store.ask_blocking(op::audit::Slice { after, to, oldest })?;
+        let (slice, stray) =
+            store.ask_blocking(op::audit::Slice { after, to, days: head.days.clone() })?;
         for (account, more) in slice {
             let before = sums.entry(account).or_default();
             *before = before.with(more);
@@ -172,7 +172,7 @@ fn audit_once(store: &Store, progress: &mut dyn FnMut(usize)) -> Result<Audit, P
             balance,
             sums,
             is_off,
-            requests_are_off: requests != sums.reserved_since,
+            requests_are_off: requests != sums.reserved_of_days,
         });
     }
     Ok(audit)

@@ -416,10 +416,17 @@ pub enum Progress {
     Kept {
         /// `YYYY-MM-DD`.
         day: String,
-        /// Its parts that are not over; 0: its events were not all read yet.
+        /// Its parts that are not over.
         n_open: u64,
+        /// Its parts that ended, or of which something was told, a few days ago only. Both 0: its
+        /// events were not all read yet.
+        n_lively: u64,
     },
 }
+
+/// Days for which a message that was late stays, with its links, after the last that became of it:
+/// longer than a receipt or a callback can take.
+const QUIET_DAYS: i64 = 7;
 
 /// Rows of each kind that go at a time: a few milliseconds of the writer.
 const FORGOTTEN_AT_ONCE: i64 = 500;
@@ -435,12 +442,13 @@ pub fn retention_run(
     n_days: u32,
     progress: &mut dyn FnMut(Progress) -> bool,
 ) -> Result<usize, Problem> {
-    let before = clock.now().day() - i64::from(n_days);
+    let today = clock.now().day();
+    let (before, quiet_since) = (today - i64::from(n_days), today - QUIET_DAYS);
     let mut n_kept = 0;
-    for found in store.ask_blocking(op::retention::Days { before })? {
+    for found in store.ask_blocking(op::retention::Days { before, quiet_since })? {
         let day = Instant::of_day(found.day).iso8601()[..10].to_owned();
-        let DayOfHistory { n_messages, n_open, .. } = found;
-        let mut is_kept = n_open > 0;
+        let DayOfHistory { n_messages, n_open, n_lively, .. } = found;
+        let mut is_kept = n_open > 0 || n_lively > 0;
         if !is_kept && !progress(Progress::Day { day: day.clone(), n_messages }) {
             return Ok(n_kept);
         }
@@ -462,7 +470,7 @@ pub fn retention_run(
         }
         if is_kept {
             n_kept += 1;
-            progress(Progress::Kept { day, n_open });
+            progress(Progress::Kept { day, n_open, n_lively });
         }
     }
     Ok(n_kept)

@@ -13,7 +13,8 @@ use crate::config::Config;
 pub(super) enum Command {
     /// Forget the messages of old days, with their events, while the server works.
     ///
-    /// A day stays as long as one of its messages is not over: scheduled, on its way, in doubt.
+    /// A day stays as long as one of its messages is not over (scheduled, on its way, in doubt) or
+    /// had news within the last 7 days.
     Run(Run),
 }
 
@@ -43,9 +44,12 @@ pub(super) fn run(command: &Command, config: &Config) -> Result<(), Failure> {
                 Ok(())
             }
             Progress::Rows(_) => Ok(()),
-            Progress::Kept { day, n_open } => {
-                out::line(&format!("{day}: stays, {n_open} parts are not over"))
+            Progress::Kept { day, n_open: 0, n_lively: 0 } => {
+                out::line(&format!("{day}: stays, its callbacks are not all delivered yet"))
             }
+            Progress::Kept { day, n_open, n_lively } => out::line(&format!(
+                "{day}: stays, {n_open} parts are not over, {n_lively} had news in the last 7 days"
+            )),
         }
         .is_ok()
     })?;

@@ -7,9 +7,8 @@ use pombo_domain::money::Money;
 
 use super::{Question, View};
 use crate::error::Result;
-use crate::sql::values;
 use crate::statement::statements;
-use crate::work::first_of_day;
+use crate::work::{IDS_PER_DAY, day_of, first_of_day};
 
 statements! {
     BALANCES = "select id, balance from account";
@@ -21,10 +20,13 @@ statements! {
         cast(sum(case when l.kind = 0 and l.at = a.created then l.amount else 0 end) as bigint), \
         cast(sum(case when l.kind = 0 and l.at <> a.created then l.amount else 0 end) as bigint), \
         cast(sum(case when l.kind = 1 then -l.amount else 0 end) as bigint), \
-        cast(sum(case when l.kind = 2 then l.amount else 0 end) as bigint), \
-        cast(sum(case when l.kind = 1 and l.request >= $1 then -l.amount else 0 end) as bigint) \
-        from ledger l join account a on a.id = l.account where l.id > $2 and l.id <= $3 \
+        cast(sum(case when l.kind = 2 then l.amount else 0 end) as bigint) \
+        from ledger l join account a on a.id = l.account where l.id > $1 and l.id <= $2 \
         group by l.account";
+    /// The division gives the day of the request.
+    RESERVED = "select account, request / $1, cast(sum(-amount) as bigint) from ledger \
+        where id > $2 and id <= $3 and kind = 1 and request is not null group by 1, 2";
+    LEAVING = "select day from leaving_day";
     /// Rows of accounts that do not exist, or of a kind that is none.
     STRAY = "select count(1) from ledger l where l.id > $1 and l.id <= $2 and \
         (l.kind not in (0, 1, 2) or not exists (select 1 from account a where a.id = l.account))";
@@ -52,9 +54,7 @@ pub struct LedgerHead {
     pub newest_request: MessageId,
     /// Each account's balance.
     pub balances: BTreeMap<AccountId, Money>,
-    /// The oldest message id whose history there may be; `None`: there is no history.
-    pub oldest: Option<MessageId>,
-    /// The days of history, oldest first.
+    /// The days of history, oldest first; none that has begun to go.
     pub days: Vec<i64>,
 }
 
@@ -62,7 +62,9 @@ impl Question for Head {
     type Answer = LedgerHead;
 
     fn answer(self, view: &mut View<'_>) -> Result<LedgerHead> {
-        let days = view.days_since(i64::MIN)?;
+        let mut days = view.days_since(i64::MIN)?;
+        let leaving: Vec<i64> = view.prepare(LEAVING)?.all((), |row| row.get(0))?;
+        days.retain(|day| !leaving.contains(day));
         let balances = view
             .prepare(BALANCES)?
             .all((), |row| Ok((AccountId(row.get(0)?), Money::from_micros(row.get(1)?))))?;
@@ -70,7 +72,6 @@ impl Question for Head {
             newest: view.prepare(NEWEST)?.one((), |row| row.get(0))?,
             newest_request: MessageId(view.prepare(NEWEST_REQUEST)?.one((), |row| row.get(0))?),
             balances: balances.into_iter().collect(),
-            oldest: days.first().map(|day| MessageId(first_of_day(*day))),
             days,
         })
     }
@@ -87,8 +88,8 @@ pub struct Sums {
     pub reserved: Money,
     /// Given back for parts that no carrier took.
     pub released: Money,
-    /// Of what was set aside: for requests from `oldest` on.
-    pub reserved_since: Money,
+    /// Of what was set aside: for requests of the days asked for.
+    pub reserved_of_days: Money,
 }
 
 impl Sums {
@@ -106,40 +107,51 @@ impl Sums {
             credits: self.credits + other.credits,
             reserved: self.reserved + other.reserved,
             released: self.released + other.released,
-            reserved_since: self.reserved_since + other.reserved_since,
+            reserved_of_days: self.reserved_of_days + other.reserved_of_days,
         }
     }
 }
 
 /// The sums of a piece of the ledger.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Slice {
     /// Behind this row.
     pub after: i64,
     /// Up to this one.
     pub to: i64,
-    /// What [`Sums::reserved_since`] counts from.
-    pub oldest: MessageId,
+    /// What [`Sums::reserved_of_days`] counts.
+    pub days: Vec<i64>,
 }
 
 impl Question for Slice {
     /// Each account's sums, and the rows that are nobody's.
-    type Answer = (Vec<(AccountId, Sums)>, u64);
+    type Answer = (BTreeMap<AccountId, Sums>, u64);
 
     fn answer(self, view: &mut View<'_>) -> Result<Self::Answer> {
-        let values = values![self.oldest.0, self.after, self.to];
-        let sums = view.prepare(SLICE)?.all(values, |row| {
+        let slice = [self.after, self.to];
+        let sums = view.prepare(SLICE)?.all(slice, |row| {
             let money = |idx| row.get(idx).map(Money::from_micros);
             let sums = Sums {
                 opening: money(1)?,
                 credits: money(2)?,
                 reserved: money(3)?,
                 released: money(4)?,
-                reserved_since: money(5)?,
+                reserved_of_days: Money::ZERO,
             };
             Ok((AccountId(row.get(0)?), sums))
         })?;
-        let stray: i64 = view.prepare(STRAY)?.one([self.after, self.to], |row| row.get(0))?;
+        let mut sums: BTreeMap<AccountId, Sums> = sums.into_iter().collect();
+        let by_day = [IDS_PER_DAY, self.after, self.to];
+        let reserved: Vec<(i64, i64, i64)> = view
+            .prepare(RESERVED)?
+            .all(by_day, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        for (account, day, micros) in reserved {
+            if self.days.contains(&day_of(day * IDS_PER_DAY)) {
+                let sums = sums.entry(AccountId(account)).or_default();
+                sums.reserved_of_days += Money::from_micros(micros);
+            }
+        }
+        let stray: i64 = view.prepare(STRAY)?.one(slice, |row| row.get(0))?;
         Ok((sums, u64::try_from(stray).unwrap_or(0)))
     }
 }

@@ -1,6 +1,7 @@
 //! `retention`: the history of old days goes, a piece at a time, so that nobody waits for it.
 
 use pombo_domain::id::MessageId;
+use pombo_domain::time::Instant;
 
 use super::{Operation, Question, View};
 use crate::error::Result;
@@ -8,7 +9,9 @@ use crate::statement::statements;
 use crate::work::{Work, first_of_day};
 
 statements! {
-    OPEN = "select count(1) from part_{day} where state in (0, 1, 6)";
+    OPEN = "select count(1), \
+        cast(coalesce(sum(case when state in (0, 1, 6) then 1 else 0 end), 0) as bigint) \
+        from part_{day} where state in (0, 1, 6) or event >= $1";
     SIZE = "select cast(coalesce(sum(messages), 0) as bigint) from request_{day}";
     /// First, so that what is going is nobody's any more.
     REQUESTS = "delete from request_{day} where id in (select id from request_{day} limit $1)";
@@ -31,6 +34,12 @@ statements! {
     DROP_CARRIERS = "drop table carrier_{day}";
     NEWEST_EVENT = "select max(id) from event_{day}";
     CURSORS = "select min(event) from event_cursor";
+    LEAVES = "insert into leaving_day (day) values ($1) on conflict do nothing";
+    HAS_LEFT = "delete from leaving_day where day = $1";
+    /// What was stopped before the oldest history began is of a request that is gone, where it has
+    /// no campaign of its own.
+    OLD_STOPS = "delete from stopped where state = 2 and done = 1 and since < $1 \
+        and not exists (select 1 from sending s where s.id = stopped.sending)";
 }
 
 /// A day of history, numbered since 1970-01-01.
@@ -42,6 +51,9 @@ pub struct DayOfHistory {
     pub n_messages: u64,
     /// Its parts that are not over: the day stays until they are.
     pub n_open: u64,
+    /// Its parts that are over, but of which there was something to tell lately: their links may
+    /// still be followed, their receipts still come, so the day stays until they have been quiet.
+    pub n_lively: u64,
 }
 
 /// The days before this one that have history, oldest first.
@@ -49,6 +61,8 @@ pub struct DayOfHistory {
 pub struct Days {
     /// The first day that is to be kept.
     pub before: i64,
+    /// The day from which on nothing may have become of a part of a day that goes.
+    pub quiet_since: i64,
 }
 
 impl Question for Days {
@@ -58,9 +72,16 @@ impl Question for Days {
         let mut found = Vec::new();
         for day in view.days_since(i64::MIN)?.into_iter().take_while(|day| *day < self.before) {
             let count = |n: i64| u64::try_from(n).unwrap_or(0);
-            let n_open: i64 = view.prepare_on(OPEN, day)?.one((), |row| row.get(0))?;
+            let (n_both, n_open): (i64, i64) = view
+                .prepare_on(OPEN, day)?
+                .one([first_of_day(self.quiet_since)], |row| Ok((row.get(0)?, row.get(1)?)))?;
             let n_messages: i64 = view.prepare_on(SIZE, day)?.one((), |row| row.get(0))?;
-            found.push(DayOfHistory { day, n_messages: count(n_messages), n_open: count(n_open) });
+            found.push(DayOfHistory {
+                day,
+                n_messages: count(n_messages),
+                n_open: count(n_open),
+                n_lively: count(n_both - n_open),
+            });
         }
         Ok(found)
     }
@@ -102,6 +123,8 @@ impl Operation for Forget {
         if !self.is_read(work)? {
             return Ok(Forgotten::Kept);
         }
+        // From now on its money cannot be audited.
+        work.prepare(LEAVES)?.execute([day])?;
         let mut n = 0;
         for statement in [REQUESTS, PARTS, CALLBACKS, TEXTS, LINKS, EVENTS, CARRIERS] {
             n += work.prepare_on(statement, day)?.execute([self.limit])?;
@@ -125,6 +148,10 @@ impl Operation for Forget {
                 DROP_CARRIERS,
             ],
         )?;
+        work.prepare(HAS_LEFT)?.execute([day])?;
+        if let Some(oldest) = work.oldest_day() {
+            work.prepare(OLD_STOPS)?.execute([Instant::of_day(oldest).micros()])?;
+        }
         Ok(Forgotten::All)
     }
 }

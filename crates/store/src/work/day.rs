@@ -59,6 +59,11 @@ impl Days {
         self.known.last().copied()
     }
 
+    /// The oldest day that has tables.
+    pub(crate) fn oldest(&self) -> Option<i64> {
+        self.known.first().copied()
+    }
+
     /// The statement, prepared for that day.
     pub(crate) fn prepare<'c>(
         &mut self,

@@ -8,6 +8,9 @@ const EPOCH_MS: i64 = 1_704_067_200_000;
 const COUNTER_BITS: u32 = 14;
 const MS_PER_DAY: i64 = 86_400_000;
 
+/// Ids of one day: the ids of a day begin at a multiple of it.
+pub(crate) const IDS_PER_DAY: i64 = MS_PER_DAY << COUNTER_BITS;
+
 /// The day (since 1970, UTC) whose tables hold what has this id.
 pub(crate) const fn day_of(id: i64) -> i64 {
     ((id >> COUNTER_BITS) + EPOCH_MS).div_euclid(MS_PER_DAY)

@@ -13,7 +13,7 @@ use pombo_domain::id::{CampaignId, RouteId, SendingId};
 use pombo_domain::time::Instant;
 
 pub(crate) use day::Days;
-pub(crate) use ids::{day_of, first_at, first_of_day};
+pub(crate) use ids::{IDS_PER_DAY, day_of, first_at, first_of_day};
 pub(crate) use money::{LedgerKind, MoneyBook, Standing};
 use totals::TotalsBook;
 
@@ -227,6 +227,11 @@ impl<'c> Work<'c> {
     /// Whether a day has tables.
     pub(crate) fn has_day(&self, day: i64) -> bool {
         self.shelf.days.has(day)
+    }
+
+    /// The oldest day that has tables.
+    pub(crate) fn oldest_day(&self) -> Option<i64> {
+        self.shelf.days.oldest()
     }
 
     /// A number for a campaign; the one after it is its sending's.

@@ -126,7 +126,7 @@ fn what_is_being_swept_is_neither_accepted_nor_continued() {
         assert!(w.store.run_blocking(late).is_err());
         while w.sweep().more {}
         assert_eq!(w.balance(), CREDIT);
-        let days = w.ask(Days { before: w.now().day() + 1 });
+        let days = w.ask(Days { before: w.now().day() + 1, quiet_since: w.now().day() });
         assert!(days.iter().all(|day| day.n_open == 0), "nothing is left of it");
     });
 }

@@ -1,18 +1,26 @@
 //! History goes by whole days, once all of it is over, and takes nothing else with it.
 
-use pombo_domain::id::EventId;
+use pombo_domain::id::{EventId, MessageId};
 use pombo_domain::message::PartState;
+use pombo_domain::money::Money;
+use pombo_store::operation::audit;
 use pombo_store::operation::callback_due::Settle;
 use pombo_store::operation::claim::Claim;
-use pombo_store::operation::retention::{Days, Forget, Forgotten};
+use pombo_store::operation::retention::{DayOfHistory, Days, Forget, Forgotten};
 use pombo_store::operation::settle::Item;
 
 use crate::world::{CREDIT, DAY, HOUR, PRICE, World, on_every_store};
 
+/// The days before that one.
+fn days_before(w: &World, before: i64) -> Vec<DayOfHistory> {
+    w.ask(Days { before, quiet_since: w.now().day() - 2 })
+}
+
 /// Forgets a day in small pieces; answers how many rows went, or `None` where it stays.
 fn forget(w: &World, day: i64) -> Option<usize> {
     let mut n_rows = 0;
-    if w.ask(Days { before: day + 1 }).iter().any(|found| found.day == day && found.n_open > 0) {
+    let stays = |found: &DayOfHistory| found.n_open > 0 || found.n_lively > 0;
+    if days_before(w, day + 1).iter().any(|found| found.day == day && stays(found)) {
         return None;
     }
     loop {
@@ -42,10 +50,10 @@ fn a_day_that_is_over_goes_and_the_next_stays() {
         assert_eq!(forget(&w, old), None, "its events were not all read");
         w.sweep();
         all_read(&w);
-        let days = w.ask(Days { before: w.now().day() });
+        let days = days_before(&w, w.now().day());
         assert_eq!((days.len(), days[0].day, days[0].n_messages, days[0].n_open), (1, old, 5, 0));
         assert!(forget(&w, old).unwrap() >= 20);
-        assert_eq!(w.ask(Days { before: w.now().day() }), []);
+        assert_eq!(days_before(&w, w.now().day()), []);
         assert!(w.views(gone).is_empty());
         assert_eq!(w.state(kept), PartState::Delivered);
         assert_eq!(w.balance(), CREDIT - PRICE.times(6).unwrap(), "the ledger stays");
@@ -67,7 +75,7 @@ fn a_day_stays_while_one_of_its_messages_is_not_over() {
         w.pass(10 * DAY);
         w.sweep();
         all_read(&w);
-        assert_eq!(w.ask(Days { before: w.now().day() })[0].n_open, 1);
+        assert_eq!(days_before(&w, w.now().day())[0].n_open, 1);
         assert_eq!(forget(&w, old), None);
         assert_eq!(w.state(message), PartState::Delivered);
         w.pass(20 * DAY + HOUR);
@@ -80,7 +88,45 @@ fn a_day_stays_while_one_of_its_messages_is_not_over() {
         w.settle(vec![w.receipt("S", PartState::Delivered, 0)]);
         w.sweep();
         all_read(&w);
+        assert_eq!(days_before(&w, w.now().day())[0].n_lively, 1);
+        assert_eq!(forget(&w, old), None, "its links and late receipts are awaited");
+        w.pass(4 * DAY);
         assert!(forget(&w, old).is_some());
         assert!(w.views(vec![message, scheduled]).is_empty());
+    });
+}
+
+/// What an account's requests set aside, by the ledger and by the history of those days.
+fn by_ledger_and_by_history(w: &World) -> (Money, Money) {
+    let head = w.ask(audit::Head);
+    let days = head.days.clone();
+    let (sums, _) = w.ask(audit::Slice { after: 0, to: head.newest, days });
+    let of_day = |day| w.ask(audit::Requests { day, after: MessageId(0), limit: 100 });
+    let history = head.days.into_iter().flat_map(of_day).map(|request| request.reserved).sum();
+    (sums[&w.account].reserved_of_days, history)
+}
+
+#[test]
+fn an_audit_looks_at_whole_days_only_whichever_are_gone() {
+    on_every_store(|w| {
+        let stays = w.now().plus(30 * DAY);
+        w.accept(pombo_store::operation::accept::Accept { due: stays, ..w.request(2) });
+        for i in 0..2 {
+            w.pass(DAY);
+            w.sent_message(&format!("A{i}"));
+            w.settle(vec![w.receipt(&format!("A{i}"), PartState::Delivered, 0)]);
+        }
+        let (second, third) = (w.now().day() - 1, w.now().day());
+        w.pass(4 * DAY);
+        w.sweep();
+        all_read(&w);
+        let all = PRICE.times(4).unwrap();
+        assert_eq!(by_ledger_and_by_history(&w), (all, all));
+        assert!(forget(&w, second).is_some(), "a day between two that stay");
+        let left = PRICE.times(3).unwrap();
+        assert_eq!(by_ledger_and_by_history(&w), (left, left));
+        assert!(matches!(w.run(Forget { day: third, limit: 1 }), Forgotten::Some(_)));
+        let left = PRICE.times(2).unwrap();
+        assert_eq!(by_ledger_and_by_history(&w), (left, left), "one that has begun to go");
     });
 }
