@@ -31,6 +31,7 @@ const NEEDS: &[Need] = &[
     Need { program: "node", package: "nodejs", why: "runs the SMSC of crates/peers/foreign" },
     Need { program: "npm", package: "npm", why: "installs the SMSC of crates/peers/foreign" },
     Need { program: "git", package: "git", why: "lists the files that tidy reads" },
+    Need { program: "curl", package: "curl", why: "runs the examples of docs/howto" },
     Need { program: "cc", package: "gcc", why: "compiles SQLite" },
 ];
 

@@ -9,6 +9,7 @@
 
 mod carrier;
 mod cli;
+mod docs;
 mod house;
 mod limits;
 mod nrs360;
