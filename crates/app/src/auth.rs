@@ -47,6 +47,11 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// An account for which pombo acts by itself, as when it answers who opts out.
+    pub(crate) const fn on_behalf(account: Arc<Account>) -> Self {
+        Self { account }
+    }
+
     /// Its number.
     #[must_use]
     pub fn account(&self) -> AccountId {

@@ -6,8 +6,10 @@ pub mod books;
 pub mod clock;
 pub mod engine;
 pub mod error;
+mod inbound;
 pub mod notify;
 pub mod operate;
+pub mod operate_inbound;
 pub mod operate_notifications;
 pub mod operate_opt_out;
 pub mod prices;
@@ -73,6 +75,7 @@ pub(crate) struct Inner {
     pub(crate) subscriptions: notify::Subscriptions,
     pub(crate) prices: Prices,
     pub(crate) engine: Engine,
+    pub(crate) inbound: inbound::Bell,
     pub(crate) gate: auth::Gate,
     concat_ref: AtomicU16,
     pub(crate) public_url: String,
@@ -110,7 +113,8 @@ impl App {
             routes: routes.clone(),
         };
         let routing = Routing::new(rules, prices.clone(), accounts.clone());
-        let engine = Engine::start(&store, &clock, (&accounts, &routing), &routes).await?;
+        let bell = inbound::Bell::default();
+        let engine = Engine::start((&store, &clock), (&accounts, &routing), &bell, &routes).await?;
         // A start somewhere else in the cycle: a restart must not repeat the last references.
         let concat_ref = u16::try_from(clock.now().millis() & 0xffff).unwrap_or(0);
         let inner = Arc::new(Inner {
@@ -121,6 +125,7 @@ impl App {
             subscriptions,
             prices,
             engine,
+            inbound: bell,
             gate: auth::Gate::new(),
             concat_ref: AtomicU16::new(concat_ref),
             public_url: config.public_url,
@@ -131,6 +136,7 @@ impl App {
         });
         let app = Self { inner };
         watch::start(&app);
+        inbound::start(&app);
         Ok(app)
     }
 

@@ -445,6 +445,11 @@ pub fn retention_run(
     let today = clock.now().day();
     let (before, quiet_since) = (today - i64::from(n_days), today - QUIET_DAYS);
     let mut n_kept = 0;
+    let of_handsets =
+        op::inbound::Forget { before: Instant::of_day(before), limit: FORGOTTEN_AT_ONCE };
+    while store.run_blocking(of_handsets)? > 0 {
+        std::thread::sleep(FORGETTING_PAUSE);
+    }
     for found in store.ask_blocking(op::retention::Days { before, quiet_since })? {
         let day = Instant::of_day(found.day).iso8601()[..10].to_owned();
         let DayOfHistory { n_messages, n_open, n_lively, .. } = found;

@@ -33,6 +33,8 @@ pub struct Totals {
     pub clicked: i64,
     /// Messages of which a link was followed.
     pub clicked_unique: i64,
+    /// Recipients who asked for no more messages.
+    pub unsubscribed: i64,
     /// Parts that a carrier has taken.
     pub parts_sent: i64,
     /// What was reserved and not given back.
@@ -51,6 +53,7 @@ impl AddAssign for Totals {
         self.cancelled += other.cancelled;
         self.clicked += other.clicked;
         self.clicked_unique += other.clicked_unique;
+        self.unsubscribed += other.unsubscribed;
         self.parts_sent += other.parts_sent;
         self.cost += other.cost;
     }

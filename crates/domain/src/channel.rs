@@ -22,6 +22,7 @@ use crate::address::{Phone, Sender};
 use crate::id::{MessageId, PartId};
 use crate::message::PartState;
 use crate::sms::Segmented;
+use crate::sms::received::{Coded, Place};
 use crate::time::Instant;
 
 /// A boxed future, so that this crate stays free of any runtime.
@@ -152,10 +153,10 @@ pub struct Inbound {
     pub from: String,
     /// The number or short code written to.
     pub to: String,
-    /// The decoded text of this piece.
-    pub text: String,
-    /// Reference, total and one-based number where it is a piece of a long message.
-    pub piece: Option<(u16, u8, u8)>,
+    /// What it says, or this piece of it.
+    pub text: Coded,
+    /// Where it is a piece of a long message.
+    pub piece: Option<Place>,
     /// When it came.
     pub at: Instant,
 }

@@ -51,6 +51,9 @@ pub const OPT_OUTS_AT_ONCE_MAX: usize = 10_000;
 /// Opt-outs of one page.
 pub const OPT_OUTS_PAGE_MAX: usize = 1_000;
 
+/// Messages from handsets of one page.
+pub const INBOUND_PAGE_MAX: usize = 1_000;
+
 /// Campaigns of one page.
 pub const CAMPAIGNS_PAGE_MAX: usize = 1_000;
 

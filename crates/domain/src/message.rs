@@ -113,6 +113,12 @@ pub enum EventKind {
     Cancelled = 10,
     /// Its recipient followed a short link in it.
     Clicked = 11,
+    /// Its recipient wrote back.
+    Inbound = 12,
+    /// Its recipient asked for no more messages.
+    Unsubscribed = 13,
+    /// Its recipient asked for messages again.
+    Resubscribed = 14,
 }
 
 impl EventKind {
@@ -131,6 +137,9 @@ impl EventKind {
             9 => Self::Deferred,
             10 => Self::Cancelled,
             11 => Self::Clicked,
+            12 => Self::Inbound,
+            13 => Self::Unsubscribed,
+            14 => Self::Resubscribed,
             _ => return None,
         })
     }
@@ -144,8 +153,15 @@ impl EventKind {
             Self::Expired => Some(PartState::Expired),
             Self::Rejected | Self::Refused => Some(PartState::Rejected),
             Self::Cancelled => Some(PartState::Cancelled),
-            Self::Sent | Self::Buffered | Self::Uncertain | Self::Deferred | Self::Clicked => None,
+            Self::Sent | Self::Buffered | Self::Uncertain | Self::Deferred => None,
+            Self::Clicked | Self::Inbound | Self::Unsubscribed | Self::Resubscribed => None,
         }
+    }
+
+    /// Whether it tells what the recipient did, and nothing of how the part stands.
+    #[must_use]
+    pub const fn is_of_recipient(self) -> bool {
+        matches!(self, Self::Clicked | Self::Inbound | Self::Unsubscribed | Self::Resubscribed)
     }
 
     /// Its name, where an owner reads it.
@@ -162,6 +178,9 @@ impl EventKind {
             Self::Deferred => "deferred",
             Self::Cancelled => "cancelled",
             Self::Clicked => "clicked",
+            Self::Inbound => "inbound",
+            Self::Unsubscribed => "unsubscribed",
+            Self::Resubscribed => "resubscribed",
         }
     }
 
@@ -170,18 +189,19 @@ impl EventKind {
     pub const fn api_name(self) -> Option<&'static str> {
         match self {
             Self::Buffered | Self::Uncertain | Self::Deferred | Self::Cancelled => None,
+            Self::Inbound | Self::Resubscribed => None,
             named => Some(named.as_str()),
         }
     }
 }
 
 /// Whether a carrier took a part that has ended, or may have, by all that happened to it, in order:
-/// what it reserved is charged then. A click says nothing of it.
+/// what it reserved is charged then. What the recipient did says nothing of it.
 #[must_use]
 pub fn was_taken(kinds: &[EventKind]) -> bool {
-    use EventKind::{Clicked, Delivered, Refused, Sent, Uncertain};
+    use EventKind::{Delivered, Refused, Sent, Uncertain};
     let is_taken = |kind: &EventKind| matches!(kind, Sent | Delivered | Uncertain);
-    let last = kinds.iter().rfind(|kind| **kind != Clicked);
+    let last = kinds.iter().rfind(|kind| !kind.is_of_recipient());
     last != Some(&Refused) && kinds.iter().any(is_taken)
 }
 
@@ -238,7 +258,7 @@ mod tests {
         for n in 0..=7 {
             assert_eq!(PartState::from_stored(n).map(|s| s as i64), Some(n));
         }
-        for n in 1..=11 {
+        for n in 1..=14 {
             assert_eq!(EventKind::from_stored(n).map(|k| k as i64), Some(n));
         }
         assert_eq!(PartState::from_stored(8), None);
@@ -283,6 +303,7 @@ mod tests {
             (&[Uncertain, Refused], false),
             (&[Uncertain, Sent, Expired], true),
             (&[Uncertain, Refused, Clicked], false),
+            (&[Uncertain, Refused, EventKind::Unsubscribed], false),
             (&[Clicked], false),
         ] {
             assert_eq!(was_taken(kinds), taken, "{kinds:?}");

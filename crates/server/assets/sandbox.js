@@ -38,12 +38,12 @@ function number(phone) {
 
 function bubble(sms) {
   const pending = sms.arrived < sms.parts;
-  const item = element("li", "sms");
+  const item = element("li", sms.own ? "sms own" : "sms");
   item.classList.toggle("flash", sms.flash);
   item.classList.toggle("pending", pending);
 
   const head = element("header");
-  const from = element("b", "", sms.from);
+  const from = element("b", "", sms.own ? "→ " + sms.from : sms.from);
   from.dir = "auto";
   head.append(from);
   if (sms.flash) head.append(element("span", "badge", words.flash));
@@ -86,8 +86,42 @@ function handset(phone) {
   // They have been told already.
   fold.ariaLive = "off";
   fold.append(element("summary"), element("ol"));
-  card.append(status, fold, element("ol", "recent"));
+  card.append(status, fold, element("ol", "recent"), answer(phone));
   return card;
+}
+
+// Writes back to the number that wrote last.
+function answer(phone) {
+  const form = element("form", "reply");
+  const text = element("input");
+  text.maxLength = 1000;
+  text.required = true;
+  text.placeholder = text.ariaLabel = words.reply;
+  const send = element("button", "", words.replySend);
+  const note = element("p", "note");
+  note.role = "status";
+  form.append(text, send, note);
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    send.disabled = true;
+    const body = JSON.stringify({ phone, to: form.dataset.to, text: text.value });
+    const headers = { "content-type": "application/json" };
+    const answered = await fetch("/sandbox/replies", { method: "POST", headers, body }).catch(() => null);
+    note.textContent = answered?.ok ? "" : words.replyFailed;
+    if (answered?.ok) text.value = "";
+    send.disabled = false;
+  });
+  return form;
+}
+
+// A name takes no answer, as on a real phone.
+function answerable(form, messages) {
+  const last = messages.findLast((sms) => !sms.own)?.from ?? messages.at(-1)?.from ?? "";
+  const never = !/^\d{1,15}$/.test(last);
+  form.dataset.to = last;
+  form.firstChild.disabled = form.children[1].disabled = never;
+  if (never) form.lastChild.textContent = words.replyNever;
+  else if (form.lastChild.textContent === words.replyNever) form.lastChild.textContent = "";
 }
 
 function show({ phone, messages }) {
@@ -100,11 +134,12 @@ function show({ phone, messages }) {
   fold.hidden = folded.length === 0;
   fold.firstChild.textContent = words.older.replace("%n", folded.length);
   fold.lastChild.replaceChildren(...folded);
-  card.lastChild.replaceChildren(...bubbles);
+  card.querySelector("ol.recent").replaceChildren(...bubbles);
+  answerable(card.querySelector("form"), messages);
   if (phones.firstChild !== card) {
-    const focused = card.contains(document.activeElement);
+    const focused = card.contains(document.activeElement) ? document.activeElement : null;
     phones.prepend(card);
-    if (focused) fold.firstChild.focus({ preventScroll: true });
+    focused?.focus({ preventScroll: true });
   }
   while (phones.childElementCount > PHONES_MAX) {
     cards.delete(phones.lastElementChild.dataset.phone);

@@ -11,7 +11,7 @@ create table if not exists request_{day} (
     text text not null,                 -- as sent: normalised, transliterated where asked; or a template
     encoding integer not null,
     flags integer not null,             -- 1 split, 2 flash, 4 marketing, 8 bulk lane, 16 a callback URL per message,
-                                        -- 32 a text per message
+                                        -- 32 a text per message, 64 an answer to who opts out or in
     concat_ref integer not null,        -- of the first message; the others count up, modulo 65536
     due integer not null,
     expires integer,

@@ -27,6 +27,7 @@ use tokio::task::JoinHandle;
 use crate::accounts::Accounts;
 use crate::clock::Clock;
 use crate::error::Fault;
+use crate::inbound::Bell;
 use crate::routing::Routing;
 pub(crate) use desk::RouteDesk;
 use desk::lock;
@@ -58,9 +59,9 @@ pub(crate) async fn recover(store: &Store, clock: &Clock, routes: &[Route]) -> R
 impl Engine {
     /// Makes a desk for each route and starts its tasks.
     pub(crate) async fn start(
-        store: &Store,
-        clock: &Clock,
+        (store, clock): (&Store, &Clock),
         (accounts, routing): (&Accounts, &Routing),
+        inbound: &Bell,
         routes: &[Route],
     ) -> Result<Self, Fault> {
         let paces = AccountPaces::new(accounts.clone());
@@ -83,7 +84,8 @@ impl Engine {
         };
         let mut pumps = Vec::new();
         for (desk, reports) in settlers {
-            let settler = settler::run(Arc::clone(&desk), engine.clone(), reports);
+            let settler =
+                settler::run((Arc::clone(&desk), engine.clone()), inbound.clone(), reports);
             lock(&engine.settlers).push(tokio::spawn(settler));
             pumps.push(tokio::spawn(pump::run(desk)));
         }

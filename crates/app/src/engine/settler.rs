@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::desk::lock;
 use super::flight::Flying;
 use super::{Engine, RouteDesk};
+use crate::inbound::Bell;
 
 /// What a channel hands to its desk.
 #[derive(Debug)]
@@ -42,8 +43,8 @@ const STORE_PAUSE: Duration = Duration::from_millis(250);
 
 /// Runs as long as the desk lives.
 pub(super) async fn run(
-    desk: Arc<RouteDesk>,
-    engine: Engine,
+    (desk, engine): (Arc<RouteDesk>, Engine),
+    inbound: Bell,
     mut reports: mpsc::UnboundedReceiver<Incoming>,
 ) {
     let mut lessons = Lessons::default();
@@ -60,6 +61,9 @@ pub(super) async fn run(
         };
         if let Some(settlement) = settlement {
             count(&desk, &settlement);
+            if settlement.n_inbound > 0 {
+                inbound.ring();
+            }
             for (route, lane, account, due) in &settlement.requeued {
                 engine.ring(*route, *lane, *account, *due);
             }

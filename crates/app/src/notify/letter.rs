@@ -1,6 +1,6 @@
 //! What is posted to an account's URL: the body, and the Standard Webhooks headers over it.
 
-use pombo_domain::notification::{Notification, signature};
+use pombo_domain::notification::{Notification, click_extra, inbound_extra, signature};
 use pombo_domain::time::Instant;
 use pombo_store::operation::notification::owed::OwedNotification;
 
@@ -20,14 +20,19 @@ pub struct Letter {
 /// Writes the letter of one try. The id stays over all tries; the time and the signature are the try's.
 pub(super) fn write(owed: &OwedNotification, to: &Subscription, now: Instant) -> Letter {
     let notification = Notification {
-        message: owed.message,
+        // What answers no message of ours stands under the negative number of itself.
+        message: (owed.message.0 > 0).then_some(owed.message),
         channel: "sms",
         contact: 0,
         campaign: owed.campaign,
         campaign_name: owed.campaign_name.clone(),
         event: owed.kind.as_str(),
         at: owed.at,
-        clicked: owed.clicked.clone(),
+        extra: match (&owed.clicked, owed.inbound.as_deref()) {
+            (Some(url), _) => Some(click_extra(url)),
+            (None, Some(m)) => Some(inbound_extra(m.id, &m.from, &m.to, &m.text)),
+            (None, None) => None,
+        },
     };
     let body = notification.body(to.format);
     let id = format!("evt_{}", owed.event.0);

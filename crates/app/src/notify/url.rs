@@ -45,7 +45,10 @@ const fn report_number(kind: EventKind) -> u8 {
         | EventKind::Buffered
         | EventKind::Uncertain
         | EventKind::Deferred
-        | EventKind::Clicked => PASSING,
+        | EventKind::Clicked
+        | EventKind::Inbound
+        | EventKind::Unsubscribed
+        | EventKind::Resubscribed => PASSING,
         EventKind::Refused => 16,
     }
 }

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod campaign;
 pub mod coverage;
+pub mod inbound;
 pub mod link;
 pub mod notifications;
 pub mod opt_out;

@@ -223,6 +223,7 @@ pub(crate) fn sms(n: usize) -> SendSms {
         category: None,
         idempotency: None,
         dry_run: false,
+        answers_opt_out: false,
     }
 }
 

@@ -29,6 +29,7 @@
 
 mod carrier;
 mod phones;
+mod reply;
 mod script;
 
 use std::collections::HashMap;
@@ -42,8 +43,10 @@ use tokio::sync::watch;
 use tokio::time::{Instant as Tick, sleep, sleep_until};
 
 use carrier::{Carrier, Step, What};
+use reply::Posted;
 
 pub use phones::{MessageView, PhoneView, Phones, Piece};
+pub use reply::Reply;
 pub use script::{MAGIC, ORDINARY};
 
 /// How long the carrier waits before it sends again what the desk could not keep.
@@ -80,8 +83,13 @@ pub async fn run(
 ) {
     // Ids that go on where an earlier run ended, as long as it took less than one a microsecond.
     let first_id = u64::try_from(desk.now().micros()).unwrap_or(1);
-    let mut sandbox =
-        Sandbox { config, desk: &*desk, phones: &phones, carrier: Carrier::new(first_id) };
+    let mut sandbox = Sandbox {
+        config,
+        desk: &*desk,
+        phones: &phones,
+        carrier: Carrier::new(first_id),
+        n_replies: 0,
+    };
     let mut sending = None;
     let is_stopped = stop.clone();
     desk.link(0, LinkState::Up);
@@ -90,7 +98,7 @@ pub async fn run(
         let due = sandbox.carrier.next_due();
         tokio::select! {
             biased;
-            _ = stop.wait_for(|stopped| *stopped) => break,
+            () = stopped(&mut stop) => break,
             stored = finished(&mut sending), if sending.is_some() => {
                 if let Some(Sending { steps, .. }) = sending.take() {
                     sandbox.sent(steps, stored);
@@ -99,6 +107,7 @@ pub async fn run(
             () = sleep_until(due.unwrap_or_else(Tick::now)), if due.is_some() && sending.is_none() => {
                 sending = sandbox.send(Some(Tick::now()));
             }
+            posted = phones.collect() => sandbox.hand_over(posted).await,
             attempts = desk.next(room), if room > 0 => {
                 if *is_stopped.borrow() {
                     sandbox.give_back(&attempts);
@@ -118,12 +127,20 @@ pub async fn run(
     desk.link(0, LinkState::Down { why: "stopped".into(), misconfigured: false });
 }
 
+/// Waits until it is to stop.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An error means that nobody is left who would say so.
+    let _ = stop.wait_for(|stopped| *stopped).await;
+}
+
 /// The carrier between its desk and its handsets.
 struct Sandbox<'a> {
     config: Config,
     desk: &'a dyn Desk,
     phones: &'a Phones,
     carrier: Carrier,
+    /// Counts what people wrote: the reference of what is long.
+    n_replies: u8,
 }
 
 /// Receipts on their way to the desk, and the steps they were made from.
@@ -157,6 +174,18 @@ impl<'a> Sandbox<'a> {
         if throttled {
             self.desk.throttled();
         }
+    }
+
+    /// Gives what somebody wrote to the desk.
+    async fn hand_over(&mut self, Posted { reply, done }: Posted) {
+        let at = self.desk.now();
+        self.n_replies = self.n_replies.wrapping_add(1);
+        let stored = self.desk.received(reply.arrivals(self.n_replies, at)).await;
+        if stored.is_ok() {
+            self.phones.show_written(reply, at);
+        }
+        // Whoever wrote may have gone.
+        let _ = done.send(stored);
     }
 
     fn report(&self, reports: Vec<Report>) {

@@ -4,10 +4,12 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pombo_domain::address::Phone;
-use pombo_domain::channel::SmsBody;
+use pombo_domain::channel::{NotStored, SmsBody};
 use pombo_domain::sms::{Encoding, decode_gsm, decode_utf16be};
 use pombo_domain::time::Instant;
 use tokio::sync::watch;
+
+use super::reply::{Letterbox, Posted, Reply};
 
 /// Stands for a part of a long message that has not come.
 const MISSING: &str = "[…]";
@@ -19,6 +21,7 @@ pub struct Phones {
     messages_max: usize,
     handsets: Mutex<Handsets>,
     version: watch::Sender<u64>,
+    letterbox: Letterbox,
 }
 
 /// A phone as the page shows it.
@@ -33,8 +36,10 @@ pub struct PhoneView {
 /// A message as the handset shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageView {
-    /// The sender.
+    /// The sender; of what was written here, to whom.
     pub from: String,
+    /// It was written here.
+    pub is_own: bool,
     /// The parts that came, joined; `[…]` for each that did not.
     pub text: String,
     /// Shown at once, over everything else.
@@ -88,6 +93,8 @@ struct Held {
     pieces: Vec<Option<Arc<SmsBody>>>,
     /// The index of the first piece that came, in its body.
     first_idx: usize,
+    /// It was written here.
+    written: Option<Reply>,
     at: Instant,
 }
 
@@ -106,6 +113,7 @@ impl Phones {
             messages_max: messages_max.max(1),
             handsets: Mutex::default(),
             version: watch::Sender::new(0),
+            letterbox: Letterbox::default(),
         }
     }
 
@@ -118,6 +126,29 @@ impl Phones {
         for piece in pieces {
             handsets.show(piece, at, self.messages_max);
         }
+        handsets.forget_beyond(self.phones_max);
+        drop(handsets);
+        self.version.send_modify(|version| *version += 1);
+    }
+
+    /// Sends what somebody writes on a handset, and waits until a carrier has had it stored.
+    pub async fn write(&self, reply: Reply) -> Result<(), NotStored> {
+        self.letterbox.post(reply).await
+    }
+
+    /// The next message that was written, for the carrier that asks first. Cancel-safe.
+    pub(super) async fn collect(&self) -> Posted {
+        self.letterbox.collect().await
+    }
+
+    /// Shows on its handset what was written there.
+    pub(super) fn show_written(&self, reply: Reply, at: Instant) {
+        let mut handsets = self.handsets();
+        handsets.clock += 1;
+        let touched = handsets.clock;
+        let handset = handsets.by_phone.entry(reply.from).or_default();
+        handset.touched = touched;
+        handset.push(Held::written(reply, at), self.messages_max);
         handsets.forget_beyond(self.phones_max);
         drop(handsets);
         self.version.send_modify(|version| *version += 1);
@@ -159,10 +190,7 @@ impl Handsets {
         if handset.joins(piece) {
             return;
         }
-        if handset.messages.len() >= messages_max {
-            handset.messages.pop_front();
-        }
-        handset.messages.push_back(Held::new(piece, at));
+        handset.push(Held::new(piece, at), messages_max);
     }
 
     /// Forgets the phones that have been quiet longest. A quarter too many is let in first, so
@@ -179,6 +207,13 @@ impl Handsets {
 }
 
 impl Handset {
+    fn push(&mut self, held: Held, messages_max: usize) {
+        if self.messages.len() >= messages_max {
+            self.messages.pop_front();
+        }
+        self.messages.push_back(held);
+    }
+
     /// Adds a part to the message that waits for it; false where none does.
     fn joins(&mut self, piece: &Piece) -> bool {
         let segmented = &piece.body.segmented;
@@ -213,7 +248,11 @@ impl Held {
         if let Some(slot) = pieces.get_mut(place) {
             *slot = Some(Arc::clone(&piece.body));
         }
-        Self { concat_ref: piece.concat_ref, pieces, first_idx: part_idx, at }
+        Self { concat_ref: piece.concat_ref, pieces, first_idx: part_idx, written: None, at }
+    }
+
+    fn written(reply: Reply, at: Instant) -> Self {
+        Self { concat_ref: 0, pieces: Vec::new(), first_idx: 0, written: Some(reply), at }
     }
 
     /// The body of any part that came.
@@ -222,6 +261,17 @@ impl Held {
     }
 
     fn view(&self) -> MessageView {
+        if let Some(Reply { to, text, .. }) = &self.written {
+            return MessageView {
+                from: to.clone(),
+                is_own: true,
+                text: text.clone(),
+                flash: false,
+                n_parts: 1,
+                n_arrived: 1,
+                at: self.at,
+            };
+        }
         let mut text = String::new();
         for (place, piece) in self.pieces.iter().enumerate() {
             let idx = if self.pieces.len() == 1 { self.first_idx } else { place };
@@ -232,6 +282,7 @@ impl Held {
         }
         MessageView {
             from: self.body().map(|body| body.from.to_string()).unwrap_or_default(),
+            is_own: false,
             text,
             flash: self.body().is_some_and(|body| body.flash),
             n_parts: self.pieces.len(),

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pombo_domain::message::PartState;
+use pombo_domain::sms::received::{Naming, Place};
 use pombo_peers::smsc::{Behaviour, Receipts, Smsc};
 use pombo_wire::smpp::{Address, Pdu, Sm, encode, esm};
 
@@ -100,8 +101,9 @@ async fn messages_from_handsets_arrive_decoded() {
     channel.until("two messages", |desk| desk.inbound().len() == 2).await;
     let inbound = channel.desk.inbound();
     assert_eq!((inbound[0].from.as_str(), inbound[0].to.as_str()), ("34600000009", "3000"));
-    assert_eq!((inbound[0].text.as_str(), inbound[0].piece), ("STOP", None));
-    assert_eq!((inbound[1].text.as_str(), inbound[1].piece), ("olá", Some((7, 2, 1))));
+    assert_eq!((inbound[0].text.text().as_str(), inbound[0].piece), ("STOP", None));
+    let place = Place { naming: Naming::Header8, reference: 7, total: 2, number: 1 };
+    assert_eq!((inbound[1].text.text().as_str(), inbound[1].piece), ("olá", Some(place)));
     channel.until("answers", |_| smsc.counts().delivered == 2).await;
     channel.stop().await;
 }

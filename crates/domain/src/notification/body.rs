@@ -57,8 +57,8 @@ impl Format {
 /// What one event tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notification {
-    /// The message, as the answer to the send request named it.
-    pub message: MessageId,
+    /// The message, as the answer to the send request named it; `None`: it is about none of ours.
+    pub message: Option<MessageId>,
     /// `sms`, …
     pub channel: &'static str,
     /// The contact; 0 where the recipient is none.
@@ -71,8 +71,8 @@ pub struct Notification {
     pub event: &'static str,
     /// When.
     pub at: Instant,
-    /// The link that was followed, of a click.
-    pub clicked: Option<String>,
+    /// More, as JSON: of a click, which link was followed; of an answer, what was written.
+    pub extra: Option<String>,
 }
 
 /// A value of a field.
@@ -107,9 +107,9 @@ impl Notification {
     /// The body.
     #[must_use]
     pub fn body(&self, format: Format) -> String {
-        let (id, date) = (self.message.to_string(), self.at.iso8601());
-        let extra = self.clicked.as_deref().map(click_extra);
-        let fields = self.fields(&id, &date, extra.as_deref());
+        let id = self.message.map(|message| message.to_string()).unwrap_or_default();
+        let date = self.at.iso8601();
+        let fields = self.fields(&id, &date, self.extra.as_deref());
         match format {
             Format::Form => form(&fields),
             Format::Json => json(&fields),
@@ -122,6 +122,14 @@ impl Notification {
 pub fn click_extra(url: &str) -> String {
     let escaped: String = url::form_urlencoded::byte_serialize(url.as_bytes()).collect();
     format!("{{\"url\":\"{escaped}\"}}")
+}
+
+/// The `extra` of what somebody wrote: its number in the list of such messages, and what it says.
+#[must_use]
+pub fn inbound_extra(id: i64, from: &str, to: &str, text: &str) -> String {
+    let id = id.to_string();
+    let texts = [("id", id.as_str()), ("from", from), ("to", to), ("text", text)];
+    json(&texts.map(|(name, text)| (name, Value::Text(text))))
 }
 
 fn form(fields: &[(&str, Value<'_>)]) -> String {
@@ -174,14 +182,14 @@ mod tests {
 
     fn notification(campaign_name: &str) -> Notification {
         Notification {
-            message: MessageId(102_648_819),
+            message: Some(MessageId(102_648_819)),
             channel: "sms",
             contact: 0,
             campaign: CampaignId(77),
             campaign_name: campaign_name.to_owned(),
             event: "delivered",
             at: Instant::parse_compact("20210719150033").expect("a date"),
-            clicked: None,
+            extra: None,
         }
     }
 
@@ -197,7 +205,8 @@ mod tests {
     #[test]
     fn a_click_tells_which_link_it_followed() {
         let url = "https://example.com/?a=1&b=é".to_owned();
-        let click = Notification { event: "clicked", clicked: Some(url), ..notification("") };
+        let click =
+            Notification { event: "clicked", extra: Some(click_extra(&url)), ..notification("") };
         let json: serde_json::Value =
             serde_json::from_str(&click.body(Format::Json)).expect("JSON");
         let extra = json["extra"].as_str().expect("a text");

@@ -1,6 +1,7 @@
 //! Opt-outs: whom an account does not message any more, by which channel, and who said so.
 
 mod file;
+pub mod word;
 
 use std::fmt;
 

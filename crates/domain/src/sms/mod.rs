@@ -3,6 +3,7 @@
 mod alphabet;
 mod fit;
 pub mod personal;
+pub mod received;
 mod segment;
 mod text;
 

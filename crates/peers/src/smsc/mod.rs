@@ -4,6 +4,7 @@
 
 mod behaviour;
 mod connection;
+mod handset;
 mod receipt;
 
 use std::cell::{Cell, RefCell};
@@ -20,6 +21,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::LocalSet;
 
 pub use behaviour::{Behaviour, Ids, React, Reaction, Receipts, Record};
+pub use handset::Handset;
 use receipt::Owed;
 
 /// One submission as the SMSC saw it.

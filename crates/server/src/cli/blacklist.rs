@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use pombo_app::clock::Clock;
+use pombo_app::operate_inbound as inbound;
 use pombo_app::operate_opt_out::{self as operate, Ended, Entry};
+use pombo_domain::opt_out::word::{self, Rule};
 use pombo_domain::opt_out::{Address, BadRow, Channel, FILE_BYTES_MAX, File, REASON_CHARS_MAX};
+use pombo_store::Store;
 use serde_json::json;
 
 use super::{Failure, open_store, out};
@@ -51,6 +54,19 @@ pub(super) enum Command {
         #[arg(long, value_name = "TEXT", default_value = "", value_parser = reason)]
         reason: String,
     },
+    /// Words that opt out and in when a recipient sends them.
+    #[command(subcommand)]
+    Words(Words),
+    /// What an account answers, once, to who opts out or in by such a word.
+    Answer {
+        name: String,
+        /// To who opted out; `none`: nothing.
+        #[arg(long, value_name = "TEXT")]
+        out: Option<String>,
+        /// To who opted in again; `none`: nothing.
+        #[arg(long = "in", value_name = "TEXT")]
+        again: Option<String>,
+    },
     /// Add the addresses of a CSV file with a heading `phone`, `email` or both, and maybe `reason`.
     Import {
         name: String,
@@ -59,6 +75,39 @@ pub(super) enum Command {
         #[arg(long, value_name = "TEXT", default_value = "", value_parser = reason)]
         reason: String,
     },
+}
+
+#[derive(Subcommand)]
+pub(super) enum Words {
+    /// Those that were set here, and with `--all` those that come with pombo.
+    List {
+        #[arg(long)]
+        all: bool,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say what a word does: out (as the whole message), out-first (also as the first word of a
+    /// short one), in, or off.
+    Set {
+        word: String,
+        #[arg(value_parser = rule)]
+        rule: Rule,
+        /// For this account only.
+        #[arg(long, value_name = "NAME")]
+        account: Option<String>,
+    },
+    /// Let a word do again what it does without being set.
+    Unset {
+        word: String,
+        /// As it was set.
+        #[arg(long, value_name = "NAME")]
+        account: Option<String>,
+    },
+}
+
+fn rule(text: &str) -> Result<Rule, String> {
+    Rule::parse(text).ok_or_else(|| "write out, out-first, in or off".to_owned())
 }
 
 fn channel(text: &str) -> Result<Channel, String> {
@@ -100,6 +149,8 @@ pub(super) fn run(command: Command, config: &Config) -> Result<(), Failure> {
             let n = operate::remove((&store, &clock), account, &addresses, &reason)?;
             out::line(&format!("{n} removed; {} were not on the list", addresses.len() - n))
         }
+        Command::Words(command) => words(&store, command),
+        Command::Answer { name, out, again } => answer(&store, &name, (out, again)),
         Command::Import { name, file, reason } => {
             let account = operate::account_named(&store, &name)?;
             let File { good, bad } = read(&file)?;
@@ -118,6 +169,48 @@ pub(super) fn run(command: Command, config: &Config) -> Result<(), Failure> {
             out::line(&format!("{n} added, {known} were on the list, {bad} bad rows are left out"))
         }
     }
+}
+
+fn words(store: &Store, command: Words) -> Result<(), Failure> {
+    match command {
+        Words::List { all, json } => {
+            let mut rows: Vec<(String, String, Rule)> = inbound::words(store)?;
+            if all {
+                let table = word::table().map(|(w, rule)| ("(pombo)".into(), w.into(), rule));
+                rows.extend(table);
+            }
+            if json {
+                let row = |(account, word, rule): &(String, String, Rule)| json!({"account": account, "word": word, "rule": rule.as_str()});
+                return out::json(&rows.iter().map(row).collect::<Vec<_>>());
+            }
+            let row = |(account, word, rule): (String, String, Rule)| {
+                let whose = if account.is_empty() { "(all)".to_owned() } else { account };
+                vec![word, rule.as_str().to_owned(), whose]
+            };
+            let rows: Vec<Vec<String>> = rows.into_iter().map(row).collect();
+            out::table(&["word", "does", "account"], &rows)
+        }
+        Words::Set { word, rule, account } => {
+            let word = inbound::set_word(store, account.as_deref(), &word, Some(rule))?;
+            out::line(&format!("{word} is {} now", rule.as_str()))
+        }
+        Words::Unset { word, account } => {
+            let word = inbound::set_word(store, account.as_deref(), &word, None)?;
+            out::line(&format!("{word} is not set any more"))
+        }
+    }
+}
+
+fn answer(
+    store: &Store,
+    name: &str,
+    (out, again): (Option<String>, Option<String>),
+) -> Result<(), Failure> {
+    let text = |text: String| if text == "none" { String::new() } else { text };
+    let answers = inbound::set_answers(store, name, (out.map(text), again.map(text)))?;
+    let shown = |text: &str| out::or_dash(Some(text).filter(|text| !text.is_empty()));
+    out::line(&format!("to who opts out: {}", shown(&answers.opted_out)))?;
+    out::line(&format!("to who opts in again: {}", shown(&answers.opted_in)))
 }
 
 /// The addresses of each reason, so that they are added together.

@@ -7,9 +7,11 @@ mod campaign;
 mod cdr;
 mod config;
 mod demo;
+mod inbound;
 mod ledger;
 mod migrate;
 mod notifications;
+mod numbers;
 mod out;
 mod prices;
 mod receipts;
@@ -63,6 +65,12 @@ enum Command {
     /// Opt-outs: whom accounts do not message any more.
     #[command(subcommand)]
     Blacklist(blacklist::Command),
+    /// What recipients wrote back.
+    #[command(subcommand)]
+    Inbound(inbound::Command),
+    /// Whose the numbers are that people write to.
+    #[command(subcommand)]
+    Numbers(numbers::Command),
     /// Prices: what parts cost, what carriers ask, and whose network a number is.
     #[command(subcommand)]
     Prices(prices::Command),
@@ -168,6 +176,8 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Notifications(command) => notifications::run(command, &config),
         Command::Account(command) => account::run(command, &config),
         Command::Blacklist(command) => blacklist::run(command, &config),
+        Command::Inbound(command) => inbound::run(&command, &config),
+        Command::Numbers(command) => numbers::run(&command, &config),
         Command::Prices(command) => prices::run(command, &config),
         Command::Ledger(command) => ledger::run(&command, &config),
         Command::Cdr(command) => cdr::run(command, &config),

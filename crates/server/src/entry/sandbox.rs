@@ -7,14 +7,15 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use futures_util::Stream;
 use futures_util::stream;
-use pombo_channels::sandbox::{MessageView, PhoneView, Phones};
+use pombo_channels::sandbox::{MessageView, PhoneView, Phones, Reply};
 use pombo_domain::address::Phone;
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -26,6 +27,9 @@ const WATCHERS_MAX: usize = 32;
 
 /// Between two looks at the phones: fast enough for eyes.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// How long who writes waits for a carrier to take it.
+const REPLY_WAIT: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
 struct Sandbox {
@@ -40,6 +44,7 @@ pub(super) fn router(phones: Arc<Phones>, stopping: watch::Receiver<bool>) -> ax
     axum::Router::new()
         .route("/sandbox", get(page))
         .route("/sandbox/events", get(events))
+        .route("/sandbox/replies", post(reply))
         .route("/assets/sandbox.js", get(script))
         .with_state(Sandbox { phones, stopping, watchers })
 }
@@ -56,6 +61,41 @@ async fn page(headers: HeaderMap) -> impl IntoResponse {
 
 async fn script() -> impl IntoResponse {
     asset("text/javascript; charset=utf-8", include_str!("../../assets/sandbox.js"))
+}
+
+/// What somebody writes on a simulated phone.
+#[derive(serde::Deserialize)]
+struct ReplyIn {
+    phone: String,
+    to: String,
+    text: String,
+}
+
+/// Characters of what can be written.
+const REPLY_CHARS_MAX: usize = 1_000;
+
+/// Takes what somebody writes, and answers when it is stored.
+async fn reply(State(sandbox): State<Sandbox>, headers: HeaderMap, body: Bytes) -> Response {
+    // A page elsewhere can neither name this machine nor send JSON without being asked first.
+    let is_json = headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    if !is_this_machine(&headers) || !is_json {
+        return StatusCode::FORBIDDEN.into_response();
+    }
+    let Ok(ReplyIn { phone, to, text }) = serde_json::from_slice(&body) else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
+    let is_number = (1..=15).contains(&to.len()) && to.bytes().all(|b| b.is_ascii_digit());
+    let is_text = (1..=REPLY_CHARS_MAX).contains(&text.chars().count());
+    let Some(from) = Phone::parse(&phone).ok().filter(|_| is_number && is_text) else {
+        return StatusCode::UNPROCESSABLE_ENTITY.into_response();
+    };
+    let written = sandbox.phones.write(Reply { from, to, text });
+    match tokio::time::timeout(REPLY_WAIT, written).await {
+        Ok(Ok(())) => StatusCode::NO_CONTENT.into_response(),
+        Ok(Err(_)) | Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
 }
 
 async fn events(State(sandbox): State<Sandbox>, headers: HeaderMap) -> Response {
@@ -146,7 +186,8 @@ async fn stopped(stopping: &mut watch::Receiver<bool>) {
 fn fingerprint(view: &PhoneView) -> u64 {
     let mut hasher = DefaultHasher::new();
     for m in &view.messages {
-        (m.at.micros(), m.n_arrived, m.n_parts, m.flash, &m.from, &m.text).hash(&mut hasher);
+        (m.at.micros(), m.n_arrived, m.n_parts, m.flash, m.is_own, &m.from, &m.text)
+            .hash(&mut hasher);
     }
     hasher.finish()
 }
@@ -159,6 +200,7 @@ fn phone_json(view: &PhoneView) -> serde_json::Value {
 fn message_json(m: &MessageView) -> serde_json::Value {
     json!({
         "from": m.from,
+        "own": m.is_own,
         "text": m.text,
         "flash": m.flash,
         "parts": m.n_parts,
@@ -192,6 +234,11 @@ struct Words {
     docs: &'static str,
     home: &'static str,
     needs_script: &'static str,
+    reply: &'static str,
+    reply_send: &'static str,
+    /// Where the last sender is a name.
+    reply_never: &'static str,
+    reply_failed: &'static str,
 }
 
 const ENGLISH: Words = Words {
@@ -216,6 +263,10 @@ const ENGLISH: Words = Words {
     docs: "API documentation",
     home: "Start page",
     needs_script: "This page needs JavaScript to show messages as they come.",
+    reply: "Answer",
+    reply_send: "Send",
+    reply_never: "A name cannot be answered: send from a number.",
+    reply_failed: "It was not sent; try again.",
 };
 
 const PORTUGUESE: Words = Words {
@@ -240,6 +291,10 @@ const PORTUGUESE: Words = Words {
     docs: "Documentação da API",
     home: "Página inicial",
     needs_script: "Esta página precisa de JavaScript para mostrar as mensagens à medida que chegam.",
+    reply: "Responder",
+    reply_send: "Enviar",
+    reply_never: "Não se pode responder a um nome: envie de um número.",
+    reply_failed: "Não foi enviada; tente de novo.",
 };
 
 const SPANISH: Words = Words {
@@ -264,6 +319,10 @@ const SPANISH: Words = Words {
     docs: "Documentación de la API",
     home: "Página de inicio",
     needs_script: "Esta página necesita JavaScript para mostrar los mensajes según llegan.",
+    reply: "Responder",
+    reply_send: "Enviar",
+    reply_never: "A un nombre no se puede responder: envíe desde un número.",
+    reply_failed: "No se ha enviado; inténtelo de nuevo.",
 };
 
 impl Words {
@@ -279,7 +338,7 @@ impl Words {
             .unwrap_or(&ENGLISH)
     }
 
-    fn places(&self) -> [(&'static str, &'static str); 19] {
+    fn places(&self) -> [(&'static str, &'static str); 23] {
         [
             ("{{LANG}}", self.lang),
             ("{{TITLE}}", self.title),
@@ -300,6 +359,10 @@ impl Words {
             ("{{DOCS}}", self.docs),
             ("{{HOME}}", self.home),
             ("{{NEEDS_SCRIPT}}", self.needs_script),
+            ("{{REPLY}}", self.reply),
+            ("{{REPLY_SEND}}", self.reply_send),
+            ("{{REPLY_NEVER}}", self.reply_never),
+            ("{{REPLY_FAILED}}", self.reply_failed),
         ]
     }
 }

@@ -70,7 +70,16 @@ impl House {
 
     /// A house whose configuration differs.
     pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
-        let folder = folder();
+        Self::at(folder(), true, change)
+    }
+
+    /// The same house in another life: stopped, and started again on its folder.
+    pub(crate) fn again(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        self.stop();
+        Self::at(std::mem::take(&mut self.folder), false, change)
+    }
+
+    fn at(folder: PathBuf, is_new: bool, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::default();
         config.http.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         config.http.public_url = Some("https://sms.example.com".into());
@@ -79,7 +88,7 @@ impl House {
         change(&mut config);
         let (orders, told) = mpsc::channel(8);
         let (ready, is_ready) = std::sync::mpsc::channel();
-        let thread = std::thread::spawn(move || serve(config, told, ready));
+        let thread = std::thread::spawn(move || serve((config, is_new), told, ready));
         let (address, store) =
             is_ready.recv_timeout(Duration::from_secs(60)).expect("the server starts");
         Self { address, folder, store, orders, thread: Some(thread) }
@@ -160,12 +169,14 @@ impl House {
 impl Drop for House {
     fn drop(&mut self) {
         self.stop();
-        let _ = std::fs::remove_dir_all(&self.folder);
+        if !self.folder.as_os_str().is_empty() {
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
     }
 }
 
 fn serve(
-    config: Config,
+    (config, is_new): (Config, bool),
     orders: mpsc::Receiver<Order>,
     ready: std::sync::mpsc::Sender<(SocketAddr, Store)>,
 ) {
@@ -177,7 +188,9 @@ fn serve(
         credit: Money::from_micros(100_000_000),
         currency: "EUR".into(),
     };
-    operate::account_add(&store, &Clock::system(), account).expect("an account");
+    if is_new {
+        operate::account_add(&store, &Clock::system(), account).expect("an account");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

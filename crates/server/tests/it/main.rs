@@ -11,6 +11,7 @@ mod carrier;
 mod cli;
 mod docs;
 mod house;
+mod inbound;
 mod limits;
 mod nrs360;
 mod ops;

@@ -9,7 +9,6 @@ use std::time::Duration;
 use pombo_domain::address::Phone;
 use pombo_domain::campaign::{Stop, Tally, Totals};
 use pombo_domain::id::{AccountId, CampaignId, MessageId, RouteId, SendingId};
-use pombo_domain::limits::TAGS_MAX;
 use pombo_domain::message::{Category, Lane};
 use pombo_domain::money::Money;
 use pombo_domain::sms::Encoding;
@@ -158,6 +157,8 @@ pub struct Accept {
     pub recipients: Arc<[Recipient]>,
     /// The caller's key.
     pub key: Option<Key>,
+    /// It answers somebody who opts out or in: whether they are on the list does not matter.
+    pub answers_opt_out: bool,
     /// The first message's id where [`super::stage`] has written the parts.
     pub staged: Option<MessageId>,
 }
@@ -200,6 +201,7 @@ impl Operation for Accept {
         work.now_is(self.now);
         // Of a large request, those who opted out are told apart before and after: `opt_out::Refuse`.
         let opted_out = match self.staged {
+            _ if self.answers_opt_out => Vec::new(),
             Some(_) => Vec::new(),
             None => opt_out::among(work, self.account, self.recipients.iter().map(|r| r.to))?,
         };
@@ -356,11 +358,11 @@ impl Accept {
         };
         let joined = match found {
             Some(found) => {
-                let merged = merge_tags(&found.tags, tags);
+                let merged = join::merge_tags(&found.tags, tags);
                 join::tag(work, &found, &merged)?;
                 found
             }
-            None => join::make(work, (self.account, name), &merge_tags("", tags), self.now)?,
+            None => join::make(work, (self.account, name), &join::merge_tags("", tags), self.now)?,
         };
         let scheduled = (self.due > self.now).then_some(self.due);
         join::set_times(work, &joined, (scheduled, self.expires))?;
@@ -401,6 +403,7 @@ impl Accept {
                 CallbackUrls::One(url) => url.clone(),
                 CallbackUrls::None | CallbackUrls::Each(_) => String::new(),
             },
+            answers_opt_out: self.answers_opt_out,
         }
     }
 
@@ -465,18 +468,6 @@ impl Accept {
         work.prepare(RESERVE)?.execute([self.account.0, at, kind, -cost.micros(), first.0])?;
         Ok(())
     }
-}
-
-/// Tags are stored one a line, in the order in which they first came; those beyond the maximum
-/// are left out.
-fn merge_tags(before: &str, tags: &[String]) -> String {
-    let mut merged: Vec<&str> = before.lines().collect();
-    for tag in tags {
-        if merged.len() < TAGS_MAX && !merged.contains(&tag.as_str()) {
-            merged.push(tag);
-        }
-    }
-    merged.join("\n")
 }
 
 pub(super) fn write_parts(

@@ -133,6 +133,10 @@ impl Question for After {
             if !is_told && self.audience.is_empty() {
                 continue;
             }
+            if event.part.0 < 0 {
+                owed.notifications.extend(owed::of_inbound(view, &event, &self.audience)?);
+                continue;
+            }
             let Some(request) = requests.of(view, event.part.message())? else { continue };
             if self.audience.contains_key(&request.account) {
                 let request = request.clone();
@@ -196,7 +200,10 @@ impl After {
             EventKind::Uncertain
             | EventKind::Deferred
             | EventKind::Cancelled
-            | EventKind::Clicked => false,
+            | EventKind::Clicked
+            | EventKind::Inbound
+            | EventKind::Unsubscribed
+            | EventKind::Resubscribed => false,
         }
     }
 }

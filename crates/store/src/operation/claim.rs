@@ -283,9 +283,11 @@ impl Claim {
             return Ok(0);
         }
         let phones = gathered.messages.iter().map(|(_, _, to, _)| *to);
+        let mut listed = opt_out::among(work, self.account, phones)?;
+        listed.retain(|idx| !gathered.messages[*idx].0.answers_opt_out);
         let mut n = 0;
         // From the last on, so that the indexes before stay what they are.
-        for idx in opt_out::among(work, self.account, phones)?.into_iter().rev() {
+        for idx in listed.into_iter().rev() {
             let (_, message, ..) = gathered.messages.remove(idx);
             let is_its = |part: &i64| PartId(*part).message() == message;
             let (ended, left): (Vec<i64>, Vec<i64>) =

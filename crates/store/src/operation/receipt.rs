@@ -233,8 +233,7 @@ fn apply(
 fn word_of(work: &mut Work<'_>, event: i64) -> Result<String> {
     let mut word = None;
     history::walk(work, WORD, event, |_, row| {
-        // A click says nothing of how the part stands.
-        if history::kind_of(row)? == EventKind::Clicked {
+        if history::kind_of(row)?.is_of_recipient() {
             return Ok(ControlFlow::Continue(()));
         }
         word = Some(row.get(2)?);

@@ -61,6 +61,8 @@ pub struct Request {
     pub sending: SendingId,
     /// Callback URL template; empty: none.
     pub callback: String,
+    /// It answers somebody who opts out or in: whether they are on the list does not matter.
+    pub answers_opt_out: bool,
 }
 
 pub(crate) const FLAG_SPLIT: i64 = 1;
@@ -69,6 +71,7 @@ pub(crate) const FLAG_MARKETING: i64 = 4;
 pub(crate) const FLAG_BULK: i64 = 8;
 pub(crate) const FLAG_CALLBACK_EACH: i64 = 16;
 pub(crate) const FLAG_PERSONAL: i64 = 32;
+pub(crate) const FLAG_ANSWERS_OPT_OUT: i64 = 64;
 
 statements! {
     /// The request that holds message `$1`.
@@ -88,6 +91,7 @@ impl Request {
             | flag(self.lane == Lane::Bulk, FLAG_BULK)
             | flag(self.callback_each, FLAG_CALLBACK_EACH)
             | flag(self.personal, FLAG_PERSONAL)
+            | flag(self.answers_opt_out, FLAG_ANSWERS_OPT_OUT)
     }
 
     fn from_row(row: &Row<'_>) -> Result<Self> {
@@ -120,6 +124,7 @@ impl Request {
             campaign_named: row.get(14)?,
             sending: SendingId(row.get(15)?),
             callback: row.get(16)?,
+            answers_opt_out: has(FLAG_ANSWERS_OPT_OUT),
         })
     }
 

@@ -13,6 +13,7 @@ use pombo_domain::time::Instant;
 
 use super::Operation;
 use super::claim::{enqueue, pack};
+use super::inbound;
 use super::part::{self, Step};
 use super::receipt::{self, Carrier, Matching};
 use super::uncertain::{self, Resolution};
@@ -25,8 +26,6 @@ use crate::work::Work;
 statements! {
     END_INTENT = "delete from intent where id = $1";
     SHRINK_INTENT = "update intent set parts = $1 where id = $2";
-    NEW_INBOUND = "insert into inbound (route, sender, recipient, text, reference, total, number, at) \
-        values ($1, $2, $3, $4, $5, $6, $7, $8)";
 }
 
 /// How long a carrier's ids are known beyond the longest validity: receipts may be late.
@@ -125,6 +124,8 @@ pub struct Settlement {
     pub n_repeated: usize,
     /// Receipts that fit nothing yet.
     pub n_unmatched: usize,
+    /// Messages from handsets that are whole now.
+    pub n_inbound: usize,
     /// Receipts that only one spelling could explain: what `auto` learns from.
     pub spellings_seen: Vec<(ReceiptId, Phone)>,
     /// Parts that went back to a queue: lane, account, route, due.
@@ -148,7 +149,9 @@ impl Operation for Settle {
                     let matching = receipt::take(work, self.carrier(), receipt)?;
                     done.count(matching);
                 }
-                Item::Inbound(inbound) => self.keep_inbound(work, inbound)?,
+                Item::Inbound(message) => {
+                    done.n_inbound += usize::from(inbound::keep(work, self.route, message)?);
+                }
                 Item::IntentDone(id) => {
                     work.prepare(END_INTENT)?.execute([*id])?;
                 }
@@ -331,24 +334,6 @@ impl Settle {
             detail: &cause.text,
         };
         part::advance(work, &before, before.state, &step)?;
-        Ok(())
-    }
-
-    fn keep_inbound(&self, work: &Work<'_>, inbound: &Inbound) -> Result<()> {
-        let (reference, total, number) = match inbound.piece {
-            Some((reference, total, number)) => (Some(reference), Some(total), Some(number)),
-            None => (None, None, None),
-        };
-        work.prepare(NEW_INBOUND)?.execute(values![
-            self.route.0,
-            inbound.from,
-            inbound.to,
-            inbound.text,
-            reference,
-            total,
-            number,
-            inbound.at.micros()
-        ])?;
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use super::Operation;
 use super::accept::KEY_KEPT;
 use super::part::{self, Step};
 use super::receipt::UNMATCHED_MAX;
-use super::{stage, uncertain};
+use super::{inbound, stage, uncertain};
 use crate::error::Result;
 use crate::statement::statements;
 use crate::work::{Work, day_of, first_at};
@@ -77,6 +77,9 @@ impl Operation for Sweep {
         self.drop_old_receipts(work)?;
         swept.more |= self.drop_abandoned(work)?;
         work.prepare(OLD_DAYS)?.execute([self.now.day() - 2])?;
+        let n_given_out = inbound::join::sweep(work, self.now, self.limit.min(100))?;
+        swept.more |= n_given_out > 0;
+        inbound::resolve::sweep(work, self.now, self.limit)?;
         Ok(swept)
     }
 }

@@ -13,8 +13,8 @@ statements! {
     ADD = "update sending set messages = messages + $1, waiting = waiting + $2, sent = sent + $3, \
         delivered = delivered + $4, undelivered = undelivered + $5, expired = expired + $6, \
         rejected = rejected + $7, cancelled = cancelled + $8, parts_sent = parts_sent + $9, \
-        cost = cost + $10, clicked = clicked + $11, clicked_unique = clicked_unique + $12 \
-        where id = $13";
+        cost = cost + $10, clicked = clicked + $11, clicked_unique = clicked_unique + $12, \
+        unsubscribed = unsubscribed + $13 where id = $14";
 }
 
 /// What one transaction adds to totals. In order, so that two nodes take the rows in turn.
@@ -48,6 +48,7 @@ impl TotalsBook {
                 change.cost.micros(),
                 change.clicked,
                 change.clicked_unique,
+                change.unsubscribed,
                 sending.0,
             ])?;
         }

@@ -10,6 +10,7 @@ mod days;
 mod divert;
 mod engine;
 mod hurry;
+mod inbound;
 mod model;
 mod money;
 mod notification;

@@ -209,6 +209,7 @@ impl World {
             callbacks: CallbackUrls::None,
             recipients: (0..n).map(to).collect(),
             key: None,
+            answers_opt_out: false,
             staged: None,
         }
     }

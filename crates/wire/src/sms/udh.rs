@@ -14,6 +14,8 @@ pub const LOCKING_SHIFT: u8 = 0x25;
 pub struct Concat {
     /// The same in all pieces.
     pub reference: u16,
+    /// Whether it is one of 16 bits.
+    pub is_wide: bool,
     /// How many pieces there are.
     pub total: u8,
     /// Which one this is, counting from 1.
@@ -56,11 +58,14 @@ impl<'a> Header<'a> {
         self.elements()
             .filter_map(|(id, value)| match (id, value) {
                 (CONCAT_8, &[reference, total, number]) => {
-                    Some(Concat { reference: u16::from(reference), total, number })
+                    Some(Concat { reference: u16::from(reference), is_wide: false, total, number })
                 }
-                (CONCAT_16, &[high, low, total, number]) => {
-                    Some(Concat { reference: u16::from_be_bytes([high, low]), total, number })
-                }
+                (CONCAT_16, &[high, low, total, number]) => Some(Concat {
+                    reference: u16::from_be_bytes([high, low]),
+                    is_wide: true,
+                    total,
+                    number,
+                }),
                 _ => None,
             })
             .find(|concat| (1..=concat.total).contains(&concat.number))
@@ -83,7 +88,7 @@ pub fn write(concat: Option<Concat>, elements: &[u8], out: &mut Vec<u8>) {
         return;
     };
     out.push(length);
-    if let Some(Concat { reference, total, number }) = concat {
+    if let Some(Concat { reference, total, number, .. }) = concat {
         let [_, low] = reference.to_be_bytes();
         out.extend_from_slice(&[CONCAT_8, 3, low, total, number]);
     }
@@ -96,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_written_header_reads_back() {
-        let concat = Concat { reference: 0x1234, total: 3, number: 2 };
+        let concat = Concat { reference: 0x1234, is_wide: false, total: 3, number: 2 };
         let mut text = Vec::new();
         write(Some(concat), &[0x25, 1, 3], &mut text);
         text.extend(b"text");
@@ -119,7 +124,10 @@ mod tests {
     #[test]
     fn a_sixteen_bit_reference_is_read() {
         let (header, _) = split(&[6, 8, 4, 0x12, 0x34, 2, 1]).expect("a header");
-        assert_eq!(header.concat(), Some(Concat { reference: 0x1234, total: 2, number: 1 }));
+        assert_eq!(
+            header.concat(),
+            Some(Concat { reference: 0x1234, is_wide: true, total: 2, number: 1 })
+        );
     }
 
     #[test]

@@ -111,6 +111,8 @@ pub struct SendSms {
     pub idempotency: Option<Idempotency>,
     /// Decide everything, send nothing.
     pub dry_run: bool,
+    /// It answers somebody who opts out or in: whether they are on the list does not matter.
+    pub answers_opt_out: bool,
 }
 
 /// What became of one recipient.
@@ -289,6 +291,7 @@ fn accept(
             key: idempotency.key.clone(),
             body: idempotency.body_sha256,
         }),
+        answers_opt_out: send.answers_opt_out,
         staged: None,
     }
 }

@@ -2,7 +2,8 @@
 
 use pombo_domain::channel::{Arrival, Inbound, Receipt};
 use pombo_domain::message::PartState;
-use pombo_domain::sms::{ShiftTables, decode_gsm, decode_utf16be};
+use pombo_domain::sms::ShiftTables;
+use pombo_domain::sms::received::{Alphabet, Coded, Naming, Place};
 use pombo_domain::time::Instant;
 use pombo_wire::smpp::{Sm, esm, receipt, tlv};
 use pombo_wire::sms::{septet, udh};
@@ -68,59 +69,69 @@ fn message(sm: &Sm<'_>, encoding: DefaultEncoding, at: Instant) -> Inbound {
         Some(split) if has_header => split,
         _ => (udh::Header::default(), payload),
     };
-    let piece = header.concat().map(|c| (c.reference, c.total, c.number)).or_else(|| {
-        let reference = sm.tlvs.word(tlv::SAR_MSG_REF_NUM)?;
-        let total = sm.tlvs.octet(tlv::SAR_TOTAL_SEGMENTS)?;
-        let number = sm.tlvs.octet(tlv::SAR_SEGMENT_SEQNUM)?;
-        (1..=total).contains(&number).then_some((reference, total, number))
-    });
     Inbound {
         from: digits(sm.source.value),
         to: digits(sm.destination.value),
-        text: decoded(text, &header, alphabet(sm.data_coding, encoding)),
-        piece,
+        text: coded(text, &header, coding(sm.data_coding, encoding)),
+        piece: place(sm, &header),
         at,
     }
 }
 
-/// What the octets of a text mean.
+/// Which piece of a long message it is, by its header or its parameters. Of one piece in all
+/// nothing is missing.
+fn place(sm: &Sm<'_>, header: &udh::Header<'_>) -> Option<Place> {
+    let of_header = header.concat().map(|udh::Concat { reference, is_wide, total, number }| {
+        let naming = if is_wide { Naming::Header16 } else { Naming::Header8 };
+        Place { naming, reference, total, number }
+    });
+    let of_parameters = || {
+        Some(Place {
+            naming: Naming::Sar,
+            reference: sm.tlvs.word(tlv::SAR_MSG_REF_NUM)?,
+            total: sm.tlvs.octet(tlv::SAR_TOTAL_SEGMENTS)?,
+            number: sm.tlvs.octet(tlv::SAR_SEGMENT_SEQNUM)?,
+        })
+    };
+    let place = of_header.or_else(of_parameters)?;
+    (place.total > 1 && (1..=place.total).contains(&place.number)).then_some(place)
+}
+
+/// How a text is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Alphabet {
+enum Coding {
     GsmUnpacked,
     GsmPacked,
-    Latin1,
-    Cyrillic,
-    Hebrew,
-    Utf16,
+    Other(Alphabet),
 }
 
 /// Reads data_coding (SMPP 3.4, section 5.2.19, and the groups of 3GPP TS 23.038, section 4).
-const fn alphabet(data_coding: u8, encoding: DefaultEncoding) -> Alphabet {
+const fn coding(data_coding: u8, encoding: DefaultEncoding) -> Coding {
     let default = match encoding {
-        DefaultEncoding::GsmUnpacked => Alphabet::GsmUnpacked,
-        DefaultEncoding::GsmPacked => Alphabet::GsmPacked,
-        DefaultEncoding::Latin1 | DefaultEncoding::Ascii => Alphabet::Latin1,
+        DefaultEncoding::GsmUnpacked => Coding::GsmUnpacked,
+        DefaultEncoding::GsmPacked => Coding::GsmPacked,
+        DefaultEncoding::Latin1 | DefaultEncoding::Ascii => Coding::Other(Alphabet::Latin1),
     };
     match data_coding {
-        6 => Alphabet::Cyrillic,
-        7 => Alphabet::Hebrew,
-        8 => Alphabet::Utf16,
+        6 => Coding::Other(Alphabet::Cyrillic),
+        7 => Coding::Other(Alphabet::Hebrew),
+        8 => Coding::Other(Alphabet::Utf16),
         // Texts in ASCII, Latin-1, or an alphabet of which at least the ASCII half is right; and
         // binary contents, whose octets are kept.
-        1..=14 => Alphabet::Latin1,
+        1..=14 => Coding::Other(Alphabet::Latin1),
         // General groups with a message class: bits 3 and 2 name the alphabet.
         0x10..=0x3F => match data_coding & 0x0C {
-            0x08 => Alphabet::Utf16,
-            0x04 => Alphabet::Latin1,
+            0x08 => Coding::Other(Alphabet::Utf16),
+            0x04 => Coding::Other(Alphabet::Latin1),
             _ => default,
         },
-        0xE0..=0xEF => Alphabet::Utf16,
-        0xF0..=0xFF if data_coding & 0x04 != 0 => Alphabet::Latin1,
+        0xE0..=0xEF => Coding::Other(Alphabet::Utf16),
+        0xF0..=0xFF if data_coding & 0x04 != 0 => Coding::Other(Alphabet::Latin1),
         _ => default,
     }
 }
 
-fn decoded(octets: &[u8], header: &udh::Header<'_>, alphabet: Alphabet) -> String {
+fn coded(octets: &[u8], header: &udh::Header<'_>, coding: Coding) -> Coded {
     let has = |table| header.language(table) == Some(PORTUGUESE);
     let tables = match (has(udh::LOCKING_SHIFT), has(udh::SINGLE_SHIFT)) {
         (false, false) => ShiftTables::None,
@@ -128,44 +139,21 @@ fn decoded(octets: &[u8], header: &udh::Header<'_>, alphabet: Alphabet) -> Strin
         (false, true) => ShiftTables::Single,
         (true, true) => ShiftTables::Both,
     };
-    match alphabet {
+    let (alphabet, octets) = match coding {
         // Some carriers send Latin-1 under data_coding 0: no septet has an eighth bit.
-        Alphabet::GsmUnpacked if octets.iter().all(u8::is_ascii) => decode_gsm(octets, tables),
-        Alphabet::GsmPacked => {
+        Coding::GsmUnpacked if !octets.is_ascii() => (Alphabet::Latin1, octets.to_vec()),
+        Coding::GsmUnpacked => (Alphabet::gsm(tables), octets.to_vec()),
+        Coding::GsmPacked => {
             let mut septets = septet::unpack(octets, septet::fill_bits(header.octets));
             // What fills the last octet is no text.
             if septets.len().is_multiple_of(8) && matches!(septets.last(), Some(0 | b'\r')) {
                 septets.pop();
             }
-            decode_gsm(&septets, tables)
+            (Alphabet::gsm(tables), septets)
         }
-        Alphabet::Utf16 => decode_utf16be(octets),
-        Alphabet::GsmUnpacked | Alphabet::Latin1 => {
-            octets.iter().copied().map(char::from).collect()
-        }
-        Alphabet::Cyrillic => octets.iter().copied().map(cyrillic).collect(),
-        Alphabet::Hebrew => octets.iter().copied().map(hebrew).collect(),
-    }
-}
-
-/// ISO 8859-5.
-fn cyrillic(octet: u8) -> char {
-    match octet {
-        0xF0 => '№',
-        0xFD => '§',
-        0xAD | ..=0xA0 => char::from(octet),
-        _ => char::from_u32(0x360 + u32::from(octet)).unwrap_or(char::REPLACEMENT_CHARACTER),
-    }
-}
-
-/// ISO 8859-8, its letters.
-fn hebrew(octet: u8) -> char {
-    match octet {
-        0xE0..=0xFA => {
-            char::from_u32(0x4F0 + u32::from(octet)).unwrap_or(char::REPLACEMENT_CHARACTER)
-        }
-        _ => char::from(octet),
-    }
+        Coding::Other(alphabet) => (alphabet, octets.to_vec()),
+    };
+    Coded { alphabet, octets }
 }
 
 #[cfg(test)]
@@ -193,7 +181,7 @@ mod tests {
     #[test]
     fn texts_are_decoded_by_their_coding() {
         let text = |data_coding, short_message| {
-            inbound(&Sm { data_coding, short_message, ..Sm::default() }).text
+            inbound(&Sm { data_coding, short_message, ..Sm::default() }).text.text()
         };
         assert_eq!(text(0, b"a\x00\x1b\x65"), "a@€");
         assert_eq!(text(0, b"\xF1"), "ñ");
@@ -209,20 +197,29 @@ mod tests {
     fn pieces_of_long_messages_are_recognised() {
         let text = b"\x05\x00\x03\x2a\x02\x01hi";
         let sm = Sm { esm_class: esm::UDHI, short_message: text, ..Sm::default() };
-        assert_eq!((inbound(&sm).piece, inbound(&sm).text.as_str()), (Some((42, 2, 1)), "hi"));
+        let header = |naming, reference| Place { naming, reference, total: 2, number: 1 };
+        assert_eq!(inbound(&sm).piece, Some(header(Naming::Header8, 42)));
+        assert_eq!(inbound(&sm).text.text(), "hi");
+        let text = b"\x06\x08\x04\x00\x2a\x02\x01hi";
+        let sm = Sm { esm_class: esm::UDHI, short_message: text, ..Sm::default() };
+        assert_eq!(inbound(&sm).piece, Some(header(Naming::Header16, 42)));
         let mut tlvs = TlvBuffer::default();
         tlvs.push(tlv::SAR_MSG_REF_NUM, &[1, 0]).expect("short");
         tlvs.push(tlv::SAR_TOTAL_SEGMENTS, &[3]).expect("short");
         tlvs.push(tlv::SAR_SEGMENT_SEQNUM, &[3]).expect("short");
         let sm = Sm { short_message: b"hi", tlvs: tlvs.tlvs(), ..Sm::default() };
-        assert_eq!(inbound(&sm).piece, Some((256, 3, 3)));
+        let place = Place { naming: Naming::Sar, reference: 256, total: 3, number: 3 };
+        assert_eq!(inbound(&sm).piece, Some(place));
+        let alone = b"\x05\x00\x03\x2a\x01\x01hi";
+        let sm = Sm { esm_class: esm::UDHI, short_message: alone, ..Sm::default() };
+        assert_eq!((inbound(&sm).piece, inbound(&sm).text.text()), (None, "hi".to_owned()));
     }
 
     #[test]
     fn a_portuguese_header_decides_how_septets_read() {
         let text = b"\x03\x25\x01\x03\x04";
         let sm = Sm { esm_class: esm::UDHI, short_message: text, ..Sm::default() };
-        assert_eq!(inbound(&sm).text, "ê");
+        assert_eq!(inbound(&sm).text.text(), "ê");
     }
 
     #[test]

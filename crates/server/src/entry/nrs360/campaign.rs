@@ -322,7 +322,7 @@ fn write_events(out: &mut Vec<u8>, campaign: &CampaignView) {
         ("opened_unique", 0),
         ("clicked", totals.clicked),
         ("clicked_unique", totals.clicked_unique),
-        ("unsubscribed", 0),
+        ("unsubscribed", totals.unsubscribed),
         ("hard_bounced", 0),
         ("complaint", 0),
         ("sent", totals.sent),

@@ -8,6 +8,7 @@ mod body;
 mod campaign;
 mod coverage;
 pub mod error;
+mod inbound;
 mod notifications;
 mod older;
 mod page;
@@ -63,6 +64,7 @@ enum Action {
     Blacklist,
     AddToBlacklist,
     RemoveFromBlacklist,
+    Inbound,
     Notifications,
     SetNotifications,
     RotateSecret,
@@ -92,6 +94,7 @@ pub const ROUTES: &[Route] = &[
     Route { method: "GET", path: "/blacklist", action: Action::Blacklist },
     Route { method: "POST", path: "/blacklist", action: Action::AddToBlacklist },
     Route { method: "DELETE", path: "/blacklist", action: Action::RemoveFromBlacklist },
+    Route { method: "GET", path: "/inbound", action: Action::Inbound },
     Route { method: "GET", path: "/account/notifications", action: Action::Notifications },
     Route { method: "PUT", path: "/account/notifications", action: Action::SetNotifications },
     Route { method: "POST", path: "/account/notifications/secret", action: Action::RotateSecret },
@@ -157,6 +160,7 @@ pub const ROUTES: &[Route] = &[
         scheduled::list,
         scheduled::update,
         scheduled::delete,
+        inbound::list,
         blacklist::list,
         blacklist::add,
         blacklist::remove,
@@ -180,6 +184,7 @@ pub const ROUTES: &[Route] = &[
         schema::ScheduledFilter,
         schema::UpdatedAnswer,
         schema::DeletedAnswer,
+        schema::InboundAnswer,
         schema::BlacklistAnswer,
         schema::BlacklistAdd,
         schema::BlacklistAdded,
@@ -261,6 +266,7 @@ async fn act(house: &House, peer: IpAddr, request: Request<Incoming>) -> Result<
         Action::Notifications => notifications::view(house, &caller).await,
         Action::DeadLetters => notifications::dead(house, &caller, head.uri.query()).await,
         Action::Blacklist => blacklist::list(house, &caller, head.uri.query()).await,
+        Action::Inbound => inbound::list(house, &caller, head.uri.query()).await,
         Action::Campaigns => campaign::list_campaigns(house, &caller, head.uri.query()).await,
         Action::Campaign => campaign::one_campaign(house, &caller, argument).await,
         Action::OrderCampaign(order) => {

@@ -65,6 +65,7 @@ pub(super) fn command(sms: &SmsIn<'_>, around: Around) -> Result<SendSms, Proble
         campaign,
         category,
         idempotency: around.idempotency,
+        answers_opt_out: false,
         dry_run: around.dry_run,
     })
 }

@@ -2,6 +2,7 @@
 
 use pombo_domain::campaign::Stop;
 use pombo_domain::id::{AccountId, CampaignId, SendingId};
+use pombo_domain::limits::TAGS_MAX;
 use pombo_domain::time::Instant;
 
 use crate::error::Result;
@@ -97,4 +98,16 @@ pub(crate) fn set_times(
         work.prepare(SET_TIMES)?.execute([times.0, times.1, joined.sending.0])?;
     }
     Ok(())
+}
+
+/// Tags are stored one a line, in the order in which they first came; those beyond the maximum
+/// are left out.
+pub(crate) fn merge_tags(before: &str, tags: &[String]) -> String {
+    let mut merged: Vec<&str> = before.lines().collect();
+    for tag in tags {
+        if merged.len() < TAGS_MAX && !merged.contains(&tag.as_str()) {
+            merged.push(tag);
+        }
+    }
+    merged.join("\n")
 }

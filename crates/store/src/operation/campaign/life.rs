@@ -203,8 +203,13 @@ pub fn recount(lives: &[Life]) -> Totals {
         totals.messages += 1;
         let states: Vec<PartState> = message.iter().map(|life| life.state).collect();
         totals.count(&states, 1);
-        let events = message.iter().flat_map(|life| &life.events);
-        totals.count_clicks(events.filter(|event| event.kind == EventKind::Clicked).count());
+        let n_of = |kind: EventKind| {
+            let events = message.iter().flat_map(|life| &life.events);
+            events.filter(|event| event.kind == kind).count()
+        };
+        totals.count_clicks(n_of(EventKind::Clicked));
+        let n_unsubscribed = n_of(EventKind::Unsubscribed);
+        totals.unsubscribed += i64::try_from(n_unsubscribed).unwrap_or(i64::MAX);
         for life in message {
             let is_sent =
                 |event: &LifeEvent| matches!(event.kind, EventKind::Sent | EventKind::Buffered);

@@ -27,7 +27,7 @@ macro_rules! campaigns {
             "select c.id, c.name, c.tags, c.channel, c.created, s.id, s.scheduled, s.expires, \
              s.messages, s.waiting, s.sent, s.delivered, s.undelivered, s.expired, s.rejected, \
              s.cancelled, s.parts_sent, s.cost, coalesce(t.state, 0), c.account, s.clicked, \
-             s.clicked_unique from campaign c \
+             s.clicked_unique, s.unsubscribed from campaign c \
              join sending s on s.id = c.sending left join stopped t on t.sending = s.id ",
             $($rest)*
         )
@@ -121,6 +121,7 @@ impl CampaignRow {
                 cost: Money::from_micros(row.get(17)?),
                 clicked: row.get(20)?,
                 clicked_unique: row.get(21)?,
+                unsubscribed: row.get(22)?,
             },
         })
     }

@@ -10,6 +10,7 @@ use pombo_domain::notification::{OwnEvents, is_state, moves_message};
 use pombo_domain::time::Instant;
 
 use super::super::callback::{self, Event, Requests};
+use super::super::inbound::{self, Message};
 use super::super::request::Request;
 use super::super::{Question, View, history};
 use crate::error::Result;
@@ -45,6 +46,8 @@ pub struct OwedNotification {
     pub campaign_name: String,
     /// The link that was followed, of a click.
     pub clicked: Option<String>,
+    /// What the recipient wrote, of an answer and what it did.
+    pub inbound: Option<Box<Message>>,
     /// Another of the same message waits in the store, and comes first.
     pub is_behind: bool,
 }
@@ -81,6 +84,7 @@ fn told(view: &mut View<'_>, event: &Event, request: &Request) -> Result<OwedNot
         }
         _ => None,
     };
+    let inbound = written(view, event)?;
     Ok(OwedNotification {
         event: EventId(event.id),
         account: request.account,
@@ -90,8 +94,52 @@ fn told(view: &mut View<'_>, event: &Event, request: &Request) -> Result<OwedNot
         campaign,
         campaign_name: campaign_name.unwrap_or_default(),
         clicked,
+        inbound,
         is_behind: first.is_some_and(|first| first < event.id),
     })
+}
+
+/// What the recipient wrote, where the event tells of that.
+fn written(view: &mut View<'_>, event: &Event) -> Result<Option<Box<Message>>> {
+    if !event.kind.is_of_recipient() || event.kind == EventKind::Clicked {
+        return Ok(None);
+    }
+    let Some(mut detail) = view.prepare_for(CLICK, event.id)? else { return Ok(None) };
+    let stored: Option<String> = detail.first([event.id], |row| row.get(0))?;
+    match stored.and_then(|id| id.parse().ok()) {
+        Some(id) => Ok(inbound::seen(view, id)?.map(Box::new)),
+        None => Ok(None),
+    }
+}
+
+/// The notification of what somebody wrote who answers no message of ours; its part is the number
+/// of what they wrote, negative.
+pub(crate) fn of_inbound(
+    view: &mut View<'_>,
+    event: &Event,
+    audience: &Audience,
+) -> Result<Option<OwedNotification>> {
+    let Some(inbound) = inbound::seen(view, event.part.0.saturating_neg())? else {
+        return Ok(None);
+    };
+    let Some(account) = inbound.account else { return Ok(None) };
+    if !audience.get(&account).is_some_and(|asked| asked.tells(event.kind)) {
+        return Ok(None);
+    }
+    let message = MessageId(event.part.0);
+    let first: Option<i64> = view.prepare(WAITS)?.one([message.0], |row| row.get(0))?;
+    Ok(Some(OwedNotification {
+        event: EventId(event.id),
+        account,
+        message,
+        kind: event.kind,
+        at: event.at,
+        campaign: CampaignId(0),
+        campaign_name: String::new(),
+        clicked: None,
+        inbound: Some(Box::new(inbound)),
+        is_behind: first.is_some_and(|first| first < event.id),
+    }))
 }
 
 /// Whether the event of a part moves its message, by what all parts had come to before it.
@@ -131,6 +179,13 @@ pub(crate) fn of_filed(view: &mut View<'_>, event: EventId) -> Result<Option<Owe
     let Some(event) = row.first([event.0], Event::from_row)? else {
         return Ok(None);
     };
+    if event.part.0 < 0 {
+        let Some(inbound) = inbound::seen(view, event.part.0.saturating_neg())? else {
+            return Ok(None);
+        };
+        let audience = inbound.account.map(|account| (account, OwnEvents::ALL));
+        return of_inbound(view, &event, &audience.into_iter().collect());
+    }
     match Requests::default().of(view, event.part.message())? {
         Some(request) => told(view, &event, &request.clone()).map(Some),
         None => Ok(None),
@@ -177,6 +232,10 @@ impl Question for Again {
                 return Ok(owed);
             }
             owed.cursor = event.id;
+            if event.part.0 < 0 {
+                owed.notifications.extend(of_inbound(view, &event, &audience)?);
+                continue;
+            }
             let Some(request) = requests.of(view, event.part.message())? else { continue };
             if request.account != self.account {
                 continue;

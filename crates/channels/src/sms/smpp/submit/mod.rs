@@ -159,6 +159,7 @@ impl<'a> Composer<'a> {
         let idx = usize::try_from(parts.trailing_zeros()).unwrap_or(0);
         let concat = Concat {
             reference: attempt.concat_ref,
+            is_wide: false,
             // A message has at most 15 parts.
             total: u8::try_from(text.n_parts()).unwrap_or(u8::MAX),
             number: u8::try_from(idx + 1).unwrap_or(u8::MAX),

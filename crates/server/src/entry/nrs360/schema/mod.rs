@@ -4,12 +4,14 @@
 
 mod blacklist;
 mod campaign;
+mod inbound;
 mod notifications;
 
 use utoipa::ToSchema;
 
 pub(super) use blacklist::*;
 pub(super) use campaign::*;
+pub(super) use inbound::*;
 pub(super) use notifications::*;
 
 /// The body of `POST /sms`. Unknown keys are ignored; `null` is absent.
