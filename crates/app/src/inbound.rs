@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 
 use crate::App;
 use crate::auth::Caller;
+use crate::error::{Error as NotSent, Fault, Refusal};
 use crate::usecase::send::{Callbacks, Fate, Idempotency, Recipient, SendSms, Text, send_sms};
 
 /// Messages looked at together.
@@ -27,6 +28,8 @@ const AT_ONCE: i64 = 200;
 const DAYS_BACK: i64 = 7;
 /// Parts that are gone through for one look, newest first; what lies further back is not found.
 const PARTS_BACK: usize = 5_000_000;
+/// Parts beyond which a look is followed by a pause as long as itself.
+const PARTS_FREE: usize = 100_000;
 /// Parts of one question: a few milliseconds of a reader.
 const PARTS_AT_ONCE: usize = 10_000;
 /// How often what other processes stored is looked for.
@@ -74,7 +77,8 @@ async fn look(app: &App) -> Result<(), Error> {
         if waiting.is_empty() {
             break;
         }
-        let found = conversations(app, &waiting).await?;
+        let began = tokio::time::Instant::now();
+        let (found, n_seen) = conversations(app, &waiting).await?;
         let messages = waiting.iter().map(|m| (m.id, found.get(&m.id).copied())).collect();
         let resolved = store.run(Resolve { messages, now: app.inner.clock.now() }).await?;
         let count = |result, n: usize| {
@@ -83,6 +87,10 @@ async fn look(app: &App) -> Result<(), Error> {
         count("owned", resolved.n_owned);
         count("unowned", resolved.n_unowned);
         metrics::counter!("pombo_opt_outs_total").increment(resolved.n_out as u64);
+        if n_seen > PARTS_FREE {
+            // Strangers who write without end leave the readers to others half of the time.
+            tokio::time::sleep(began.elapsed()).await;
+        }
     }
     loop {
         let owed = store.ask(Waiting { for_answer: true, limit: AT_ONCE }).await?;
@@ -95,11 +103,11 @@ async fn look(app: &App) -> Result<(), Error> {
     }
 }
 
-/// Which of our messages each answers, and whose that is.
+/// Which of our messages each answers, and whose that is; and how many parts were gone through.
 async fn conversations(
     app: &App,
     waiting: &[Message],
-) -> Result<HashMap<i64, (AccountId, MessageId)>, Error> {
+) -> Result<(HashMap<i64, (AccountId, MessageId)>, usize), Error> {
     let mut wanted: HashMap<Phone, Vec<Wanted>> = HashMap::new();
     for message in waiting {
         if let Ok(phone) = Phone::parse(&message.from) {
@@ -131,7 +139,7 @@ async fn conversations(
             break;
         }
     }
-    Ok(found)
+    Ok((found, n_seen))
 }
 
 /// Answers who opted out or in, by their account's words, from the number that they wrote to.
@@ -150,6 +158,16 @@ async fn answer(app: &App, message: &Message) -> Result<(), Error> {
         match reply(message, text) {
             Some(send) => match send_sms(app, &caller, send).await {
                 Ok(sent) => by = sent.fates.iter().find_map(|(_, fate)| accepted(fate)),
+                // It is owed until the house has room.
+                Err(NotSent::Failed(Fault::StoreUnavailable(error) | Fault::Store(error))) => {
+                    return Err(error);
+                }
+                Err(NotSent::Refused(
+                    Refusal::Busy { retry_after } | Refusal::NoRoom { retry_after },
+                )) => {
+                    tokio::time::sleep(retry_after).await;
+                    return Ok(());
+                }
                 Err(why) => {
                     tracing::warn!(account = account.0, %why, "an opt-out is not answered");
                 }

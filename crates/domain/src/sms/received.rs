@@ -26,7 +26,23 @@ pub enum Alphabet {
     Hebrew = 6,
     /// UTF-16, big-endian.
     Utf16 = 7,
+    /// The GSM alphabet with the Spanish single shift table.
+    GsmSpanish = 8,
 }
+
+/// The Spanish single shift table (3GPP TS 23.038, A.2.2), where it differs from the extension
+/// table: the code after an escape, and its character.
+const SPANISH_SINGLE: [(u8, char); 9] = [
+    (0x09, 'ç'),
+    (0x41, 'Á'),
+    (0x49, 'Í'),
+    (0x4F, 'Ó'),
+    (0x55, 'Ú'),
+    (0x61, 'á'),
+    (0x69, 'í'),
+    (0x6F, 'ó'),
+    (0x75, 'ú'),
+];
 
 impl Alphabet {
     /// The GSM alphabet with these tables.
@@ -51,6 +67,7 @@ impl Alphabet {
             5 => Self::Cyrillic,
             6 => Self::Hebrew,
             7 => Self::Utf16,
+            8 => Self::GsmSpanish,
             _ => Self::Latin1,
         }
     }
@@ -76,12 +93,35 @@ impl Coded {
             Alphabet::GsmSingle => decode_gsm(octets, ShiftTables::Single),
             Alphabet::GsmBoth => decode_gsm(octets, ShiftTables::Both),
             Alphabet::Utf16 => decode_utf16be(octets),
+            Alphabet::GsmSpanish => spanish(octets),
             Alphabet::Latin1 => octets.iter().copied().map(char::from).collect(),
             Alphabet::Cyrillic => octets.iter().copied().map(cyrillic).collect(),
             Alphabet::Hebrew => octets.iter().copied().map(hebrew).collect(),
         }
     }
 }
+
+/// The default alphabet, but for what the Spanish table has.
+fn spanish(octets: &[u8]) -> String {
+    let mut text = String::with_capacity(octets.len());
+    let mut rest = octets;
+    while let [first, after @ ..] = rest {
+        let own = match after {
+            [code, ..] if *first == ESCAPE => SPANISH_SINGLE.iter().find(|(own, _)| own == code),
+            _ => None,
+        };
+        let n = if *first == ESCAPE { rest.len().min(2) } else { 1 };
+        match own {
+            Some((_, character)) => text.push(*character),
+            None => text.push_str(&decode_gsm(&rest[..n], ShiftTables::None)),
+        }
+        rest = &rest[n..];
+    }
+    text
+}
+
+/// The septet that says: the next one is of another table.
+const ESCAPE: u8 = 0x1B;
 
 /// ISO 8859-5.
 fn cyrillic(octet: u8) -> char {
@@ -175,6 +215,7 @@ mod tests {
             (Alphabet::GsmLock, b"\x04", "ê"),
             (Alphabet::GsmSingle, b"\x1b\x7b\x04", "ãè"),
             (Alphabet::GsmBoth, b"\x1b\x7b\x04", "ãê"),
+            (Alphabet::GsmSpanish, b"\x1b\x61\x1b\x55\x1b\x65\x00x\x1b", "áÚ€@x\u{FFFD}"),
             (Alphabet::Latin1, b"\xF1", "ñ"),
             (Alphabet::Cyrillic, b"\xB0\xF0", "А№"),
             (Alphabet::Hebrew, b"\xE0", "א"),
@@ -231,7 +272,7 @@ mod tests {
 
         #[test]
         fn any_octets_have_a_reading(
-            pieces in proptest::collection::vec((0_u8..9, 0_i64..9, proptest::collection::vec(any::<u8>(), 0..20)), 0..12),
+            pieces in proptest::collection::vec((0_u8..9, 0_i64..10, proptest::collection::vec(any::<u8>(), 0..20)), 0..12),
             total in any::<u8>(),
         ) {
             let pieces: Vec<(u8, Coded)> = pieces

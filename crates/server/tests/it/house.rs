@@ -76,7 +76,9 @@ impl House {
     /// The same house in another life: stopped, and started again on its folder.
     pub(crate) fn again(mut self, change: impl FnOnce(&mut Config)) -> Self {
         self.stop();
-        Self::at(std::mem::take(&mut self.folder), false, change)
+        let folder = std::mem::take(&mut self.folder);
+        drop(self); // And with it its hold on the store.
+        Self::at(folder, false, change)
     }
 
     fn at(folder: PathBuf, is_new: bool, change: impl FnOnce(&mut Config)) -> Self {

@@ -110,9 +110,11 @@ fn a_handset_answers_over_smpp_and_is_listed_told_obeyed_and_answered() {
     let report = format!("/api/rest/sendings/{}/reports/events", sent["sendingId"]);
     assert!(house.call("GET", &report, "").body.contains(",unsubscribed,34666555444,"));
 
-    let refused = house.send(&send).json();
+    let called = format!(r#","notificationUrl":"{}"}}"#, sink.url("/dlr?d=%d&s=%s"));
+    let refused = house.send(&send.replace('}', &called)).json();
     let refused = refused["result"][0]["id"].as_str().unwrap().to_owned();
     house.until(&refused, |sms| sms["events"][0]["type"] == "rejected");
+    until("a callback", || sink.targets().iter().any(|t| t == "/dlr?d=16&s=REJECTD"));
     write(&smsc, Handset { text: b"STOP", ..Handset::default() });
     looked_at(&house, 3);
     write(&smsc, Handset { text: b"start", ..Handset::default() });
@@ -127,7 +129,7 @@ fn a_handset_answers_over_smpp_and_is_listed_told_obeyed_and_answered() {
 #[test]
 fn a_long_message_is_joined_over_a_restart_and_two_binds() {
     let smsc = Smsc::start(Behaviour::default()).unwrap();
-    let mut first = house(&smsc);
+    let first = house(&smsc);
     let piece = |number: u8, text: &[u8]| [&[6, 8, 4, 1, 2, 3, number][..], text].concat();
     let say = |number: u8, text: &[u8]| {
         let octets = piece(number, text);

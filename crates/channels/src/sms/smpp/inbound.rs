@@ -11,6 +11,8 @@ use pombo_wire::sms::{septet, udh};
 use super::config::DefaultEncoding;
 use super::status;
 
+/// The language number of Spanish, which has a single shift table only.
+const SPANISH: u8 = 2;
 /// The language number of Portuguese in a shift table's element.
 const PORTUGUESE: u8 = 3;
 
@@ -133,23 +135,25 @@ const fn coding(data_coding: u8, encoding: DefaultEncoding) -> Coding {
 
 fn coded(octets: &[u8], header: &udh::Header<'_>, coding: Coding) -> Coded {
     let has = |table| header.language(table) == Some(PORTUGUESE);
+    let is_spanish = header.language(udh::SINGLE_SHIFT) == Some(SPANISH);
     let tables = match (has(udh::LOCKING_SHIFT), has(udh::SINGLE_SHIFT)) {
         (false, false) => ShiftTables::None,
         (true, false) => ShiftTables::Lock,
         (false, true) => ShiftTables::Single,
         (true, true) => ShiftTables::Both,
     };
+    let gsm = if is_spanish { Alphabet::GsmSpanish } else { Alphabet::gsm(tables) };
     let (alphabet, octets) = match coding {
         // Some carriers send Latin-1 under data_coding 0: no septet has an eighth bit.
         Coding::GsmUnpacked if !octets.is_ascii() => (Alphabet::Latin1, octets.to_vec()),
-        Coding::GsmUnpacked => (Alphabet::gsm(tables), octets.to_vec()),
+        Coding::GsmUnpacked => (gsm, octets.to_vec()),
         Coding::GsmPacked => {
             let mut septets = septet::unpack(octets, septet::fill_bits(header.octets));
             // What fills the last octet is no text.
             if septets.len().is_multiple_of(8) && matches!(septets.last(), Some(0 | b'\r')) {
                 septets.pop();
             }
-            (Alphabet::gsm(tables), septets)
+            (gsm, septets)
         }
         Coding::Other(alphabet) => (alphabet, octets.to_vec()),
     };
@@ -216,10 +220,13 @@ mod tests {
     }
 
     #[test]
-    fn a_portuguese_header_decides_how_septets_read() {
+    fn a_header_decides_how_septets_read() {
         let text = b"\x03\x25\x01\x03\x04";
         let sm = Sm { esm_class: esm::UDHI, short_message: text, ..Sm::default() };
         assert_eq!(inbound(&sm).text.text(), "ê");
+        let text = b"\x03\x24\x01\x02\x1b\x61\x04";
+        let sm = Sm { esm_class: esm::UDHI, short_message: text, ..Sm::default() };
+        assert_eq!(inbound(&sm).text.text(), "áè");
     }
 
     #[test]

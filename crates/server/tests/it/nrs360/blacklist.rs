@@ -116,3 +116,21 @@ fn a_request_of_thousands_leaves_out_those_who_opted_out() {
     }
     assert_eq!(balance(&house), 20.1);
 }
+
+#[test]
+fn another_process_adds_somebody_and_the_next_message_is_refused() {
+    let house = House::open();
+    let url = house.folder.join("pombo.db");
+    let toml = format!("[store]\nurl = \"sqlite:{}\"\n", url.display());
+    std::fs::write(house.folder.join("pombo.toml"), toml).unwrap();
+    for i in 0..5 {
+        let number = format!("3466655511{i}");
+        let send = format!(r#"{{"to":["{number}"],"from":"SAMPLE","message":"x"}}"#);
+        assert_eq!(house.send(&send).status, 202);
+        let add = ["blacklist", "add", "username", &number, "--config", "pombo.toml"];
+        crate::cli::good(&house.folder, &add);
+        let id = house.send(&send).json()["result"][0]["id"].as_str().unwrap().to_owned();
+        let status = house.call("GET", &format!("/api/rest/sms/{id}"), "").json();
+        assert_eq!(status["data"][0]["events"][0]["type"], "rejected");
+    }
+}
