@@ -64,6 +64,12 @@ fn digits(address: &[u8]) -> String {
     lossy(address.strip_prefix(b"+").unwrap_or(address))
 }
 
+/// The digits of a number, without what says that the country code follows.
+fn international(address: &[u8]) -> String {
+    let digits = digits(address);
+    digits.strip_prefix("00").map_or(digits.clone(), str::to_owned)
+}
+
 fn message(sm: &Sm<'_>, encoding: DefaultEncoding, at: Instant) -> Inbound {
     let payload = sm.payload();
     let has_header = sm.esm_class & esm::UDHI != 0;
@@ -72,8 +78,8 @@ fn message(sm: &Sm<'_>, encoding: DefaultEncoding, at: Instant) -> Inbound {
         _ => (udh::Header::default(), payload),
     };
     Inbound {
-        from: digits(sm.source.value),
-        to: digits(sm.destination.value),
+        from: international(sm.source.value),
+        to: international(sm.destination.value),
         text: coded(text, &header, coding(sm.data_coding, encoding)),
         piece: place(sm, &header),
         at,
@@ -195,6 +201,22 @@ mod tests {
         assert_eq!(text(0xF0, b"\x00"), "@");
         assert_eq!(text(6, b"\xB0"), "А");
         assert_eq!(text(7, b"\xE0"), "א");
+    }
+
+    #[test]
+    fn numbers_have_one_spelling() {
+        let address = |value| Address { ton: 1, npi: 1, value };
+        let sm = Sm {
+            source: address(b"+34600000001"),
+            destination: address(b"0034911222333"),
+            ..Sm::default()
+        };
+        assert_eq!(
+            (inbound(&sm).from, inbound(&sm).to),
+            ("34600000001".into(), "34911222333".into())
+        );
+        let short = Sm { destination: address(b"3000"), ..sm };
+        assert_eq!(inbound(&short).to, "3000");
     }
 
     #[test]

@@ -22,8 +22,9 @@ use crate::work::Work;
 pub(crate) const ANSWERED_ONCE: Duration = Duration::from_secs(24 * 3_600);
 
 statements! {
+    /// The index has only what is to be done, and is found by these very words.
     WAITING = "select id, account, route, sender, recipient, text, at, pieces, missing, message, \
-        effect, answer from inbound where todo = $1 order by id limit $2";
+        effect, answer from inbound where todo > 0 and todo = $1 order by id limit $2";
     WAITS = "select id, account, route, sender, recipient, text, at, pieces, missing, message, \
         effect, answer from inbound where todo = 1 and id = $1";
     DONE = "update inbound set account = $1, message = $2, effect = $3, todo = $4 where id = $5";
