@@ -228,3 +228,18 @@ pub(crate) fn sweep(work: &Work<'_>, now: Instant, limit: i64) -> Result<()> {
     work.prepare(FORGET_ANSWERS)?.execute([before, limit])?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_to_be_done_is_found_without_reading_what_was_done() {
+        let (connection, _) = crate::sqlite::migrated_in_memory();
+        let explained = format!("explain query plan {}", WAITING.sql);
+        let plan: String = connection
+            .query_row(&explained, [1_i64, 100], |row| row.get(3))
+            .expect("the statement is explained");
+        assert!(plan.contains("inbound_todo"), "{plan}");
+    }
+}
