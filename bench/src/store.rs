@@ -168,6 +168,7 @@ impl Bench {
         let settle = Settle {
             route: self.route,
             spelling: ReceiptId::Same,
+            failover: None,
             validity_max: Duration::from_secs(172_800),
             items: Arc::new(items),
             now: now(),

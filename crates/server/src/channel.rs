@@ -161,6 +161,7 @@ pub(crate) fn spec(
         window: config.window,
         links: config.binds,
         uncertain: config.uncertain,
+        failover: config.failover.clone(),
         receipt_id: config.receipt_id,
         validity_max: config.validity_max,
     })

@@ -46,6 +46,7 @@ pub(crate) fn all() -> Vec<Statement> {
         op::cdr::STATEMENTS,
         op::claim::STATEMENTS,
         op::divert::STATEMENTS,
+        op::failover::STATEMENTS,
         op::history::STATEMENTS,
         op::hurry::STATEMENTS,
         op::inbound::STATEMENTS,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use pombo_domain::address::Phone;
 use pombo_domain::campaign::Tally;
-use pombo_domain::channel::SmsBody;
-use pombo_domain::id::{AccountId, PartId};
+use pombo_domain::channel::{Outcome, SmsBody};
+use pombo_domain::id::{AccountId, MessageId, PartId};
 use pombo_domain::message::{Category, Lane};
 use pombo_domain::time::Instant;
 use pombo_store::operation::settle::Item;
@@ -25,6 +25,8 @@ pub(crate) struct Flying {
     pub(crate) body: Arc<SmsBody>,
     /// Whether the message has no other part.
     pub(crate) alone: bool,
+    /// Whether all its parts are away on this try, so that no carrier is known to have any.
+    pub(crate) whole: bool,
     /// Whose totals it moves.
     pub(crate) tally: Tally,
 }
@@ -41,6 +43,8 @@ pub(crate) struct Flight {
     parts: HashMap<PartId, Flying>,
     intents: HashMap<i64, Intent>,
     changed: Vec<i64>,
+    /// Parts of long messages that their carrier put off, while their siblings are still away.
+    put_off: HashMap<MessageId, Vec<(PartId, Flying, Outcome)>>,
 }
 
 impl Flight {
@@ -71,6 +75,30 @@ impl Flight {
             }
         }
         Some(flying)
+    }
+
+    /// Keeps a part that was put off until the last of its message is back: only then it is known
+    /// whether the message may go by another route as a whole. Its intent names it as long.
+    pub(crate) fn keeps(&mut self, part: PartId, flying: &Flying, outcome: &Outcome) -> bool {
+        let message = part.message();
+        let is_put_off = matches!(outcome, Outcome::Deferred { tries_max: Some(_), .. });
+        let keeps = is_put_off
+            && !flying.alone
+            && flying.whole
+            && (0..16).any(|idx| self.parts.contains_key(&message.part(idx)));
+        if keeps {
+            let kept = (part, flying.clone(), outcome.clone());
+            self.put_off.entry(message).or_default().push(kept);
+        }
+        keeps
+    }
+
+    /// The parts that were kept for the one that is back now, if it is the last of its message.
+    pub(crate) fn kept(&mut self, part: PartId) -> Vec<(PartId, Flying, Outcome)> {
+        let message = part.message();
+        let is_last = !self.put_off.is_empty()
+            && !(0..16).any(|idx| self.parts.contains_key(&message.part(idx)));
+        if is_last { self.put_off.remove(&message).unwrap_or_default() } else { Vec::new() }
     }
 
     /// A part that has landed goes to a queue again: its intent must not name it any more.

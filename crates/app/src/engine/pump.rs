@@ -132,6 +132,7 @@ fn flying(message: &ClaimedMessage, attempt: &Attempt) -> Flying {
         to: message.to,
         body: Arc::clone(&attempt.body),
         alone: n_parts == 1,
+        whole: attempt.n_parts() == n_parts,
         tally: message.request.tally(u8::try_from(n_parts).unwrap_or(u8::MAX)),
     }
 }

@@ -6,18 +6,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use pombo_domain::address::Phone;
+use pombo_domain::address::{Phone, Sender};
 use pombo_domain::channel::{Arrival, NotStored, Outcome, Report};
 use pombo_domain::id::RouteId;
 use pombo_domain::limits::ROWS_PER_OPERATION_MAX;
 use pombo_domain::retry::{self, Next};
 use pombo_domain::route::{ReceiptId, UncertainPolicy};
 use pombo_store::operation as op;
+use pombo_store::operation::failover::{Choose, Failover};
 use pombo_store::operation::settle::{Fate, Item, Settle, Settled, Settlement};
 use tokio::sync::{mpsc, oneshot};
 
 use super::desk::lock;
-use super::flight::Flying;
+use super::flight::{Flight, Flying};
 use super::{Engine, RouteDesk};
 use crate::inbound::Bell;
 
@@ -53,7 +54,7 @@ pub(super) async fn run(
         batch.add(first, &desk, &engine);
         let settlement = loop {
             batch.fill(&mut reports, &desk, &engine);
-            match store(&desk, &mut batch).await {
+            match store((&desk, &engine), &mut batch).await {
                 Ok(settlement) => break settlement,
                 // Outcomes that came meanwhile join; arrivals are answered at every try.
                 Err(_) => tokio::time::sleep(STORE_PAUSE).await,
@@ -107,18 +108,23 @@ impl Batch {
                     let Some(flying) = flight.land(report.part, report.try_number) else {
                         continue;
                     };
-                    let fate = fate(desk, engine, &report, &flying);
-                    if requeues(&fate) {
-                        flight.unname(report.part, flying.intent);
+                    if flight.keeps(report.part, &flying, &report.outcome) {
+                        continue;
                     }
-                    self.items.push(Item::Settled(Settled {
-                        part: report.part,
-                        account: flying.account,
-                        lane: flying.lane,
-                        at: report.at,
-                        tally: flying.tally,
-                        fate,
-                    }));
+                    let kept = flight.kept(report.part);
+                    // No carrier has any part of it: it may go by another route as a whole.
+                    let is_free = flying.alone
+                        || flying.whole
+                            && kept.len() + 1 == flying.body.segmented.n_parts()
+                            && matches!(
+                                report.outcome,
+                                Outcome::Deferred { tries_max: Some(_), .. }
+                            );
+                    for (part, flying, outcome) in kept {
+                        let report = Report { part, outcome, ..report.clone() };
+                        self.settle(&mut flight, (desk, engine), (&report, flying), is_free);
+                    }
+                    self.settle(&mut flight, (desk, engine), (&report, flying), is_free);
                 }
                 self.items.extend(flight.changes());
             }
@@ -133,20 +139,52 @@ impl Batch {
     }
 }
 
+impl Batch {
+    /// Decides what becomes of a part that is back.
+    fn settle(
+        &mut self,
+        flight: &mut Flight,
+        (desk, engine): (&RouteDesk, &Engine),
+        (report, flying): (&Report, Flying),
+        is_free: bool,
+    ) {
+        let fate = fate((desk, engine), report, &flying, is_free);
+        if requeues(&fate) {
+            flight.unname(report.part, flying.intent);
+        }
+        self.items.push(Item::Settled(Settled {
+            part: report.part,
+            account: flying.account,
+            lane: flying.lane,
+            at: report.at,
+            tally: flying.tally,
+            fate,
+        }));
+    }
+}
+
 /// Whether the part stays queued, so that no intent may name it.
 fn requeues(fate: &Fate) -> bool {
     // A part in doubt may be put back by its operator at any time.
     matches!(fate, Fate::Again { .. } | Fate::Doubt { .. })
 }
 
-fn fate(desk: &RouteDesk, engine: &Engine, report: &Report, flying: &Flying) -> Fate {
+/// `is_free`: no carrier is known to have any part of its message.
+fn fate(
+    (desk, engine): (&RouteDesk, &Engine),
+    report: &Report,
+    flying: &Flying,
+    is_free: bool,
+) -> Fate {
     let route = desk.route();
     let policy = route.uncertain.of(flying.category);
     let tries_before = flying.tries.saturating_sub(1);
     // A temporary error need not be waited for while another route is at hand: once each has had
     // its try, the error's wait and number of tries count.
     let other = match &report.outcome {
-        Outcome::Deferred { tries_max: Some(_), .. } => other_route(desk, engine, flying),
+        Outcome::Deferred { tries_max: Some(_), .. } if is_free => {
+            other_route(desk, engine, flying)
+        }
         _ => None,
     };
     let round = other.map_or(flying.tries, |other| tries_before / other.n_fitting + 1);
@@ -204,9 +242,6 @@ struct Other {
 /// The next usable route for a message of which nothing has been accepted yet: in the order of the
 /// choice, beginning anew after the last. Once each has had its try, the error's wait counts.
 fn other_route(desk: &RouteDesk, engine: &Engine, flying: &Flying) -> Option<Other> {
-    if !flying.alone {
-        return None; // Its other parts may be with this carrier.
-    }
     let map = engine.routing.of(flying.account, desk.clock.now());
     let passenger = map.passenger(flying.to, &flying.body.from, flying.category);
     let fitting = map.order(&passenger, |route| route == desk.id || engine.is_usable(route));
@@ -217,17 +252,36 @@ fn other_route(desk: &RouteDesk, engine: &Engine, flying: &Flying) -> Option<Oth
     (route != desk.id).then_some(Other { route, is_fresh, n_fitting })
 }
 
+/// What finds another route for what this one's carrier did not deliver, where its receipts ask
+/// for one.
+fn failover(desk: &RouteDesk, engine: &Engine) -> Option<Failover> {
+    let route = desk.route();
+    if route.failover.on.is_empty() {
+        return None;
+    }
+    let (engine, now) = (engine.clone(), desk.clock.now());
+    let choose: Choose = Arc::new(move |request, to, tried| {
+        let map = engine.routing.of(request.account, now);
+        let sender = Sender::from_stored(&request.sender);
+        let passenger = map.passenger(to, &sender, request.category);
+        let usable = |route| !tried.contains(&route) && engine.is_usable(route);
+        map.choose(&passenger, usable).map(|choice| choice.route)
+    });
+    Some(Failover { rule: route.failover.clone(), choose })
+}
+
 /// Tries to store a batch. Only who waits for arrivals is told of a failure: the carrier sends
 /// those again, while the outcomes exist only here and stay in the batch. `None`: nothing is left
 /// to be stored.
 async fn store(
-    desk: &RouteDesk,
+    (desk, engine): (&RouteDesk, &Engine),
     batch: &mut Batch,
 ) -> Result<Option<Settlement>, pombo_store::Error> {
     let items = Arc::new(std::mem::take(&mut batch.items));
     let settle = Settle {
         route: desk.id,
         spelling: desk.route().receipt_id,
+        failover: failover(desk, engine),
         validity_max: desk.route().validity_max,
         items: Arc::clone(&items),
         now: desk.clock.now(),
@@ -254,6 +308,8 @@ fn count(desk: &RouteDesk, settlement: &Settlement) {
     let counted = [
         ("matched", settlement.n_matched),
         ("repeated", settlement.n_repeated),
+        ("gone_on", settlement.n_gone_on),
+        ("delivered_after_all", settlement.n_earlier),
         ("unmatched", settlement.n_unmatched),
     ];
     for (result, n) in counted {

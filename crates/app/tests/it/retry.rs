@@ -155,6 +155,37 @@ async fn the_parts_of_a_long_message_go_together_and_only_the_failed_one_again()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_long_message_of_which_no_carrier_has_a_part_goes_by_another_route_as_a_whole() {
+    let mut second = route("b");
+    second.priority = 20;
+    let house = House::held(vec![route("a"), second]).await;
+    let caller = house.account("one").await;
+    let _a = Carrier::start(house.desk("a"), |_, _| Says::Defer(s(30), Some(2)));
+    let b = Carrier::start(house.desk("b"), |_, _| Says::Accept);
+    let id = house.send(&caller, SendSms { text: Text::Same(long_text()), ..sms(1) }).await[0];
+    until("the other has all of it", || b.n_taken() == 3).await;
+    house.until_event(&caller, id, EventKind::Sent).await;
+    let taken = b.taken();
+    assert_eq!((taken.len(), taken[0].parts), (1, 0b111), "together, under one reference");
+    assert_eq!(house.row("a").queued, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_of_a_long_message_whose_other_parts_were_taken_stays_with_their_carrier() {
+    let mut second = route("b");
+    second.priority = 20;
+    let house = House::held(vec![route("a"), second]).await;
+    let caller = house.account("one").await;
+    let script = |_: &_, idx| if idx == 2 { Says::Accept } else { Says::Defer(s(30), Some(2)) };
+    let a = Carrier::start(house.desk("a"), script);
+    let b = Carrier::start(house.desk("b"), |_, _| Says::Accept);
+    house.send(&caller, SendSms { text: Text::Same(long_text()), ..sms(1) }).await;
+    until("two parts wait", || a.n_taken() == 3 && house.row("a").queued == 2).await;
+    a_while().await;
+    assert_eq!(b.n_taken(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn consecutive_long_messages_have_different_references() {
     let house = House::new(vec![route("a")]).await;
     let caller = house.account("one").await;

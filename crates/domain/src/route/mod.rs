@@ -1,6 +1,7 @@
 //! Which routes may carry a message, and in which order they are tried.
 
 mod choice;
+mod failover;
 mod senders;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use crate::money::Money;
 use crate::price::Network;
 
 pub use choice::{Choice, Choose, Order, Why, choose, order};
+pub use failover::{Failover, Failure};
 pub use senders::SenderPattern;
 
 /// What to do with a part whose submission got no stored answer.
@@ -137,6 +139,8 @@ pub struct Route {
     pub links: usize,
     /// For parts in doubt.
     pub uncertain: UncertainPolicies,
+    /// When a carrier did not deliver.
+    pub failover: Failover,
     /// For matching receipts.
     pub receipt_id: ReceiptId,
     /// Longest validity the carrier allows.
@@ -179,6 +183,7 @@ impl Route {
             window: 100,
             links: 1,
             uncertain: UncertainPolicy::Resend.into(),
+            failover: Failover::default(),
             receipt_id: ReceiptId::Auto,
             validity_max: Duration::from_secs(172_800),
         }

@@ -40,7 +40,7 @@ pub(super) struct Export {
     output: Option<PathBuf>,
 }
 
-const HEADINGS: [&str; 25] = [
+const HEADINGS: [&str; 26] = [
     "part",
     "message",
     "partNumber",
@@ -66,6 +66,7 @@ const HEADINGS: [&str; 25] = [
     "buyPrice",
     "encoding",
     "flash",
+    "try",
 ];
 
 pub(super) fn run(command: Command, config: &Config) -> Result<(), Failure> {
@@ -107,7 +108,7 @@ pub(super) fn run(command: Command, config: &Config) -> Result<(), Failure> {
     }
 }
 
-fn cells(record: &Record, book: &Book, config: &Config) -> [String; 25] {
+fn cells(record: &Record, book: &Book, config: &Config) -> [String; 26] {
     let request = &record.request;
     let instant = |at: Option<Instant>| at.map(Instant::iso8601).unwrap_or_default();
     let (country, network) = (record.to.country(), book.network(record.to));
@@ -145,5 +146,6 @@ fn cells(record: &Record, book: &Book, config: &Config) -> [String; 25] {
         buy.map(|buy| buy.to_string()).unwrap_or_default(),
         request.encoding.as_str().to_owned(),
         if request.flash { "1" } else { "0" }.to_owned(),
+        record.try_number.to_string(),
     ]
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use pombo_domain::message::Category;
 use pombo_domain::money::Money;
-use pombo_domain::route::{Networks, ReceiptId, SenderPattern, UncertainPolicies, UncertainPolicy};
+use pombo_domain::route::{
+    Failover, Failure, Networks, ReceiptId, SenderPattern, UncertainPolicies, UncertainPolicy,
+};
 
 use super::link::{Smpp, link};
 use super::raw::{Mistakes, Node, Origin, Section};
@@ -45,6 +47,8 @@ pub struct RouteConfig {
     pub binds: usize,
     /// What to do with parts in doubt.
     pub uncertain: UncertainPolicies,
+    /// When a carrier did not deliver.
+    pub failover: Failover,
     /// How receipts spell ids.
     pub receipt_id: ReceiptId,
     /// Longest validity the carrier allows.
@@ -70,6 +74,7 @@ impl RouteConfig {
             window: 100,
             binds: 1,
             uncertain: UncertainPolicy::Resend.into(),
+            failover: Failover::default(),
             receipt_id: ReceiptId::Auto,
             validity_max: VALIDITY_MAX,
         }
@@ -173,6 +178,7 @@ fn rest(mut s: Section<'_>, name: String, transport: Transport) -> RouteConfig {
         window: s.get("window", |n| whole(n, 1, 10_000)).unwrap_or(100),
         binds: s.get("binds", |n| whole(n, 1, 64)).unwrap_or(1),
         uncertain: uncertain(&mut s),
+        failover: failover(&mut s),
         receipt_id: s.get("receipt_id", |n| one_of(n, &spellings)).unwrap_or(ReceiptId::Auto),
         validity_max: s
             .get("validity_max_s", |n| seconds(n, 60, 63 * 86_400))
@@ -227,6 +233,27 @@ fn whole<T: TryFrom<i64>>(node: &Node, least: i64, most: i64) -> Result<T, Strin
 
 pub(super) fn seconds(node: &Node, least: i64, most: i64) -> Result<Duration, String> {
     whole::<u64>(node, least, most).map(Duration::from_secs)
+}
+
+/// When a part that the carrier took goes by another route.
+fn failover(s: &mut Section<'_>) -> Failover {
+    let failure = |node: &Node| {
+        let text = node.text()?;
+        Failure::parse(&text).ok_or_else(|| {
+            format!(
+                "is {text:?}, but must be UNDELIV, REJECTD, EXPIRED, DELETED or UNKNOWN, or with \
+                 the carrier's error code, as in \"UNDELIV:34\""
+            )
+        })
+    };
+    let default = Failover::default();
+    Failover {
+        on: s.each("failover_on_receipt", failure).unwrap_or_default(),
+        within: s
+            .get("failover_within_s", |n| seconds(n, 1, 63 * 86_400))
+            .unwrap_or(default.within),
+        tries_max: s.get("failover_tries", |n| whole(n, 1, 10)).unwrap_or(default.tries_max),
+    }
 }
 
 /// The policy for parts in doubt, and what one category has instead.

@@ -67,6 +67,9 @@ fn route(f: &mut fmt::Formatter<'_>, route: &RouteConfig) -> fmt::Result {
         writeln!(f, "uncertain_transactional = \"{transactional}\"")?;
         writeln!(f, "uncertain_marketing = \"{marketing}\"")?;
     }
+    writeln!(f, "failover_on_receipt = {}", list(&route.failover.on))?;
+    writeln!(f, "failover_within_s = {}", route.failover.within.as_secs())?;
+    writeln!(f, "failover_tries = {}", route.failover.tries_max)?;
     writeln!(f, "countries = {}", list(&route.countries))?;
     writeln!(f, "networks = {}", list(&route.networks))?;
     writeln!(f, "senders = {}", list(&route.senders))?;

@@ -61,6 +61,46 @@ fn each_part_is_submitted_reported_and_called_back() {
 }
 
 #[test]
+fn what_one_carrier_does_not_deliver_goes_by_the_next_and_is_told_once() {
+    let refusing = Receipts { stat: "UNDELIV", ..Receipts::default() };
+    let first = Smsc::start(Behaviour::recording().with_receipts(refusing)).unwrap();
+    let second = Smsc::start(Behaviour::recording().with_receipts(Receipts::default())).unwrap();
+    let sink = Sink::start(sink::Behaviour::recording(Answer::Status(200)));
+    let more = format!(
+        "failover_on_receipt = [\"UNDELIV\"]\n\n[[sms.routes]]\nname = \"carrier-b\"\naddress = \"{}\"\n\
+         system_id = \"pombo\"\npassword = \"secret\"\npriority = 20\n",
+        second.addr
+    );
+    let house = house(&first, &more);
+    until("both are up", || house.call("GET", "/readyz", "").body.matches("\"up\"").count() == 2);
+    let url = sink.url("/dlr?d=%d&s=%s&cost=%c");
+    let id = send(&house, &format!(r#","message":"hello","notificationUrl":"{url}""#));
+    house.until(&id, |sms| sms["isDelivered"] == true);
+    until("a callback", || sink.count() >= 1);
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(sink.targets(), ["/dlr?d=1&s=DELIVRD&cost=0.05"], "one end is told");
+    assert_eq!((first.received().len(), second.received().len()), (1, 1));
+    let details = house.call("GET", &format!("/api/rest/sms/{id}?details=1"), "").json();
+    let history: Vec<String> = details["data"][0]["parts"][0]["history"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| format!("{} {} {}", e["type"], e["route"], e["status"]).replace('"', ""))
+        .collect();
+    assert_eq!(
+        history,
+        [
+            "sent carrier-a ACCEPTD",
+            "deferred carrier-a UNDELIV",
+            "sent carrier-b ACCEPTD",
+            "delivered carrier-b DELIVRD",
+        ]
+    );
+    let account = house.call("GET", "/api/rest/account", "").json();
+    assert_eq!(account["data"]["balance"].to_string(), "99.95", "charged once: {account}");
+}
+
+#[test]
 fn the_carrier_gets_each_recipients_own_text_and_a_click_owes_no_callback() {
     let smsc = Smsc::start(Behaviour::recording().with_receipts(Receipts::default())).unwrap();
     let sink = Sink::start(sink::Behaviour::recording(Answer::Status(200)));

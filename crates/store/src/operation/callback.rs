@@ -1,6 +1,7 @@
 //! Events that owe a callback or a notification, behind the notifier's cursor.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use pombo_domain::address::Phone;
@@ -11,14 +12,14 @@ use pombo_domain::time::Instant;
 
 use super::notification::owed::{self, Audience, OwedNotification};
 use super::request::{self, Request};
-use super::{Question, View};
+use super::{Question, View, history};
 use crate::error::Result;
 use crate::sql::Row;
 use crate::statement::statements;
 use crate::work::day_of;
 
 statements! {
-    AFTER = "select id, part, kind, at, word, code from event_{day} where id > $1 \
+    AFTER = "select id, part, kind, at, word, code, prev from event_{day} where id > $1 \
         order by id limit $2";
     RECIPIENT = "select recipient, price from part_{day} where id = $1";
     CURSOR = "select event from event_cursor where reader = 'callback'";
@@ -91,9 +92,23 @@ pub(crate) struct Event {
     pub(crate) at: Instant,
     word: String,
     code: String,
+    /// The part's event before it.
+    prev: i64,
 }
 
 impl Event {
+    /// Whether another carrier had taken the part before: who was told so is not told again.
+    pub(crate) fn is_repeated(&self, view: &mut View<'_>) -> Result<bool> {
+        let mut is_repeated = false;
+        if self.kind == EventKind::Sent {
+            history::kinds(view, self.prev, |_, kind| {
+                is_repeated |= kind == EventKind::Sent;
+                ControlFlow::Continue(())
+            })?;
+        }
+        Ok(is_repeated)
+    }
+
     pub(crate) fn from_row(row: &Row<'_>) -> Result<Self> {
         Ok(Self {
             id: row.get(0)?,
@@ -102,6 +117,7 @@ impl Event {
             at: Instant::from_micros(row.get(3)?),
             word: row.get(4)?,
             code: row.get(5)?,
+            prev: row.get(6)?,
         })
     }
 }
@@ -143,7 +159,8 @@ impl Question for After {
                 owed.notifications.extend(owed::of_event(view, &event, &request, &self.audience)?);
             }
             let Some(request) = requests.last() else { continue };
-            if is_told && (!request.callback.is_empty() || request.callback_each) {
+            let has_url = !request.callback.is_empty() || request.callback_each;
+            if is_told && has_url && !event.is_repeated(view)? {
                 let request = request.clone_for_callback();
                 owed.callbacks.extend(callback_of(view, event, request)?);
             }

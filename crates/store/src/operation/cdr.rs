@@ -66,6 +66,8 @@ pub struct Record {
     pub word: String,
     /// The carrier's error code at the end.
     pub code: String,
+    /// Which of its tries by carriers it is, from 1; only the last is charged.
+    pub try_number: u8,
 }
 
 impl Question for Page {
@@ -95,27 +97,7 @@ impl Question for Page {
             // Parts whose request is still coming in are nobody's yet.
             let Some(request) = &current else { continue };
             let story = Story::read(view, event)?;
-            let state = PartState::from_stored(state).unwrap_or(PartState::Uncertain);
-            let price = Money::from_micros(price);
-            let (account_name, currency) = names.account(request.account);
-            records.push(Record {
-                part: PartId(id),
-                account: request.account,
-                account_name,
-                currency,
-                request: request.clone(),
-                to: Phone::from_stored(recipient.unsigned_abs()),
-                route: RouteId(route),
-                route_name: names.routes.get(&route).cloned().unwrap_or_default(),
-                state,
-                price,
-                charged: if state.is_final() && !story.was_taken { Money::ZERO } else { price },
-                sent: story.sent,
-                carrier_id: story.carrier_id,
-                done: story.done,
-                word: story.word,
-                code: story.code,
-            });
+            records.extend(names.records([id, recipient, route, state, price], request, story));
         }
         Ok((records, last))
     }
@@ -137,6 +119,44 @@ impl Names {
         Ok(Self { routes: route::names(view)?, accounts: accounts.into_iter().collect() })
     }
 
+    /// A part's tries by carriers, from its row.
+    fn records(
+        &self,
+        [id, recipient, route, state, price]: [i64; 5],
+        request: &Request,
+        story: Story,
+    ) -> Vec<Record> {
+        let state = PartState::from_stored(state).unwrap_or(PartState::Uncertain);
+        let price = Money::from_micros(price);
+        let is_free = state.is_final() && !story.was_taken;
+        let (account_name, currency) = self.account(request.account);
+        let n_tries = story.tries.len();
+        let record = |(number, own): (usize, Try)| {
+            let is_last = number == n_tries;
+            let route = if is_last { route } else { own.route };
+            Record {
+                part: PartId(id),
+                account: request.account,
+                account_name: account_name.clone(),
+                currency: currency.clone(),
+                request: request.clone(),
+                to: Phone::from_stored(recipient.unsigned_abs()),
+                route: RouteId(route),
+                route_name: self.routes.get(&route).cloned().unwrap_or_default(),
+                state: if is_last { state } else { PartState::Undelivered },
+                price,
+                charged: if is_last && !is_free { price } else { Money::ZERO },
+                sent: own.sent,
+                carrier_id: own.carrier_id,
+                done: own.done,
+                word: own.word,
+                code: own.code,
+                try_number: u8::try_from(number).unwrap_or(u8::MAX),
+            }
+        };
+        (1..).zip(story.tries).map(record).collect()
+    }
+
     fn account(&self, account: AccountId) -> (String, String) {
         self.accounts.get(&account.0).cloned().unwrap_or_default()
     }
@@ -145,28 +165,51 @@ impl Names {
 /// What a part's events tell.
 #[derive(Default)]
 struct Story {
+    /// What was tried by carriers, at least one; the last is how the part stands.
+    tries: Vec<Try>,
+    /// A carrier took it, or may have: what it reserved is not given back.
+    was_taken: bool,
+}
+
+/// What became of a part with one carrier.
+#[derive(Default)]
+struct Try {
+    route: i64,
     sent: Option<Instant>,
     carrier_id: String,
     done: Option<Instant>,
     word: String,
     code: String,
-    /// A carrier took it, or may have: what it reserved is not given back.
-    was_taken: bool,
+}
+
+impl Try {
+    fn ends(&mut self, event: history::Event) {
+        (self.done, self.word, self.code) = (Some(event.at), event.word, event.code);
+    }
 }
 
 impl Story {
     fn read(view: &mut View<'_>, newest: i64) -> Result<Self> {
-        let mut story = Self::default();
-        let events = history::events(view, newest)?;
-        let kinds: Vec<EventKind> = events.iter().rev().map(|event| event.kind).collect();
-        story.was_taken = was_taken(&kinds);
+        let mut events = history::events(view, newest)?;
+        events.reverse();
+        let kinds: Vec<EventKind> = events.iter().map(|event| event.kind).collect();
+        let (mut tries, mut current) = (Vec::new(), Try::default());
         for event in events {
             if event.kind == EventKind::Sent {
-                (story.sent, story.carrier_id) = (Some(event.at), event.detail);
-            } else if event.kind.end().is_some() && story.done.is_none() {
-                (story.done, story.word, story.code) = (Some(event.at), event.word, event.code);
+                // Of one carrier's tries the first counts: the others are of doubt.
+                if current.sent.is_none() {
+                    (current.sent, current.carrier_id) = (Some(event.at), event.detail);
+                }
+            } else if event.kind == EventKind::Deferred && !event.word.is_empty() {
+                // Its carrier did not deliver it, and it went by another route.
+                current.route = event.route.0;
+                current.ends(event);
+                tries.push(std::mem::take(&mut current));
+            } else if event.kind.end().is_some() {
+                current.ends(event);
             }
         }
-        Ok(story)
+        tries.push(current);
+        Ok(Self { tries, was_taken: was_taken(&kinds) })
     }
 }

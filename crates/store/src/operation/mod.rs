@@ -10,6 +10,7 @@ pub mod cdr;
 pub mod claim;
 pub mod divert;
 pub(crate) mod expire;
+pub mod failover;
 pub(crate) mod history;
 pub mod hurry;
 pub mod inbound;

@@ -105,6 +105,16 @@ fn count(
     Ok(())
 }
 
+/// Takes back that a carrier has taken a part, where another one is about to be counted.
+pub(crate) fn uncount_sent(work: &mut Work<'_>, part: PartId, tally: Tally) {
+    let Some((sending, _)) = tally.sending() else { return };
+    let mut counted = Totals::default();
+    counted.count_sent(part);
+    let change =
+        Totals { sent: -counted.sent, parts_sent: -counted.parts_sent, ..Totals::default() };
+    work.totals().add(sending, change);
+}
+
 /// Gives back what a part that ends uncharged had reserved.
 pub(crate) fn release(work: &mut Work<'_>, account: AccountId, part: &Part) {
     work.money().0.release(account, part.price);

@@ -12,6 +12,7 @@ use pombo_domain::message::{EventKind, PartState};
 use pombo_domain::route::ReceiptId;
 use pombo_domain::time::Instant;
 
+use super::failover::{self, Failover, Queued};
 use super::part::{self, Part, Step};
 use super::uncertain;
 use super::{Question, View, history};
@@ -49,6 +50,10 @@ statements! {
 /// What became of a receipt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Matching {
+    /// It told of a try after which the part went by another route: delivered after all.
+    Earlier,
+    /// Its part goes by another route.
+    GoesOn(Queued),
     /// It moved a part; the spelling, where only one could explain it, and of whom it spoke.
     Moved(Option<(ReceiptId, Phone)>),
     /// Its part had that state, or a final one, already.
@@ -59,8 +64,10 @@ pub(crate) enum Matching {
 
 /// The carrier that a receipt came from.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Carrier {
+pub(crate) struct Carrier<'s> {
     pub(crate) route: RouteId,
+    /// What becomes of what it did not deliver.
+    pub(crate) failover: Option<&'s Failover>,
     /// How its receipts spell ids, where that is known.
     pub(crate) spelling: ReceiptId,
     /// Days for which its ids are looked up: its longest validity and 72 hours.
@@ -72,8 +79,12 @@ type Hit = Vec<(PartId, Part)>;
 
 /// Takes a receipt: finds its part and moves it, or keeps the receipt. Where a carrier gives one
 /// id to a message of several parts, as for a `message_payload`, its receipt speaks of them all.
-pub(crate) fn take(work: &mut Work<'_>, carrier: Carrier, receipt: &Receipt) -> Result<Matching> {
-    let Carrier { route, spelling, .. } = carrier;
+pub(crate) fn take(
+    work: &mut Work<'_>,
+    carrier: Carrier<'_>,
+    receipt: &Receipt,
+) -> Result<Matching> {
+    let Carrier { route, spelling, failover, .. } = carrier;
     let id = carrier_id::normal(&receipt.carrier_id);
     let mut hits: Vec<(Hit, ReceiptId)> = Vec::new();
     for &candidate in carrier_id::candidates(spelling) {
@@ -94,9 +105,18 @@ pub(crate) fn take(work: &mut Work<'_>, carrier: Carrier, receipt: &Receipt) -> 
     }
     match hits.as_slice() {
         [(parts, explained)] => {
+            if let Some(failover) = failover
+                && let Some(queued) = failover::go_on(work, failover, route, parts, receipt)?
+            {
+                return Ok(Matching::GoesOn(queued));
+            }
             let mut matching = Matching::Repeated;
             for (id, found) in parts {
-                if apply(work, route, *id, found, receipt)?.is_some() {
+                if found.route != route {
+                    if delivered_after_all(work, route, (*id, found), receipt)? {
+                        matching = Matching::Earlier;
+                    }
+                } else if apply(work, route, *id, found, receipt)?.is_some() {
                     let lesson = (!is_silent(receipt)).then_some((*explained, found.recipient));
                     matching = Matching::Moved(lesson);
                 }
@@ -123,7 +143,7 @@ pub(crate) fn take(work: &mut Work<'_>, carrier: Carrier, receipt: &Receipt) -> 
 /// have it.
 fn find(
     work: &mut Work<'_>,
-    Carrier { route, id_days, .. }: Carrier,
+    Carrier { route, id_days, .. }: Carrier<'_>,
     id: &str,
     receipt: &Receipt,
 ) -> Result<Hit> {
@@ -191,6 +211,21 @@ pub(crate) fn file(
     Ok(())
 }
 
+/// Takes a receipt of a carrier whose part has gone by another route since: it counts only where it
+/// says that the part was delivered after all. What waits for the other route is not sent then.
+fn delivered_after_all(
+    work: &mut Work<'_>,
+    route: RouteId,
+    (id, before): (PartId, &Part),
+    receipt: &Receipt,
+) -> Result<bool> {
+    if receipt.state != PartState::Delivered || before.state == PartState::Delivered {
+        return Ok(false);
+    }
+    move_by(work, (id, before), EventKind::Delivered, (route, receipt))?;
+    Ok(true)
+}
+
 /// Moves the part, if its state takes this receipt; the event, where it did.
 fn apply(
     work: &mut Work<'_>,
@@ -213,6 +248,16 @@ fn apply(
         PartState::Rejected => EventKind::Rejected,
         _ => EventKind::Buffered,
     };
+    move_by(work, (id, before), kind, (route, receipt)).map(Some)
+}
+
+/// Moves the part to the receipt's state.
+fn move_by(
+    work: &mut Work<'_>,
+    (id, before): (PartId, &Part),
+    kind: EventKind,
+    (route, receipt): (RouteId, &Receipt),
+) -> Result<EventId> {
     let step = Step {
         part: id,
         kind,
@@ -226,7 +271,7 @@ fn apply(
     if before.state == PartState::Uncertain {
         uncertain::matched(work, id)?;
     }
-    Ok(Some(event))
+    Ok(event)
 }
 
 /// The word of an event; `UNKNOWN` also where its day is forgotten.

@@ -13,6 +13,7 @@ use pombo_domain::time::Instant;
 
 use super::Operation;
 use super::claim::{enqueue, pack};
+use super::failover::{self, Failover};
 use super::inbound;
 use super::part::{self, Step};
 use super::receipt::{self, Carrier, Matching};
@@ -109,6 +110,8 @@ pub struct Settle {
     pub spelling: ReceiptId,
     /// The longest time for which the carrier tries: its ids are known for 72 hours more.
     pub validity_max: Duration,
+    /// What becomes of parts that its carrier did not deliver, where that is not the end.
+    pub failover: Option<Failover>,
     /// In the order it happened; shared, so that a failure leaves them with the caller.
     pub items: Arc<Vec<Item>>,
     /// The time.
@@ -122,6 +125,10 @@ pub struct Settlement {
     pub n_matched: usize,
     /// Receipts of parts that had their final state already.
     pub n_repeated: usize,
+    /// Receipts that a part was delivered after all, which had gone by another route since.
+    pub n_earlier: usize,
+    /// Receipts after which parts go by another route.
+    pub n_gone_on: usize,
     /// Receipts that fit nothing yet.
     pub n_unmatched: usize,
     /// Messages from handsets that are whole now.
@@ -172,6 +179,11 @@ impl Settlement {
                 self.n_matched += 1;
                 self.spellings_seen.extend(spelling);
             }
+            Matching::GoesOn(queued) => {
+                self.n_gone_on += 1;
+                self.requeued.push(queued);
+            }
+            Matching::Earlier => self.n_earlier += 1,
             Matching::Repeated => self.n_repeated += 1,
             Matching::Kept => self.n_unmatched += 1,
         }
@@ -179,10 +191,11 @@ impl Settlement {
 }
 
 impl Settle {
-    fn carrier(&self) -> Carrier {
+    fn carrier(&self) -> Carrier<'_> {
         let id_days = (self.validity_max + ID_GRACE).as_secs().div_ceil(86_400);
         let id_days = i64::try_from(id_days).unwrap_or(i64::MAX >> 1);
-        Carrier { route: self.route, spelling: self.spelling, id_days }
+        let failover = self.failover.as_ref();
+        Carrier { route: self.route, failover, spelling: self.spelling, id_days }
     }
 
     fn settle(&self, work: &mut Work<'_>, settled: &Settled, done: &mut Settlement) -> Result<()> {
@@ -248,8 +261,14 @@ impl Settle {
                     if before.state == PartState::Uncertain {
                         uncertain::matched(work, settled.part)?;
                     }
+                    if failover::was_sent(work, before.event)? {
+                        part::uncount_sent(work, settled.part, before.tally); // Counted once.
+                    }
                     part::advance(work, &before, PartState::Sent, &step)?
                 }
+                // An earlier carrier has delivered it meanwhile: its receipts are of use to nobody,
+                // but they are no one else's.
+                Some(before) if before.state == PartState::Delivered => EventId(before.event),
                 // Cancelled meanwhile, or final by an adopted receipt: it stays so.
                 _ => return Ok(()),
             },

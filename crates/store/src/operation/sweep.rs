@@ -10,7 +10,7 @@ use super::Operation;
 use super::accept::KEY_KEPT;
 use super::part::{self, Step};
 use super::receipt::UNMATCHED_MAX;
-use super::{inbound, stage, uncertain};
+use super::{failover, inbound, stage, uncertain};
 use crate::error::Result;
 use crate::statement::statements;
 use crate::work::{Work, day_of, first_at};
@@ -64,8 +64,8 @@ impl Operation for Sweep {
         let mut swept = Swept::default();
         let events = self.sent_long_ago(work)?;
         swept.more = i64::try_from(events.len()).unwrap_or(i64::MAX) >= self.limit;
-        for (_, part, kind) in &events {
-            if self.give_up_on_receipt(work, *part, *kind)? {
+        for event in &events {
+            if self.give_up_on_receipt(work, *event)? {
                 swept.n_silent += 1;
             }
         }
@@ -138,13 +138,20 @@ impl Sweep {
     }
 
     /// Ends the part if it still stands where this event put it.
-    fn give_up_on_receipt(&self, work: &mut Work<'_>, id: PartId, kind: EventKind) -> Result<bool> {
+    fn give_up_on_receipt(
+        &self,
+        work: &mut Work<'_>,
+        (event, id, kind): (i64, PartId, EventKind),
+    ) -> Result<bool> {
         let Some(before) = part::find(work, id)? else {
             return Ok(false);
         };
         // A part under the policy `hold` waits for its operator, not for time.
         let waits = match (kind, before.state) {
-            (EventKind::Sent | EventKind::Buffered, PartState::Sent) => true,
+            // It may have gone by another route since, whose carrier has its own time.
+            (EventKind::Sent | EventKind::Buffered, PartState::Sent) => {
+                failover::newest_sent(work, before.event)?.is_none_or(|sent| sent <= event)
+            }
             (EventKind::Uncertain, PartState::Uncertain) => uncertain::awaits_receipt(work, id)?,
             _ => false,
         };

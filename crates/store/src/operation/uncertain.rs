@@ -8,6 +8,7 @@ use pombo_domain::route::UncertainPolicy;
 use pombo_domain::time::Instant;
 
 use super::claim::{enqueue, unpack};
+use super::failover;
 use super::part::{self, Part, Step};
 use super::receipt::{is_silent, recipient_agrees};
 use super::request;
@@ -215,6 +216,7 @@ pub(crate) fn was_in_doubt(work: &Work<'_>, part: PartId) -> Result<bool> {
 
 /// Ends a part that no carrier is known to have taken: what it had reserved is given back. Where a
 /// try of it is in doubt, it may have been taken, and delivered: it is charged, and nobody knows.
+/// Where an earlier carrier had taken it, and had not delivered it, it is charged too.
 pub(crate) fn end(
     work: &mut Work<'_>,
     (account, before): (AccountId, &Part),
@@ -222,8 +224,11 @@ pub(crate) fn end(
     step: Step<'_>,
     in_doubt: bool,
 ) -> Result<()> {
-    if in_doubt {
-        let step = Step { kind: EventKind::Undelivered, word: "UNKNOWN", ..step };
+    let was_sent = failover::was_sent(work, before.event)?;
+    if in_doubt || was_sent {
+        // What is known is that the first carrier did not deliver it.
+        let word = if in_doubt { "UNKNOWN" } else { "UNDELIV" };
+        let step = Step { kind: EventKind::Undelivered, word, ..step };
         part::advance(work, before, PartState::Undelivered, &step)?;
     } else {
         part::advance(work, before, state, &step)?;

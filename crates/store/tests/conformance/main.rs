@@ -9,6 +9,7 @@ mod claim;
 mod days;
 mod divert;
 mod engine;
+mod failover;
 mod hurry;
 mod inbound;
 mod model;

@@ -1,6 +1,6 @@
 //! The harness: a fresh store with two accounts and two routes, and short words for what tests do.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,6 +17,7 @@ use pombo_domain::sms::Encoding;
 use pombo_domain::time::Instant;
 use pombo_store::operation::accept::{Accept, Accepted, CallbackUrls, Campaign, Recipient};
 use pombo_store::operation::claim::{Claim, Claimed, Heads};
+use pombo_store::operation::failover::Failover;
 use pombo_store::operation::settle::{Fate, Item, Settle, Settled, Settlement};
 use pombo_store::operation::status::{MessageView, Status};
 use pombo_store::operation::text::Texts;
@@ -104,6 +105,8 @@ pub(crate) struct World {
     pub(crate) route: RouteId,
     pub(crate) other_route: RouteId,
     clock: Cell<Instant>,
+    /// What becomes of what carriers do not deliver.
+    pub(crate) failover: RefCell<Option<Failover>>,
 }
 
 /// Every engine there is, each with a fresh store.
@@ -154,7 +157,8 @@ impl World {
         let routes = store.run_blocking(route::Number { names }).unwrap();
         let clock = Cell::new(NOON);
         let (route, other_route) = (routes[0], routes[1]);
-        Self { store, place, account, other_account, route, other_route, clock }
+        let failover = RefCell::default();
+        Self { store, place, account, other_account, route, other_route, clock, failover }
     }
 
     pub(crate) fn now(&self) -> Instant {
@@ -180,11 +184,12 @@ impl World {
 
     /// Closes the store as a crash would leave it, and opens it again.
     pub(crate) fn reopened(self) -> Self {
-        let Self { store, place, account, other_account, route, other_route, clock } = self;
+        let Self { store, place, account, other_account, route, other_route, clock, failover } =
+            self;
         store.close();
         drop(store);
         let store = Store::open(&place.url(), &Options::default()).unwrap();
-        Self { store, place, account, other_account, route, other_route, clock }
+        Self { store, place, account, other_account, route, other_route, clock, failover }
     }
 
     /// A request for `n` recipients of one part each, to be changed as the test likes.
@@ -249,7 +254,8 @@ impl World {
     ) -> Settlement {
         let validity_max = 48 * HOUR;
         let (items, now) = (Arc::new(items), self.now());
-        self.run(Settle { route, spelling, validity_max, items, now })
+        let failover = self.failover.borrow().clone();
+        self.run(Settle { route, spelling, failover, validity_max, items, now })
     }
 
     pub(crate) fn settle(&self, items: Vec<Item>) -> Settlement {

@@ -18,7 +18,7 @@ use crate::statement::statements;
 
 statements! {
     PARTS = "select id, event from part_{day} where id between $1 and $2 order by id";
-    EVENT = "select id, part, kind, at, word, code from event_{day} where id = $1";
+    EVENT = "select id, part, kind, at, word, code, prev from event_{day} where id = $1";
     CLICK = "select detail from event_{day} where id = $1";
     CAMPAIGN = "select name from campaign where id = $1";
     WAITS = "select min(event) from callback_due where target = 1 and message = $1";
@@ -64,6 +64,9 @@ pub(crate) fn of_event(
         return Ok(None);
     }
     if request.n_parts > 1 && is_state(event.kind) && !moves(view, event)? {
+        return Ok(None);
+    }
+    if event.is_repeated(view)? {
         return Ok(None);
     }
     told(view, event, request).map(Some)
