@@ -19,6 +19,7 @@ pub use pombo_store::operation::campaign::CampaignRow;
 use pombo_store::operation::campaign::Which;
 pub use pombo_store::operation::receipt::UnmatchedRow;
 use pombo_store::operation::retention::{DayOfHistory, Forgotten};
+pub use pombo_store::operation::route::HealthRow;
 pub use pombo_store::operation::uncertain::UncertainRow;
 
 use crate::auth;
@@ -271,6 +272,11 @@ pub fn route_numbers(store: &Store) -> Result<HashMap<String, RouteId>, Problem>
 /// The number of one route.
 pub fn route_named(store: &Store, name: &str) -> Result<RouteId, Problem> {
     route_numbers(store)?.remove(name).ok_or_else(|| Problem::NoRoute(name.to_owned()))
+}
+
+/// How all routes did in the last minutes, in all and by country.
+pub fn routes_health(store: &Store) -> Result<Vec<HealthRow>, Problem> {
+    Ok(store.ask_blocking(op::route::Health)?)
 }
 
 /// Stops or resumes a route.

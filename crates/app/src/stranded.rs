@@ -129,7 +129,10 @@ fn other_than(app: &App, from: RouteId, account: AccountId) -> Choose {
     Arc::new(move |request: &Request, to: Phone| {
         let sender = Sender::from_stored(&request.sender);
         let passenger = map.passenger(to, &sender, request.category);
+        // Better one that delivers little than none.
+        let fit = |route| route != from && engine.is_fit(route, passenger.country);
         let usable = |route| route != from && engine.is_usable(route);
-        map.choose(&passenger, usable).map(|choice| choice.route)
+        let choice = map.choose(&passenger, fit).or_else(|| map.choose(&passenger, usable));
+        choice.map(|choice| choice.route)
     })
 }

@@ -8,6 +8,7 @@ use pombo_domain::time::Instant;
 use pombo_store::operation as op;
 
 use crate::App;
+use crate::engine::RouteDesk;
 use crate::error::Fault;
 use crate::stranded::Stranded;
 use crate::usecase::campaign::LeftOver;
@@ -190,8 +191,34 @@ async fn gauges(app: &App) -> Result<(), pombo_store::Error> {
         metrics::gauge!("pombo_oldest_ready_seconds", "route" => desk.name())
             .set(oldest.as_secs_f64());
     }
+    for desk in app.inner.engine.desks() {
+        look_at_health(app, desk).await?;
+    }
     metrics::gauge!("pombo_store_backlog_rows")
         .set(gauge(i64::try_from(store.backlog()).unwrap_or(i64::MAX)));
+    Ok(())
+}
+
+/// Tells how a route does: the gauges, and those who ask the store.
+async fn look_at_health(app: &App, desk: &RouteDesk) -> Result<(), pombo_store::Error> {
+    let counts = desk.look_at_health();
+    let Some((_, all, _)) = counts.first() else { return Ok(()) };
+    let gauge = |name: &'static str| metrics::gauge!(name, "route" => desk.name());
+    gauge("pombo_route_rate").set(all.rate());
+    if let Some(time) = all.answer_time() {
+        gauge("pombo_route_answer_seconds").set(time.as_secs_f64());
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float by nature")]
+    if all.ended > 0 {
+        gauge("pombo_route_delivery_ratio").set(all.delivered as f64 / all.ended as f64);
+    }
+    if let Some(time) = all.delivery_time() {
+        gauge("pombo_route_delivery_seconds").set(time.as_secs_f64());
+    }
+    if desk.health_is_news(&counts) {
+        let (route, now) = (desk.id(), app.inner.clock.now());
+        app.inner.store.run(op::route::SetHealth { route, counts, now }).await?;
+    }
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! The rules of messaging, pure: no I/O, no clock, no randomness. Rooms in reading order.
 
+pub mod health;
 pub mod id;
 pub mod money;
 pub mod time;

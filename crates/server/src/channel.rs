@@ -162,6 +162,7 @@ pub(crate) fn spec(
         links: config.binds,
         uncertain: config.uncertain,
         failover: config.failover.clone(),
+        floor: config.floor,
         receipt_id: config.receipt_id,
         validity_max: config.validity_max,
     })

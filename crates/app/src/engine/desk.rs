@@ -4,9 +4,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use pombo_domain::address::Country;
 use pombo_domain::channel::{
     Arrival, Attempt, BoxFuture, Desk, LinkState, NotStored, Outcome, Report,
 };
+use pombo_domain::health::Counts;
 use pombo_domain::id::{AccountId, RouteId};
 use pombo_domain::message::Lane;
 use pombo_domain::rate::Bucket;
@@ -19,6 +21,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use super::AccountPaces;
 use super::flight::Flight;
 use super::heads::Heads;
+use super::health::Health;
 use super::settler::Incoming;
 use super::stock::Stock;
 use crate::clock::Clock;
@@ -40,6 +43,7 @@ pub(crate) struct RouteDesk {
     route: Mutex<Arc<Route>>,
     pub(super) heads: Mutex<Heads>,
     pub(super) flight: Mutex<Flight>,
+    pub(super) health: Health,
     stock: Mutex<Stock>,
     /// Rings when work was put on the desk.
     stocked: Notify,
@@ -88,6 +92,7 @@ impl RouteDesk {
             paces: paces.clone(),
             heads: Mutex::default(),
             flight: Mutex::default(),
+            health: Health::default(),
             stock: Mutex::default(),
             stocked: Notify::new(),
             bell: Notify::new(),
@@ -160,6 +165,36 @@ impl RouteDesk {
     /// Whether it can take messages now: up, not paused, not stopping.
     pub(crate) fn is_usable(&self) -> bool {
         !self.is_halted() && self.links_up() > 0
+    }
+
+    /// Whether it should be chosen for this country: it can take messages, and delivers enough.
+    pub(crate) fn is_fit(&self, country: Country) -> bool {
+        self.health.is_fit(country) && self.is_usable()
+    }
+
+    /// What became lately of what it carried, with whether that is too little; written to the log
+    /// and to the gauges.
+    pub(crate) fn look_at_health(&self) -> Vec<(String, Counts, bool)> {
+        let (route, counts) = (self.route(), self.health.counts(self.clock.now()));
+        for country in self.health.judge(route.floor, &counts) {
+            let country = country.map_or_else(|| "all".to_owned(), |country| country.to_string());
+            tracing::warn!(
+                route = route.name,
+                country,
+                floor_percent = route.floor.percent,
+                "a route delivers too little, and is left out of the choice"
+            );
+        }
+        let words = |country: Option<Country>| country.map(|c| c.to_string()).unwrap_or_default();
+        counts
+            .iter()
+            .map(|(c, counts)| (words(*c), *counts, route.floor.is_above(counts)))
+            .collect()
+    }
+
+    /// Whether these counts are others than the last that were asked about.
+    pub(crate) fn health_is_news(&self, counts: &[(String, Counts, bool)]) -> bool {
+        self.health.is_news(counts)
     }
 
     /// Whether it has had no link for so long that others should carry what waits for it. What

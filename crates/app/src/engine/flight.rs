@@ -27,6 +27,8 @@ pub(crate) struct Flying {
     pub(crate) alone: bool,
     /// Whether all its parts are away on this try, so that no carrier is known to have any.
     pub(crate) whole: bool,
+    /// When it was handed to the route.
+    pub(crate) since: Instant,
     /// Whose totals it moves.
     pub(crate) tally: Tally,
 }

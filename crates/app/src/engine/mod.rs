@@ -6,6 +6,7 @@
 mod desk;
 mod flight;
 mod heads;
+mod health;
 mod pace;
 mod pump;
 mod settler;
@@ -15,6 +16,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use pombo_domain::address::Country;
 use pombo_domain::channel::LinkState;
 use pombo_domain::id::{AccountId, RouteId};
 use pombo_domain::message::Lane;
@@ -111,6 +113,11 @@ impl Engine {
     /// Whether a route can take messages now.
     pub(crate) fn is_usable(&self, route: RouteId) -> bool {
         self.desks.get(&route).is_some_and(|desk| desk.is_usable())
+    }
+
+    /// Whether a route should be chosen for this country: it can take messages, and delivers enough.
+    pub(crate) fn is_fit(&self, route: RouteId, country: Country) -> bool {
+        self.desks.get(&route).is_some_and(|desk| desk.is_fit(country))
     }
 
     /// Takes new rules for a route; `false` when there is no such desk.

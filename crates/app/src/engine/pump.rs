@@ -88,6 +88,7 @@ fn put_on_desk(desk: &RouteDesk, lane: Lane, account: AccountId, claimed: Claime
     }
     let mut bodies: Option<(i64, Arc<SmsBody>)> = None;
     let mut attempts = Vec::with_capacity(claimed.work.len());
+    let now = desk.clock.now();
     let mut flight = lock(&desk.flight);
     let mut n_parts = 0;
     for message in claimed.work {
@@ -110,7 +111,7 @@ fn put_on_desk(desk: &RouteDesk, lane: Lane, account: AccountId, claimed: Claime
             body,
         };
         for idx in attempt.part_idxs() {
-            flight.depart(attempt.message.part(idx), flying(&message, &attempt));
+            flight.depart(attempt.message.part(idx), flying(&message, &attempt, now));
             n_parts += 1;
         }
         attempts.push(attempt);
@@ -120,7 +121,7 @@ fn put_on_desk(desk: &RouteDesk, lane: Lane, account: AccountId, claimed: Claime
     desk.stock(lane, attempts);
 }
 
-fn flying(message: &ClaimedMessage, attempt: &Attempt) -> Flying {
+fn flying(message: &ClaimedMessage, attempt: &Attempt, since: Instant) -> Flying {
     let n_parts = attempt.body.segmented.n_parts();
     Flying {
         intent: message.intent,
@@ -130,6 +131,7 @@ fn flying(message: &ClaimedMessage, attempt: &Attempt) -> Flying {
         tries: message.tries,
         expires: message.request.expires,
         to: message.to,
+        since,
         body: Arc::clone(&attempt.body),
         alone: n_parts == 1,
         whole: attempt.n_parts() == n_parts,

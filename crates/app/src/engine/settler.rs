@@ -65,6 +65,7 @@ pub(super) async fn run(
             if settlement.n_inbound > 0 {
                 inbound.ring();
             }
+            desk.health.told(desk.clock.now(), &settlement.told);
             for (route, lane, account, due) in &settlement.requeued {
                 engine.ring(*route, *lane, *account, *due);
             }
@@ -104,10 +105,14 @@ impl Batch {
         match incoming {
             Incoming::Reports(reports) => {
                 let mut flight = lock(&desk.flight);
+                let mut answers = Vec::with_capacity(reports.len());
                 for report in reports {
                     let Some(flying) = flight.land(report.part, report.try_number) else {
                         continue;
                     };
+                    if let Some(is_taken) = is_taken(&report.outcome) {
+                        answers.push((report.at.since(flying.since), is_taken));
+                    }
                     if flight.keeps(report.part, &flying, &report.outcome) {
                         continue;
                     }
@@ -127,6 +132,8 @@ impl Batch {
                     self.settle(&mut flight, (desk, engine), (&report, flying), is_free);
                 }
                 self.items.extend(flight.changes());
+                drop(flight);
+                desk.health.answered(desk.clock.now(), &answers);
             }
             Incoming::Arrivals(arrivals, reply) => {
                 self.items.extend(arrivals.into_iter().map(|arrival| match arrival {
@@ -160,6 +167,15 @@ impl Batch {
             tally: flying.tally,
             fate,
         }));
+    }
+}
+
+/// Whether a carrier that answered took the part; `None` where it did not answer.
+const fn is_taken(outcome: &Outcome) -> Option<bool> {
+    match outcome {
+        Outcome::Accepted { .. } => Some(true),
+        Outcome::Deferred { .. } | Outcome::Refused { .. } => Some(false),
+        Outcome::Unknown { .. } | Outcome::Unsent => None,
     }
 }
 
@@ -244,7 +260,8 @@ struct Other {
 fn other_route(desk: &RouteDesk, engine: &Engine, flying: &Flying) -> Option<Other> {
     let map = engine.routing.of(flying.account, desk.clock.now());
     let passenger = map.passenger(flying.to, &flying.body.from, flying.category);
-    let fitting = map.order(&passenger, |route| route == desk.id || engine.is_usable(route));
+    let fits = |route| route == desk.id || engine.is_fit(route, passenger.country);
+    let fitting = map.order(&passenger, fits);
     let here = fitting.iter().position(|route| *route == desk.id)?;
     let route = fitting[(here + 1) % fitting.len()];
     let n_fitting = u8::try_from(fitting.len()).unwrap_or(u8::MAX);
@@ -264,7 +281,8 @@ fn failover(desk: &RouteDesk, engine: &Engine) -> Option<Failover> {
         let map = engine.routing.of(request.account, now);
         let sender = Sender::from_stored(&request.sender);
         let passenger = map.passenger(to, &sender, request.category);
-        let usable = |route| !tried.contains(&route) && engine.is_usable(route);
+        let country = passenger.country;
+        let usable = |route| !tried.contains(&route) && engine.is_fit(route, country);
         map.choose(&passenger, usable).map(|choice| choice.route)
     });
     Some(Failover { rule: route.failover.clone(), choose })

@@ -7,6 +7,7 @@ mod auth;
 mod carrier;
 mod choice;
 mod doubt;
+mod health;
 mod house;
 mod lanes;
 mod notifications;

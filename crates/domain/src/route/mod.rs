@@ -8,6 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::address::Sender;
+use crate::health::Floor;
 use crate::id::{AccountId, RouteId};
 use crate::message::Category;
 use crate::money::Money;
@@ -141,6 +142,8 @@ pub struct Route {
     pub uncertain: UncertainPolicies,
     /// When a carrier did not deliver.
     pub failover: Failover,
+    /// What it must deliver to be chosen.
+    pub floor: Floor,
     /// For matching receipts.
     pub receipt_id: ReceiptId,
     /// Longest validity the carrier allows.
@@ -184,6 +187,7 @@ impl Route {
             links: 1,
             uncertain: UncertainPolicy::Resend.into(),
             failover: Failover::default(),
+            floor: Floor::default(),
             receipt_id: ReceiptId::Auto,
             validity_max: Duration::from_secs(172_800),
         }

@@ -1,7 +1,10 @@
 //! `pombo routes`: how carriers stand; pause and resume one; check that it lets us in.
 
+use std::time::Duration;
+
 use clap::Subcommand;
 use pombo_app::operate;
+use pombo_domain::health::MINUTES;
 use serde_json::json;
 
 use super::out::{or_dash, yes_no};
@@ -12,6 +15,12 @@ use crate::config::Config;
 pub(super) enum Command {
     /// All routes, with what waits on each.
     List {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// How each carrier did in the last 15 minutes, in all and by country.
+    Health {
         /// As JSON.
         #[arg(long)]
         json: bool,
@@ -27,6 +36,7 @@ pub(super) enum Command {
 pub(super) fn run(command: Command, config: &Config) -> Result<(), Failure> {
     match command {
         Command::List { json } => list(config, json),
+        Command::Health { json } => health(config, json),
         Command::Pause { name } => pause(config, &name, true),
         Command::Resume { name } => pause(config, &name, false),
         Command::Check { name } => check(config, name.as_deref()),
@@ -66,6 +76,63 @@ fn list(config: &Config, as_json: bool) -> Result<(), Failure> {
         })
         .collect();
     out::table(&["name", "link", "paused", "queued", "in flight", "uncertain"], &rows)
+}
+
+fn health(config: &Config, as_json: bool) -> Result<(), Failure> {
+    let rows = operate::routes_health(&open_store(config)?)?;
+    let seconds = |time: Option<Duration>| time.map(|time| format!("{:.1}", time.as_secs_f64()));
+    if as_json {
+        let rows: Vec<_> = rows
+            .iter()
+            .map(|row| {
+                let counts = row.counts;
+                json!({
+                    "route": row.route,
+                    "countryIso": Some(&row.country).filter(|country| !country.is_empty()),
+                    "at": row.at.iso8601(),
+                    "minutes": MINUTES,
+                    "answered": counts.answered,
+                    "taken": counts.taken,
+                    "answerSeconds": counts.answer_time().map(|time| time.as_secs_f64()),
+                    "ended": counts.ended,
+                    "delivered": counts.delivered,
+                    "deliverySeconds": counts.delivery_time().map(|time| time.as_secs_f64()),
+                    "isBelowMinimum": row.is_below,
+                })
+            })
+            .collect();
+        return out::json(&rows);
+    }
+    let percent =
+        |row: &operate::HealthRow| row.counts.delivered_percent().map(|n| format!("{n} %"));
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| {
+            vec![
+                row.route.clone(),
+                if row.country.is_empty() { "all".to_owned() } else { row.country.clone() },
+                format!("{:.2}", row.counts.rate()),
+                or_dash(seconds(row.counts.answer_time())),
+                row.counts.ended.to_string(),
+                or_dash(percent(row)),
+                or_dash(seconds(row.counts.delivery_time())),
+                yes_no(row.is_below),
+                row.at.iso8601(),
+            ]
+        })
+        .collect();
+    let headings = [
+        "route",
+        "country",
+        "parts/s",
+        "answer s",
+        "ended",
+        "delivered",
+        "delivery s",
+        "too little",
+        "at",
+    ];
+    out::table(&headings, &rows)
 }
 
 fn check(config: &Config, name: Option<&str>) -> Result<(), Failure> {

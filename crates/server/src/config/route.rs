@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use pombo_domain::health::Floor;
 use pombo_domain::message::Category;
 use pombo_domain::money::Money;
 use pombo_domain::route::{
@@ -49,6 +50,8 @@ pub struct RouteConfig {
     pub uncertain: UncertainPolicies,
     /// When a carrier did not deliver.
     pub failover: Failover,
+    /// What it must deliver to be chosen.
+    pub floor: Floor,
     /// How receipts spell ids.
     pub receipt_id: ReceiptId,
     /// Longest validity the carrier allows.
@@ -75,6 +78,7 @@ impl RouteConfig {
             binds: 1,
             uncertain: UncertainPolicy::Resend.into(),
             failover: Failover::default(),
+            floor: Floor::default(),
             receipt_id: ReceiptId::Auto,
             validity_max: VALIDITY_MAX,
         }
@@ -179,6 +183,10 @@ fn rest(mut s: Section<'_>, name: String, transport: Transport) -> RouteConfig {
         binds: s.get("binds", |n| whole(n, 1, 64)).unwrap_or(1),
         uncertain: uncertain(&mut s),
         failover: failover(&mut s),
+        floor: Floor {
+            percent: s.get("delivery_min_percent", |n| whole(n, 0, 100)).unwrap_or(0),
+            of: s.get("delivery_min_of", |n| whole(n, 1, 1_000_000)).unwrap_or(Floor::default().of),
+        },
         receipt_id: s.get("receipt_id", |n| one_of(n, &spellings)).unwrap_or(ReceiptId::Auto),
         validity_max: s
             .get("validity_max_s", |n| seconds(n, 60, 63 * 86_400))

@@ -70,6 +70,8 @@ fn route(f: &mut fmt::Formatter<'_>, route: &RouteConfig) -> fmt::Result {
     writeln!(f, "failover_on_receipt = {}", list(&route.failover.on))?;
     writeln!(f, "failover_within_s = {}", route.failover.within.as_secs())?;
     writeln!(f, "failover_tries = {}", route.failover.tries_max)?;
+    writeln!(f, "delivery_min_percent = {}", route.floor.percent)?;
+    writeln!(f, "delivery_min_of = {}", route.floor.of)?;
     writeln!(f, "countries = {}", list(&route.countries))?;
     writeln!(f, "networks = {}", list(&route.networks))?;
     writeln!(f, "senders = {}", list(&route.senders))?;

@@ -4,6 +4,7 @@
 //! fits nothing is kept: its answer may still be on the way, or a part in doubt may adopt it.
 
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use pombo_domain::address::Phone;
 use pombo_domain::channel::Receipt;
@@ -20,7 +21,7 @@ use crate::carrier_id;
 use crate::error::Result;
 use crate::sql::{Row, values};
 use crate::statement::statements;
-use crate::work::Work;
+use crate::work::{Work, time_of};
 
 /// Receipts kept without a match. More are dropped, oldest first, by the sweep.
 pub(crate) const UNMATCHED_MAX: i64 = 100_000;
@@ -74,6 +75,27 @@ pub(crate) struct Carrier<'s> {
     pub(crate) id_days: i64,
 }
 
+/// The end of a part, as its carrier told it.
+#[derive(Debug, Clone, Copy)]
+pub struct Told {
+    /// To whom it was.
+    pub to: Phone,
+    /// Whether it was delivered.
+    pub is_delivered: bool,
+    /// How long after the last that was known of it: mostly that the carrier took it.
+    pub after: Duration,
+}
+
+impl Told {
+    fn of(before: &Part, receipt: &Receipt) -> Self {
+        Self {
+            to: before.recipient,
+            is_delivered: receipt.state == PartState::Delivered,
+            after: receipt.at.since(time_of(before.event)),
+        }
+    }
+}
+
 /// Parts of one message to which the carrier gave one id.
 type Hit = Vec<(PartId, Part)>;
 
@@ -83,6 +105,7 @@ pub(crate) fn take(
     work: &mut Work<'_>,
     carrier: Carrier<'_>,
     receipt: &Receipt,
+    told: &mut Vec<Told>,
 ) -> Result<Matching> {
     let Carrier { route, spelling, failover, .. } = carrier;
     let id = carrier_id::normal(&receipt.carrier_id);
@@ -108,6 +131,7 @@ pub(crate) fn take(
             if let Some(failover) = failover
                 && let Some(queued) = failover::go_on(work, failover, route, parts, receipt)?
             {
+                told.extend(parts.iter().map(|(_, found)| Told::of(found, receipt)));
                 return Ok(Matching::GoesOn(queued));
             }
             let mut matching = Matching::Repeated;
@@ -117,6 +141,9 @@ pub(crate) fn take(
                         matching = Matching::Earlier;
                     }
                 } else if apply(work, route, *id, found, receipt)?.is_some() {
+                    if receipt.state.is_final() {
+                        told.push(Told::of(found, receipt));
+                    }
                     let lesson = (!is_silent(receipt)).then_some((*explained, found.recipient));
                     matching = Matching::Moved(lesson);
                 }

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
+use pombo_domain::health::Counts;
 use pombo_domain::id::RouteId;
 use pombo_domain::route::ReceiptId;
+use pombo_domain::time::Instant;
 
 use super::claim::unpack;
 use super::{Operation, Question, View};
@@ -19,6 +21,12 @@ statements! {
     KNOWN = "select id from route where name = $1";
     STANDS = "update route set link = $1 where id = $2 and link <> $1";
     LEARN = "update route set receipt_id = $1 where id = $2";
+    DROP_HEALTH = "delete from route_health where route = $1";
+    NEW_HEALTH = "insert into route_health (route, country, at, answered, taken, answer_ms, ended, \
+        delivered, delivery_ms, below) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    HEALTH = "select r.name, h.country, h.at, h.answered, h.taken, h.answer_ms, h.ended, \
+        h.delivered, h.delivery_ms, h.below from route_health h join route r on r.id = h.route \
+        order by r.name, h.country";
     NAMES = "select id, name from route";
     LIST = "select id, name, paused, link, receipt_id from route order by name";
     QUEUED = "select count(1), cast(coalesce(sum((last - first) / 16 + 1), 0) as bigint) from \
@@ -154,6 +162,89 @@ impl Question for List {
 pub(crate) fn names(view: &View<'_>) -> Result<HashMap<i64, String>> {
     let names = view.prepare(NAMES)?.all((), |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(names.into_iter().collect())
+}
+
+/// Writes down how a route did lately, for commands that run beside `serve`.
+#[derive(Debug, Clone)]
+pub struct SetHealth {
+    /// The route.
+    pub route: RouteId,
+    /// Of all together (an empty country), and of countries, with whether it delivers too little.
+    pub counts: Vec<(String, Counts, bool)>,
+    /// When.
+    pub now: Instant,
+}
+
+impl Operation for SetHealth {
+    type Answer = ();
+
+    fn rows(&self) -> usize {
+        self.counts.len()
+    }
+
+    fn run(&self, work: &mut Work<'_>) -> Result<()> {
+        work.prepare(DROP_HEALTH)?.execute([self.route.0])?;
+        let mut insert = work.prepare(NEW_HEALTH)?;
+        for (country, c, is_below) in &self.counts {
+            let n = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+            insert.execute(values![
+                self.route.0,
+                country,
+                self.now.micros(),
+                n(c.answered),
+                n(c.taken),
+                n(c.answer_ms),
+                n(c.ended),
+                n(c.delivered),
+                n(c.delivery_ms),
+                is_below,
+            ])?;
+        }
+        Ok(())
+    }
+}
+
+/// How the routes did when it was last written down.
+#[derive(Debug, Clone, Copy)]
+pub struct Health;
+
+/// Of one route, in all or to one country.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthRow {
+    /// The route's name.
+    pub route: String,
+    /// ISO 3166; empty: all together.
+    pub country: String,
+    /// When it was written down.
+    pub at: Instant,
+    /// What happened in the minutes before.
+    pub counts: Counts,
+    /// Whether it delivers less than it must, and is left out of the choice.
+    pub is_below: bool,
+}
+
+impl Question for Health {
+    type Answer = Vec<HealthRow>;
+
+    fn answer(self, view: &mut View<'_>) -> Result<Vec<HealthRow>> {
+        view.prepare(HEALTH)?.all((), |row| {
+            let n = |idx| row.get::<i64>(idx).map(|n| u64::try_from(n).unwrap_or(0));
+            Ok(HealthRow {
+                route: row.get(0)?,
+                country: row.get(1)?,
+                at: Instant::from_micros(row.get(2)?),
+                counts: Counts {
+                    answered: n(3)?,
+                    taken: n(4)?,
+                    answer_ms: n(5)?,
+                    ended: n(6)?,
+                    delivered: n(7)?,
+                    delivery_ms: n(8)?,
+                },
+                is_below: row.get(9)?,
+            })
+        })
+    }
 }
 
 /// How much waits on a route.

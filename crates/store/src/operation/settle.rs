@@ -16,6 +16,7 @@ use super::claim::{enqueue, pack};
 use super::failover::{self, Failover};
 use super::inbound;
 use super::part::{self, Step};
+pub use super::receipt::Told;
 use super::receipt::{self, Carrier, Matching};
 use super::uncertain::{self, Resolution};
 use crate::carrier_id;
@@ -133,6 +134,8 @@ pub struct Settlement {
     pub n_unmatched: usize,
     /// Messages from handsets that are whole now.
     pub n_inbound: usize,
+    /// Ends that receipts told of, for the route's health.
+    pub told: Vec<Told>,
     /// Receipts that only one spelling could explain: what `auto` learns from.
     pub spellings_seen: Vec<(ReceiptId, Phone)>,
     /// Parts that went back to a queue: lane, account, route, due.
@@ -153,7 +156,7 @@ impl Operation for Settle {
             match item {
                 Item::Settled(settled) => self.settle(work, settled, &mut done)?,
                 Item::Receipt(receipt) => {
-                    let matching = receipt::take(work, self.carrier(), receipt)?;
+                    let matching = receipt::take(work, self.carrier(), receipt, &mut done.told)?;
                     done.count(matching);
                 }
                 Item::Inbound(message) => {
@@ -292,7 +295,8 @@ impl Settle {
         for early in receipt::early(work, self.route, self.spelling, &id)? {
             // It came before the answer, but nothing was known of the part until now.
             let early = Receipt { at: early.at.max(at), ..early };
-            done.count(receipt::take(work, self.carrier(), &early)?);
+            let matching = receipt::take(work, self.carrier(), &early, &mut done.told)?;
+            done.count(matching);
         }
         Ok(())
     }

@@ -26,6 +26,11 @@ pub(crate) fn first_at(at: Instant) -> i64 {
     (at.millis() - EPOCH_MS).max(0) << COUNTER_BITS
 }
 
+/// When an id was given, roughly.
+pub(crate) const fn time_of(id: i64) -> Instant {
+    Instant::from_micros(((id >> COUNTER_BITS) + EPOCH_MS) * 1_000)
+}
+
 /// Gives out ids in rising order.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ids {

@@ -13,7 +13,7 @@ use pombo_domain::id::{CampaignId, RouteId, SendingId};
 use pombo_domain::time::Instant;
 
 pub(crate) use day::Days;
-pub(crate) use ids::{IDS_PER_DAY, day_of, first_at, first_of_day};
+pub(crate) use ids::{IDS_PER_DAY, day_of, first_at, first_of_day, time_of};
 pub(crate) use money::{LedgerKind, MoneyBook, Standing};
 use totals::TotalsBook;
 

@@ -106,9 +106,10 @@ impl Plan {
         (app, map, from): (&App, &Map, &Sender),
     ) -> (String, &'static str) {
         let passenger = map.passenger(recipient.to, from, self.category);
-        let why = match map.choose(&passenger, |id| app.inner.engine.is_usable(id)) {
+        let engine = &app.inner.engine;
+        let why = match map.choose(&passenger, |id| engine.is_fit(id, passenger.country)) {
             Some(Choice { route, why }) if route == recipient.route => why.as_str(),
-            // All that take it are down or paused: it waits for the first of them.
+            // All that take it are down or paused, or deliver too little.
             _ => "none available",
         };
         let route = map.rules.routes.iter().find(|route| route.id == recipient.route);
@@ -221,8 +222,9 @@ impl Judge<'_> {
 
     /// A route that is down now may be up before the message is due: better late than never.
     fn choose(&self, passenger: &Passenger<'_>) -> Option<Choice> {
-        let usable = |id| self.app.inner.engine.is_usable(id);
-        let now = self.map.choose(passenger, usable);
+        let engine = &self.app.inner.engine;
+        let fit = self.map.choose(passenger, |id| engine.is_fit(id, passenger.country));
+        let now = fit.or_else(|| self.map.choose(passenger, |id| engine.is_usable(id)));
         now.or_else(|| self.map.choose(passenger, |_| true))
     }
 }
