@@ -174,7 +174,12 @@ fn link_base(text: &str) -> Option<String> {
 }
 
 /// Changes an account's settings.
-pub fn account_set(store: &Store, name: &str, settings: Settings) -> Result<(), Problem> {
+pub fn account_set(
+    store: &Store,
+    clock: &Clock,
+    name: &str,
+    settings: Settings,
+) -> Result<(), Problem> {
     let link_url = match settings.link_url {
         Some(Some(url)) => Some(Some(link_base(&url).ok_or(Problem::BadLinkUrl(url))?)),
         other => other,
@@ -184,7 +189,7 @@ pub fn account_set(store: &Store, name: &str, settings: Settings) -> Result<(), 
         settings.per_day.map(Change::PerDay),
         settings.category.map(Change::Category),
         link_url.map(Change::LinkUrl),
-        settings.spend_cap.map(Change::SpendCap),
+        settings.spend_cap.map(|cap| Change::SpendCap(cap, clock.now())),
         settings.countries.map(Change::Countries),
     ];
     set(store, name, changes.into_iter().flatten().collect())

@@ -65,7 +65,7 @@ async fn an_accounts_rate_holds_over_two_routes() {
     let caller = house.account("one").await;
     let free = house.account("free").await;
     let settings = operate::Settings { rate_per_s: Some(Some(10)), ..Default::default() };
-    ops(|| operate::account_set(&house.store, "one", settings)).unwrap();
+    ops(|| operate::account_set(&house.store, &house.clock, "one", settings)).unwrap();
     // The watch reads settings twice a second.
     tokio::time::sleep(Duration::from_millis(1_200)).await;
     let of = |category| SendSms { category: Some(category), ..sms(200) };
@@ -92,7 +92,7 @@ async fn an_account_sends_no_more_messages_a_day_than_it_may() {
     let house = House::held(vec![route("a")]).await;
     let caller = house.account("one").await;
     let settings = operate::Settings { per_day: Some(Some(10)), ..Default::default() };
-    ops(|| operate::account_set(&house.store, "one", settings)).unwrap();
+    ops(|| operate::account_set(&house.store, &house.clock, "one", settings)).unwrap();
     house.send(&caller, sms(7)).await;
     let refused = send_sms(&house.app, &caller, sms(4)).await;
     assert!(matches!(refused, Err(Error::Refused(Refusal::DailyLimit { .. }))), "{refused:?}");

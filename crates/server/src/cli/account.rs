@@ -173,7 +173,7 @@ pub(super) fn run(command: Command, config: &Config) -> Result<(), Failure> {
                 spend_cap: set.spend_cap.map(|limit| limit.0),
                 countries: set.countries.map(|countries| countries.0),
             };
-            operate::account_set(&store, &set.name, settings)?;
+            operate::account_set(&store, &Clock::system(), &set.name, settings)?;
             let url = set.notify_url.map(|url| if url == "none" { String::new() } else { url });
             let change =
                 Change { url, format: set.notify_format, events: set.notify_events, enabled: None };

@@ -28,6 +28,12 @@ statements! {
     SET_PER_DAY = "update account set per_day = $1 where name = $2";
     SET_SPEND_CAP = "update account set spend_cap = $1 where name = $2";
     SET_COUNTRIES = "update account set countries = $1 where name = $2";
+    NEWEST_ROW = "select coalesce(max(id), 0) from ledger";
+    ROW_AT = "select at from ledger where id >= $1 order by id limit 1";
+    SPENT_SINCE = "select cast(coalesce(sum(-amount), 0) as bigint) from ledger \
+        where id >= $1 and at >= $2 and account = $3 and kind in (1, 2)";
+    SET_SPENT = "insert into account_day (account, day, messages, spent) values ($1, $2, 0, $3) \
+        on conflict (account, day) do update set spent = excluded.spent";
     SPENT = "select spent from account_day where account = $1 and day = $2";
     SET_CATEGORY = "update account set category = $1 where name = $2";
     SET_LINK_URL = "update account set link_url = $1 where name = $2";
@@ -185,8 +191,8 @@ pub enum Change {
     Category(Category),
     /// What its short links begin with.
     LinkUrl(Option<String>),
-    /// What it may spend a day.
-    SpendCap(Option<Money>),
+    /// What it may spend a day, and when that is set: what this day has cost so far counts.
+    SpendCap(Option<Money>, Instant),
     /// Countries it may send to.
     Countries(Vec<Country>),
 }
@@ -206,7 +212,7 @@ impl Operation for Set {
 
     fn run(&self, work: &mut Work<'_>) -> Result<bool> {
         let name = &self.name;
-        let known = work.prepare(BY_NAME)?.first(values![name], |_| Ok(()))?.is_some();
+        let known = work.prepare(BY_NAME)?.first(values![name], |row| row.get(0).map(AccountId))?;
         for change in &self.changes {
             match change {
                 Change::PasswordHash(hash) => {
@@ -225,7 +231,10 @@ impl Operation for Set {
                     let n = n.map(|n| i64::try_from(n).unwrap_or(i64::MAX));
                     work.prepare(SET_PER_DAY)?.execute(values![n, name])?
                 }
-                Change::SpendCap(cap) => {
+                Change::SpendCap(cap, now) => {
+                    if let Some(account) = cap.and(known) {
+                        count_day(work, account, *now)?;
+                    }
                     let cap = cap.map(Money::micros);
                     work.prepare(SET_SPEND_CAP)?.execute(values![cap, name])?
                 }
@@ -239,8 +248,28 @@ impl Operation for Set {
                 Change::LinkUrl(url) => work.prepare(SET_LINK_URL)?.execute(values![url, name])?,
             };
         }
-        Ok(known)
+        Ok(known.is_some())
     }
+}
+
+/// Counts what a day has cost an account so far: what its ledger set aside and did not give back.
+fn count_day(work: &mut Work<'_>, account: AccountId, now: Instant) -> Result<()> {
+    let midnight = now.day() * 86_400_000_000;
+    // The ledger's first row of the day: its rows are in the order of time.
+    let newest: i64 = work.prepare(NEWEST_ROW)?.one((), |row| row.get(0))?;
+    let (mut from, mut to) = (0, newest + 1);
+    let mut at_or_after = work.prepare(ROW_AT)?;
+    while from < to {
+        let middle = from + (to - from) / 2;
+        match at_or_after.first([middle], |row| row.get::<i64>(0))? {
+            Some(at) if at < midnight => from = middle + 1,
+            _ => to = middle,
+        }
+    }
+    let spent: i64 =
+        work.prepare(SPENT_SINCE)?.one([from, midnight, account.0], |row| row.get(0))?;
+    work.prepare(SET_SPENT)?.execute([account.0, now.day(), spent.max(0)])?;
+    Ok(())
 }
 
 /// All accounts.

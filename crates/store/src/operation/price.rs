@@ -8,7 +8,7 @@ use pombo_domain::price::{Network, Prefix, Row, Scope};
 use pombo_domain::time::Instant;
 
 use super::{Operation, Question, View};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::sql::values;
 use crate::statement::statements;
 use crate::work::Work;
@@ -23,6 +23,12 @@ statements! {
     FINISH = "update price_import set rows = $1, \
         live = (select coalesce(max(p.live), 0) + 1 from price_import p) \
         where id = $2 and live = 0";
+    UNFINISHED = "select id from price_import where live = 0 and at < $1 limit 1";
+    DROP_PRICES = "delete from price where import = $1 and (country, network, since) in \
+        (select p.country, p.network, p.since from price p where p.import = $1 limit $2)";
+    DROP_RANGES = "delete from number_range where import = $1 and prefix in \
+        (select r.prefix from number_range r where r.import = $1 limit $2)";
+    DROP_IMPORT = "delete from price_import where id = $1";
     STAMP = "select coalesce(max(live), 0) from price_import";
     IMPORTS = "select id, kind, route, currency, since, at, rows from price_import \
         where live > 0 order by live";
@@ -180,9 +186,27 @@ impl Operation for Finish {
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let n_rows = i64::try_from(self.n_rows).unwrap_or(i64::MAX);
-        work.prepare(FINISH)?.execute(values![n_rows, self.import])?;
+        if work.prepare(FINISH)?.execute(values![n_rows, self.import])? == 0 {
+            let why = "the import took so long that it was given up; run it again";
+            return Err(Error::Refused(why.to_owned()));
+        }
         Ok(())
     }
+}
+
+/// Drops rows of an import that began before and never came into force; says whether there is more.
+pub(super) fn drop_unfinished(work: &mut Work<'_>, before: Instant, limit: i64) -> Result<bool> {
+    let Some(import) =
+        work.prepare(UNFINISHED)?.first([before.micros()], |row| row.get::<i64>(0))?
+    else {
+        return Ok(false);
+    };
+    let n_rows = work.prepare(DROP_PRICES)?.execute([import, limit])?
+        + work.prepare(DROP_RANGES)?.execute([import, limit])?;
+    if n_rows == 0 {
+        work.prepare(DROP_IMPORT)?.execute([import])?;
+    }
+    Ok(true)
 }
 
 /// A number that grows with every file that comes into force.

@@ -10,13 +10,16 @@ use super::Operation;
 use super::accept::KEY_KEPT;
 use super::part::{self, Step};
 use super::receipt::UNMATCHED_MAX;
-use super::{failover, inbound, stage, uncertain};
+use super::{failover, inbound, price, stage, uncertain};
 use crate::error::Result;
 use crate::statement::statements;
 use crate::work::{Work, day_of, first_at};
 
 /// How long a large request may take from its first staged row to its acceptance.
 const STAGING_KEPT: Duration = Duration::from_secs(3_600);
+
+/// How long the import of a price list may take.
+const IMPORT_KEPT: Duration = Duration::from_secs(24 * 3_600);
 
 statements! {
     CURSOR = "select event from event_cursor where reader = 'sweep'";
@@ -76,6 +79,7 @@ impl Operation for Sweep {
         work.prepare(OLD_KEYS)?.execute([keys_before, self.limit])?;
         self.drop_old_receipts(work)?;
         swept.more |= self.drop_abandoned(work)?;
+        swept.more |= price::drop_unfinished(work, self.now.minus(IMPORT_KEPT), self.limit)?;
         work.prepare(OLD_DAYS)?.execute([self.now.day() - 2])?;
         let n_given_out = inbound::join::sweep(work, self.now, self.limit.min(100))?;
         swept.more |= n_given_out > 0;

@@ -12,8 +12,12 @@ use crate::statement::statements;
 statements! {
     STANDING = "select balance, per_day, spend_cap from account where id = $1";
     RELEASE = "insert into ledger (account, at, kind, amount) values ($1, $2, $3, $4)";
+    UNSPEND = "update account_day set spent = case when spent > $1 then spent - $1 else 0 end \
+        where account = $2 and day = $3";
     CHANGE = "update account set balance = balance + $1 where id = $2";
 }
+
+const DAY_MICROS: i64 = 86_400_000_000;
 
 /// Kinds of ledger rows, as stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +99,9 @@ impl MoneyBook {
                 let kind = LedgerKind::Release as i64;
                 let row = [account.0, at, kind, entry.released.micros()];
                 database.prepare(RELEASE.sql)?.execute(row)?;
+                // There is a row only for accounts with a limit.
+                let given_back = [entry.released.micros(), account.0, at.div_euclid(DAY_MICROS)];
+                database.prepare(UNSPEND.sql)?.execute(given_back)?;
             }
             if entry.change != Money::ZERO {
                 let change = [entry.change.micros(), account.0];

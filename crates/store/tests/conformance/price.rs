@@ -13,7 +13,7 @@ use pombo_store::operation::price::{
 use pombo_store::operation::settle::{Fate, Item};
 use pombo_store::operation::{audit, cdr};
 
-use crate::world::{CREDIT, DAY, PRICE, World, cause, of_parts, on_every_store};
+use crate::world::{CREDIT, DAY, HOUR, PRICE, World, cause, of_parts, on_every_store};
 
 fn row(w: &World, mnc: Option<u16>, price: Option<i64>) -> Row {
     let network = mnc.and_then(|mnc| Network::parse("214", &format!("{mnc:02}")));
@@ -69,7 +69,7 @@ fn prefixes_come_in_by_pages_in_order() {
 fn no_day_costs_more_than_the_spend_cap() {
     on_every_store(|w| {
         let cap = PRICE.times(5).unwrap();
-        let changes = vec![Change::SpendCap(Some(cap))];
+        let changes = vec![Change::SpendCap(Some(cap), w.now())];
         w.run(account::Set { name: "alpha".to_owned(), changes });
         w.accept(w.request(3));
         assert_eq!(w.run(w.request(3)), Accepted::SpendCap);
@@ -81,6 +81,59 @@ fn no_day_costs_more_than_the_spend_cap() {
         w.accept(w.request(5));
         let other = Accept { account: w.other_account, ..w.request(50) };
         w.accept(other);
+    });
+}
+
+#[test]
+fn a_cap_counts_what_its_day_has_cost_before_and_not_what_is_given_back() {
+    on_every_store(|w| {
+        w.accept(w.request(7));
+        w.pass(DAY);
+        w.accept(w.request(3));
+        let (message, intent) = w.flying();
+        let refused = |message: MessageId| {
+            w.settled(
+                message.part(0),
+                Fate::Ended { state: PartState::Rejected, cause: cause("no") },
+            )
+        };
+        w.settle(vec![refused(message), Item::IntentDone(intent)]);
+        let cap = PRICE.times(5).unwrap();
+        let changes = vec![Change::SpendCap(Some(cap), w.now())];
+        w.run(account::Set { name: "alpha".to_owned(), changes });
+        let spent = || w.ask(account::Spent { account: w.account, day: w.now().day() });
+        assert_eq!(spent(), PRICE.times(2).unwrap(), "three, one given back, none of yesterday's");
+        w.accept(w.request(3));
+        assert_eq!(w.run(w.request(1)), Accepted::SpendCap);
+        let claimed = w.claim(1);
+        let message = claimed.work[0].message;
+        w.settle(vec![refused(message), Item::IntentDone(claimed.work[0].intent)]);
+        w.accept(w.request(1));
+        assert_eq!((w.run(w.request(1)), spent()), (Accepted::SpendCap, cap));
+    });
+}
+
+#[test]
+fn an_import_that_was_broken_off_is_swept_away() {
+    on_every_store(|w| {
+        let begin = |w: &World| w.run(Begin { kind: Kind::Ranges, since: w.now(), now: w.now() });
+        let broken = begin(&w);
+        let rows: Vec<_> =
+            (1..=1_500).map(|n| (Prefix::from_stored(n), Network::parse("214", "07"))).collect();
+        w.run(AddRanges { import: broken, rows });
+        w.pass(DAY);
+        let running = begin(&w);
+        w.run(AddRanges { import: running, rows: vec![(Prefix::from_stored(1), None)] });
+        w.pass(HOUR);
+        while w.sweep().more {}
+        let rows = |import| w.ask(Ranges { import, after: 0, limit: 2_000 }).len();
+        assert_eq!((rows(broken), rows(running)), (0, 1));
+        let late = w.store.run_blocking(Finish { import: broken, n_rows: 1_500 });
+        assert!(late.is_err(), "what is gone does not come into force");
+        w.run(Finish { import: running, n_rows: 1 });
+        w.pass(DAY + DAY);
+        while w.sweep().more {}
+        assert_eq!(rows(running), 1);
     });
 }
 

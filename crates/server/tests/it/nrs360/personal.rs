@@ -215,7 +215,7 @@ fn an_account_has_short_links_of_its_own_domain() {
     let set = |link_url: &str| {
         let settings =
             operate::Settings { link_url: Some(Some(link_url.into())), ..Default::default() };
-        operate::account_set(&store, "username", settings)
+        operate::account_set(&store, &pombo_app::clock::Clock::system(), "username", settings)
     };
     for bad in ["go.example", "https://go.example/?a=b", "https://go.example/#x", "none at all"] {
         assert!(set(bad).is_err(), "{bad}");
