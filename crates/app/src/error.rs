@@ -31,6 +31,9 @@ pub enum Refusal {
     /// The campaign named was cancelled.
     #[error("the campaign was cancelled")]
     CampaignCancelled,
+    /// The recipient has a one-time code that is pending, and another was not to be made.
+    #[error("a one-time code is pending")]
+    CodePending,
     /// The key was used with another body.
     #[error("this Idempotency-Key was used with another body")]
     IdempotencyMismatch,

@@ -103,6 +103,7 @@ impl App {
     pub async fn start(config: Config, store: Store, clock: Clock) -> Result<Self, Fault> {
         let routes = number(&store, config.routes).await?;
         engine::recover(&store, &clock, &routes).await?;
+        usecase::otp::keep_key(&store, &clock).await?;
         let accounts = Accounts::load(&store).await?;
         let subscriptions = notify::Subscriptions::load(&store).await?;
         let prices = Prices::default();

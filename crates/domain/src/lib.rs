@@ -19,6 +19,7 @@ pub mod limits;
 pub mod message;
 pub mod notification;
 pub mod opt_out;
+pub mod otp;
 pub mod rate;
 pub mod retry;
 pub mod route;

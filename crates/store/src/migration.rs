@@ -31,6 +31,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { once: include_str!("../migrations/0010_inbound.sql"), each_day: "" },
     Step { once: include_str!("../migrations/0011_leaving_day.sql"), each_day: "" },
     Step { once: include_str!("../migrations/0012_route_health.sql"), each_day: "" },
+    Step { once: include_str!("../migrations/0013_otp.sql"), each_day: "" },
 ];
 
 /// The tables of a day.

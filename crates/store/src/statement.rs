@@ -60,6 +60,7 @@ pub(crate) fn all() -> Vec<Statement> {
         op::notification::owed::STATEMENTS,
         op::opt_out::STATEMENTS,
         op::opt_out_word::STATEMENTS,
+        op::otp::STATEMENTS,
         op::part::STATEMENTS,
         op::price::STATEMENTS,
         op::receipt::STATEMENTS,

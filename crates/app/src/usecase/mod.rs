@@ -7,6 +7,7 @@ pub mod inbound;
 pub mod link;
 pub mod notifications;
 pub mod opt_out;
+pub mod otp;
 pub mod report;
 pub mod scheduled;
 pub mod send;

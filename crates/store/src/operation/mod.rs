@@ -18,6 +18,7 @@ pub mod link;
 pub mod notification;
 pub mod opt_out;
 pub mod opt_out_word;
+pub mod otp;
 pub(crate) mod part;
 pub mod price;
 pub mod receipt;

@@ -10,7 +10,7 @@ use super::Operation;
 use super::accept::KEY_KEPT;
 use super::part::{self, Step};
 use super::receipt::UNMATCHED_MAX;
-use super::{failover, inbound, price, stage, uncertain};
+use super::{failover, inbound, otp, price, stage, uncertain};
 use crate::error::Result;
 use crate::statement::statements;
 use crate::work::{Work, day_of, first_at};
@@ -80,6 +80,8 @@ impl Operation for Sweep {
         self.drop_old_receipts(work)?;
         swept.more |= self.drop_abandoned(work)?;
         swept.more |= price::drop_unfinished(work, self.now.minus(IMPORT_KEPT), self.limit)?;
+        swept.more |= i64::try_from(otp::sweep(work, self.now, self.limit)?).unwrap_or(i64::MAX)
+            >= self.limit;
         work.prepare(OLD_DAYS)?.execute([self.now.day() - 2])?;
         let n_given_out = inbound::join::sweep(work, self.now, self.limit.min(100))?;
         swept.more |= n_given_out > 0;

@@ -16,6 +16,7 @@ mod model;
 mod money;
 mod notification;
 mod opt_out;
+mod otp;
 mod personal;
 mod price;
 mod receipt;

@@ -302,6 +302,7 @@ impl From<Refusal> for Problem {
             Refusal::CampaignCancelled => {
                 Self::invalid("The campaignName field names a campaign that was cancelled.")
             }
+            Refusal::CodePending => Self::plain(409, "A code for this recipient is pending"),
             Refusal::IdempotencyMismatch => {
                 Self::invalid("This Idempotency-Key was used with another request body.")
             }

@@ -11,6 +11,7 @@ pub mod error;
 mod inbound;
 mod notifications;
 mod older;
+mod otp;
 mod page;
 mod report;
 mod scheduled;
@@ -65,6 +66,8 @@ enum Action {
     AddToBlacklist,
     RemoveFromBlacklist,
     Inbound,
+    GenerateOtp,
+    CheckOtp,
     Notifications,
     SetNotifications,
     RotateSecret,
@@ -95,6 +98,8 @@ pub const ROUTES: &[Route] = &[
     Route { method: "POST", path: "/blacklist", action: Action::AddToBlacklist },
     Route { method: "DELETE", path: "/blacklist", action: Action::RemoveFromBlacklist },
     Route { method: "GET", path: "/inbound", action: Action::Inbound },
+    Route { method: "POST", path: "/otp/generate", action: Action::GenerateOtp },
+    Route { method: "POST", path: "/otp/check", action: Action::CheckOtp },
     Route { method: "GET", path: "/account/notifications", action: Action::Notifications },
     Route { method: "PUT", path: "/account/notifications", action: Action::SetNotifications },
     Route { method: "POST", path: "/account/notifications/secret", action: Action::RotateSecret },
@@ -164,6 +169,8 @@ pub const ROUTES: &[Route] = &[
         blacklist::list,
         blacklist::add,
         blacklist::remove,
+        otp::generate,
+        otp::check,
         notifications::view,
         notifications::set,
         notifications::rotate,
@@ -189,6 +196,10 @@ pub const ROUTES: &[Route] = &[
         schema::BlacklistAdd,
         schema::BlacklistAdded,
         schema::BlacklistRemove,
+        schema::OtpGenerate,
+        schema::OtpAnswer,
+        schema::OtpCheck,
+        schema::OtpCheckAnswer,
         schema::NotificationsAnswer,
         schema::NotificationsChange,
         schema::RotateRequest,
@@ -305,6 +316,8 @@ async fn act_with(
         Action::Replay => notifications::replay(house, caller, body).await,
         Action::AddToBlacklist => blacklist::add(house, caller, body).await,
         Action::RemoveFromBlacklist => blacklist::remove(house, caller, query, body).await,
+        Action::GenerateOtp => otp::generate(house, caller, body).await,
+        Action::CheckOtp => otp::check(house, caller, body).await,
         Action::OlderMessage => older::message(house, caller, body.clone()).await,
         Action::ListScheduled => scheduled::list(house, caller, query, body).await,
         Action::MoveScheduled => scheduled::update(house, caller, query, body).await,

@@ -7,6 +7,7 @@ mod errors;
 mod idempotency;
 mod notifications;
 mod older;
+mod otp;
 mod parameters;
 mod personal;
 mod report;

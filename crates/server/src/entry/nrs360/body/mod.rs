@@ -244,6 +244,41 @@ impl<'de> Deserialize<'de> for BlacklistIn<'de> {
     }
 }
 
+/// A one-time code: what is asked of it, or what is said to be it.
+#[derive(Debug, PartialEq, Default)]
+pub(super) struct OtpIn<'a> {
+    pub(super) recipient: Scalar<'a>,
+    pub(super) code: Scalar<'a>,
+    pub(super) alpha: Scalar<'a>,
+    pub(super) length: Scalar<'a>,
+    pub(super) max_attempts: Scalar<'a>,
+    pub(super) max_seconds_validity: Scalar<'a>,
+    pub(super) app_id: Scalar<'a>,
+    pub(super) reject_if_pending_code: Scalar<'a>,
+}
+
+object!(OtpVisitor => OtpIn {
+    "recipient" => Recipient recipient,
+    "code" => Code code,
+    "alpha" => Alpha alpha,
+    "length" => Length length,
+    "maxAttempts" => MaxAttempts max_attempts,
+    "maxSecondsValidity" => MaxSecondsValidity max_seconds_validity,
+    "appId" => AppId app_id,
+    "rejectIfPendingCode" => RejectIfPendingCode reject_if_pending_code,
+});
+
+impl<'de> Deserialize<'de> for OtpIn<'de> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(OtpVisitor)
+    }
+}
+
+/// Reads the body of a request about a one-time code.
+pub(super) fn parse_otp(body: &[u8]) -> Result<OtpIn<'_>, NotAnObject> {
+    read(body)
+}
+
 impl<'de> Deserialize<'de> for Times<'de> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         from.deserialize_any(TimesVisitor)

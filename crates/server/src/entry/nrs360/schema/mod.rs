@@ -6,6 +6,7 @@ mod blacklist;
 mod campaign;
 mod inbound;
 mod notifications;
+mod otp;
 
 use utoipa::ToSchema;
 
@@ -13,6 +14,7 @@ pub(super) use blacklist::*;
 pub(super) use campaign::*;
 pub(super) use inbound::*;
 pub(super) use notifications::*;
+pub(super) use otp::*;
 
 /// The body of `POST /sms`. Unknown keys are ignored; `null` is absent.
 #[derive(ToSchema)]

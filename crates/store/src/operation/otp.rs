@@ -1,0 +1,211 @@
+//! One-time codes: made, checked, and forgotten when they are long over.
+//!
+//! One process writes at a time, and a check counts and compares in one command: however many come
+//! together, as many are compared as may be, and one is right.
+
+use pombo_domain::id::{AccountId, MessageId};
+use pombo_domain::opt_out::Address;
+use pombo_domain::otp::{Config, KEPT, KEY_BYTES, Key, Otp, Reason, SALT_BYTES, Seed};
+use pombo_domain::time::Instant;
+
+use super::Operation;
+use crate::error::{Error, Result};
+use crate::sql::{Row, values};
+use crate::statement::statements;
+use crate::work::Work;
+
+statements! {
+    NEW_KEY = "insert into server_key (name, secret, created) values ('otp', $1, $2) \
+        on conflict do nothing";
+    KEY = "select secret from server_key where name = 'otp'";
+    FIND = "select id, message, salt, alpha, length, attempts, attempts_max, validity, created, \
+        updated, expires, used from otp where account = $1 and app = $2 and recipient = $3";
+    PUT = "insert into otp (account, app, recipient, message, salt, alpha, length, attempts, \
+        attempts_max, validity, created, updated, expires, used) \
+        values ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $10, $10, $11, 0) \
+        on conflict (account, app, recipient) do update set message = excluded.message, \
+        salt = excluded.salt, alpha = excluded.alpha, length = excluded.length, \
+        attempts = excluded.attempts, attempts_max = excluded.attempts_max, \
+        validity = excluded.validity, created = excluded.created, updated = excluded.updated, \
+        expires = excluded.expires, used = excluded.used";
+    COMPARED = "update otp set attempts = $1, updated = $2, used = $3 where id = $4";
+    LONG_OVER = "delete from otp where id in \
+        (select id from otp where expires < $1 order by expires limit $2)";
+}
+
+/// Keeps a key where the store has none yet.
+#[derive(Debug, Clone)]
+pub struct KeepKey {
+    /// Fresh from the system's chance.
+    pub key: Key,
+    /// When.
+    pub now: Instant,
+}
+
+impl Operation for KeepKey {
+    type Answer = ();
+
+    fn run(&self, work: &mut Work<'_>) -> Result<()> {
+        let octets = self.key.octets().as_slice();
+        work.prepare(NEW_KEY)?.execute(values![octets, self.now.micros()])?;
+        Ok(())
+    }
+}
+
+fn key(work: &Work<'_>) -> Result<Key> {
+    let found: Option<Vec<u8>> = work.prepare(KEY)?.first((), |row| row.get(0))?;
+    let octets = found.and_then(|octets| <[u8; KEY_BYTES]>::try_from(octets).ok());
+    octets.map(Key::new).ok_or_else(|| Error::Failed("the key of one-time codes is missing".into()))
+}
+
+/// Makes a code; one that the recipient had for the same `appId` is over.
+#[derive(Debug, Clone)]
+pub struct Generate {
+    /// Whose.
+    pub account: AccountId,
+    /// For whom.
+    pub recipient: Address,
+    /// What is asked of it.
+    pub config: Config,
+    /// Chance.
+    pub salt: [u8; SALT_BYTES],
+    /// When.
+    pub now: Instant,
+}
+
+/// A code and how it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// The code: to be told, not to be kept.
+    pub code: String,
+    /// How it stands.
+    pub otp: Otp,
+}
+
+impl Operation for Generate {
+    /// `None` where one is pending, and another was not to be made.
+    type Answer = Option<Made>;
+
+    fn run(&self, work: &mut Work<'_>) -> Result<Option<Made>> {
+        let key = key(work)?;
+        let place = (self.account, self.config.app.as_str(), &self.recipient);
+        if self.config.reject_if_pending
+            && find(work, place)?.is_some_and(|found| found.otp.over(self.now).is_none())
+        {
+            return Ok(None);
+        }
+        let otp = Otp::new(self.config.clone(), self.now);
+        let message = MessageId(0);
+        put(work, place, (message, &self.salt), &otp)?;
+        let seed = Seed { account: self.account, message, salt: &self.salt };
+        Ok(Some(Made { code: key.code(seed, &self.config), otp }))
+    }
+}
+
+/// Compares a guess with a recipient's code, and counts it.
+#[derive(Debug, Clone)]
+pub struct Check {
+    /// Whose.
+    pub account: AccountId,
+    /// Who was given the code.
+    pub recipient: Address,
+    /// For which `appId`.
+    pub app: String,
+    /// What they say.
+    pub guess: String,
+    /// When.
+    pub now: Instant,
+}
+
+/// What a check says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// In a word.
+    pub reason: Reason,
+    /// How the code stands now, where there is one.
+    pub otp: Option<Otp>,
+}
+
+impl Operation for Check {
+    type Answer = Checked;
+
+    fn run(&self, work: &mut Work<'_>) -> Result<Checked> {
+        let place = (self.account, self.app.as_str(), &self.recipient);
+        let Some(found) = find(work, place)? else {
+            return Ok(Checked { reason: Reason::NotFound, otp: None });
+        };
+        if let Some(reason) = found.otp.over(self.now) {
+            let otp = (reason != Reason::NotFound).then_some(found.otp);
+            return Ok(Checked { reason, otp });
+        }
+        let key = key(work)?;
+        let seed = Seed { account: self.account, message: found.message, salt: &found.salt };
+        let used = key.is_right(&key.code(seed, &found.otp.config), &self.guess);
+        let otp = Otp { attempts: found.otp.attempts + 1, updated: self.now, used, ..found.otp };
+        let (attempts, at) = (otp.attempts, self.now.micros());
+        work.prepare(COMPARED)?.execute(values![attempts, at, used, found.id])?;
+        let reason = if used { Reason::Valid } else { Reason::Invalid };
+        Ok(Checked { reason, otp: Some(otp) })
+    }
+}
+
+/// A code's row.
+struct Found {
+    id: i64,
+    message: MessageId,
+    salt: Vec<u8>,
+    otp: Otp,
+}
+
+type Place<'a> = (AccountId, &'a str, &'a Address);
+
+fn find(work: &Work<'_>, (account, app, recipient): Place<'_>) -> Result<Option<Found>> {
+    let read = |row: &Row<'_>| {
+        let config = Config {
+            alpha: row.get(3)?,
+            length: row.get(4)?,
+            attempts_max: row.get(6)?,
+            validity_s: row.get(7)?,
+            app: app.to_owned(),
+            reject_if_pending: false,
+        };
+        let otp = Otp {
+            config,
+            attempts: row.get(5)?,
+            created: Instant::from_micros(row.get(8)?),
+            updated: Instant::from_micros(row.get(9)?),
+            expires: Instant::from_micros(row.get(10)?),
+            used: row.get(11)?,
+        };
+        Ok(Found { id: row.get(0)?, message: MessageId(row.get(1)?), salt: row.get(2)?, otp })
+    };
+    work.prepare(FIND)?.first(values![account.0, app, recipient.to_string()], read)
+}
+
+fn put(
+    work: &Work<'_>,
+    (account, app, recipient): Place<'_>,
+    (message, salt): (MessageId, &[u8]),
+    otp: &Otp,
+) -> Result<()> {
+    let config = &otp.config;
+    work.prepare(PUT)?.execute(values![
+        account.0,
+        app,
+        recipient.to_string(),
+        message.0,
+        salt,
+        config.alpha,
+        config.length,
+        config.attempts_max,
+        config.validity_s,
+        otp.created.micros(),
+        otp.expires.micros(),
+    ])?;
+    Ok(())
+}
+
+/// Forgets some that are long over; answers how many.
+pub(super) fn sweep(work: &Work<'_>, now: Instant, limit: i64) -> Result<usize> {
+    work.prepare(LONG_OVER)?.execute([now.minus(KEPT).micros(), limit])
+}
