@@ -237,6 +237,7 @@ impl Bench {
             campaign: Campaign::Own,
             callbacks: CallbackUrls::One("http://127.0.0.1/dlr?t=%P&d=%d".to_owned()),
             recipients: recipients.into(),
+            otp: None,
             key: None,
             answers_opt_out: false,
             staged: None,

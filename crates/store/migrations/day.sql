@@ -20,7 +20,8 @@ create table if not exists request_{day} (
     named integer not null,             -- whether the request named the campaign
     sending integer not null,
     reserved integer not null,          -- micro-units
-    callback text not null              -- URL template, empty: none
+    callback text not null,             -- URL template, empty: none
+    otp text not null default ''        -- what its texts' one-time codes are like, empty: they have none
 ) strict;
 create index if not exists request_{day}_by_sending on request_{day} (sending);
 

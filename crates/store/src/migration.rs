@@ -32,6 +32,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { once: include_str!("../migrations/0011_leaving_day.sql"), each_day: "" },
     Step { once: include_str!("../migrations/0012_route_health.sql"), each_day: "" },
     Step { once: include_str!("../migrations/0013_otp.sql"), each_day: "" },
+    Step { once: "", each_day: include_str!("../migrations/0014_otp_texts_day.sql") },
 ];
 
 /// The tables of a day.

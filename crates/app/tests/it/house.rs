@@ -220,6 +220,7 @@ pub(crate) fn sms(n: usize) -> SendSms {
         windows: None,
         callbacks: Callbacks::None,
         campaign: None,
+        otp: None,
         category: None,
         idempotency: None,
         dry_run: false,

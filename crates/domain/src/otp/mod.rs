@@ -64,6 +64,27 @@ impl Config {
         now.plus(Duration::from_secs(self.validity_s.into()))
     }
 
+    /// As a request keeps it: all but the last wish, which is about its acceptance alone.
+    #[must_use]
+    pub fn to_stored(&self) -> String {
+        let (alpha, length) = (u8::from(self.alpha), self.length);
+        format!("{alpha} {length} {} {} {}", self.attempts_max, self.validity_s, self.app)
+    }
+
+    /// Takes back what [`Config::to_stored`] made; `None` where it is empty.
+    #[must_use]
+    pub fn from_stored(text: &str) -> Option<Self> {
+        let mut words = text.splitn(5, ' ');
+        Some(Self {
+            alpha: words.next()? == "1",
+            length: words.next()?.parse().ok()?,
+            attempts_max: words.next()?.parse().ok()?,
+            validity_s: words.next()?.parse().ok()?,
+            app: words.next()?.to_owned(),
+            reject_if_pending: false,
+        })
+    }
+
     /// The characters that its codes are made of, each as likely as the others.
     #[must_use]
     pub const fn alphabet(&self) -> &'static [u8] {
@@ -157,6 +178,16 @@ mod tests {
         assert_eq!(tried.over(end), Some(Reason::MaxAttempts));
         assert_eq!(Otp { attempts: 2, ..otp.clone() }.over(now), None);
         assert_eq!(Otp { used: true, ..tried }.over(end), Some(Reason::NotFound));
+    }
+
+    #[test]
+    fn what_a_request_keeps_reads_back() {
+        assert_eq!(Config::from_stored(""), None);
+        for app in ["", "shop", " two  words "] {
+            let app = app.to_owned();
+            let config = Config { alpha: true, length: 10, app, ..Config::default() };
+            assert_eq!(Config::from_stored(&config.to_stored()), Some(config));
+        }
     }
 
     #[test]

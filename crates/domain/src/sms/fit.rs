@@ -1,5 +1,8 @@
 //! What a request wants of its texts, and whether one is fit to be sent.
 
+use std::borrow::Cow;
+
+use super::personal::CODE;
 use super::{CannotEncode, Cut, Segmented, normalise, segment, transliterate};
 use crate::limits::{PARTS_MAX, TEXT_BYTES_MAX};
 
@@ -12,14 +15,17 @@ pub struct Form {
     pub trans: bool,
     /// Parts allowed, 1 to 15.
     pub parts_max: u8,
+    /// Characters of the one-time code that `{OTP_CODE}` gives way to when the text leaves; 0: it is
+    /// plain text.
+    pub code_length: u8,
 }
 
 /// A text as it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fitted {
-    /// Normalised, transliterated where asked.
+    /// Normalised, transliterated where asked; `{OTP_CODE}` stands where the code will.
     pub text: String,
-    /// The same, encoded and cut.
+    /// The same, encoded and cut, as with a code.
     pub segmented: Segmented,
     /// Its parts: 1 to 15.
     pub n_parts: u8,
@@ -55,12 +61,21 @@ impl Form {
         if text.is_empty() {
             return Err(Unfit::Empty);
         }
-        let segmented = segment(&text, self.cut).map_err(Unfit::NotEncodable)?;
+        let segmented = segment(&self.with_code(&text), self.cut).map_err(Unfit::NotEncodable)?;
         let n_parts = u8::try_from(segmented.n_parts())
             .ok()
             .filter(|n| *n <= self.parts_max.min(PARTS_MAX))
             .ok_or(Unfit::TooLong)?;
         Ok(Fitted { text, segmented, n_parts })
+    }
+
+    /// The text with a code of the length that all will have. Whatever codes are made of takes the
+    /// same room in every alphabet.
+    pub(super) fn with_code<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        match self.code_length {
+            0 => Cow::Borrowed(text),
+            n => Cow::Owned(text.replace(CODE, &"0".repeat(n.into()))),
+        }
     }
 
     /// Normalised, and transliterated where asked.

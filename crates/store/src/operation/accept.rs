@@ -11,14 +11,15 @@ use pombo_domain::campaign::{Stop, Tally, Totals};
 use pombo_domain::id::{AccountId, CampaignId, MessageId, RouteId, SendingId};
 use pombo_domain::message::{Category, Lane};
 use pombo_domain::money::Money;
+use pombo_domain::otp::Config;
 use pombo_domain::sms::Encoding;
 use pombo_domain::time::Instant;
 
 use super::Operation;
 use super::campaign::join;
-use super::opt_out;
 use super::request::Request;
 use super::text::Texts;
+use super::{opt_out, otp};
 use crate::error::{Error, Result};
 use crate::sql::values;
 use crate::statement::statements;
@@ -29,8 +30,9 @@ statements! {
         values ($1, $2, $3, 0, $4, $5)";
     NEW_CALLBACK = "insert into callback_{day} (message, url) values ($1, $2)";
     NEW_REQUEST = "insert into request_{day} (id, messages, parts, account, created, sender, text, \
-        encoding, flags, concat_ref, due, expires, windows, campaign, named, sending, reserved, callback) \
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+        encoding, flags, concat_ref, due, expires, windows, campaign, named, sending, reserved, callback, \
+        otp) \
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
     NEW_QUEUED = "insert into queue (route, lane, account, due, first, last, tries, scheduled) \
         values ($1, $2, $3, $4, $5, $6, 0, $7)";
     END_STAGING = "delete from staging where first = $1";
@@ -155,6 +157,8 @@ pub struct Accept {
     pub callbacks: CallbackUrls,
     /// At least one.
     pub recipients: Arc<[Recipient]>,
+    /// What the one-time codes in its texts are like, where they have some.
+    pub otp: Option<Config>,
     /// The caller's key.
     pub key: Option<Key>,
     /// It answers somebody who opts out or in: whether they are on the list does not matter.
@@ -187,6 +191,9 @@ pub enum Accepted {
     KeyReused,
     /// The campaign was cancelled.
     CampaignCancelled,
+    /// Some recipients have a one-time code that is pending, and were to get no other:
+    /// [`otp::Pending`] tells which.
+    CodePending,
 }
 
 impl Operation for Accept {
@@ -246,6 +253,7 @@ impl Accept {
                 first
             }
         };
+        otp::await_codes(work, self, first)?;
         let request = self.request(first, campaign, sending);
         self.write_request(work, &request)?;
         self.queue(work, first)?;
@@ -303,6 +311,9 @@ impl Accept {
                 Some((false, _)) => return Ok(Some(Accepted::KeyReused)),
                 None => {}
             }
+        }
+        if self.staged.is_none() && otp::is_any_pending(work, self)? {
+            return Ok(Some(Accepted::CodePending));
         }
         let is_cancelled = |joined: &join::Joined| joined.stop == Some(Stop::Cancelled);
         if joins.is_some_and(is_cancelled) {
@@ -404,6 +415,7 @@ impl Accept {
                 CallbackUrls::None | CallbackUrls::Each(_) => String::new(),
             },
             answers_opt_out: self.answers_opt_out,
+            otp: self.otp.clone(),
         }
     }
 
@@ -428,6 +440,7 @@ impl Accept {
             request.sending.0,
             reserved.micros(),
             request.callback,
+            request.otp.as_ref().map(Config::to_stored).unwrap_or_default(),
         ])?;
         Ok(())
     }

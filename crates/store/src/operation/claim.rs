@@ -14,7 +14,7 @@ use super::campaign::stop::hold;
 pub use super::expire::Expire;
 use super::expire::{Why, end_row};
 use super::request::{self, Request};
-use super::{Operation, Question, View, opt_out, text};
+use super::{Operation, Question, View, opt_out, otp, text};
 use crate::error::Result;
 use crate::sql::{Row, values};
 use crate::statement::statements;
@@ -319,6 +319,8 @@ impl Claim {
         let mut messages = Vec::with_capacity(gathered.messages.len());
         for (request, message, to, parts) in gathered.messages {
             let text = text::of_message(work, &request, message)?;
+            otp::hand_over(work, &request, (message, to), (gathered.tries == 0, self.now))?;
+            let text = otp::with_code(work, &request, (message, text))?;
             messages.push(ClaimedMessage { intent, request, message, text, to, parts, tries });
         }
         Ok(messages)

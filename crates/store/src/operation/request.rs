@@ -5,6 +5,7 @@ use std::sync::Arc;
 use pombo_domain::campaign::Tally;
 use pombo_domain::id::{AccountId, CampaignId, MessageId, SendingId};
 use pombo_domain::message::{Category, Lane};
+use pombo_domain::otp::Config;
 use pombo_domain::sms::Encoding;
 use pombo_domain::time::Instant;
 
@@ -63,6 +64,8 @@ pub struct Request {
     pub callback: String,
     /// It answers somebody who opts out or in: whether they are on the list does not matter.
     pub answers_opt_out: bool,
+    /// What the one-time codes in its texts are like, where they have some.
+    pub otp: Option<Config>,
 }
 
 pub(crate) const FLAG_SPLIT: i64 = 1;
@@ -76,7 +79,7 @@ pub(crate) const FLAG_ANSWERS_OPT_OUT: i64 = 64;
 statements! {
     /// The request that holds message `$1`.
     REQUEST_OF = "select id, messages, parts, account, created, sender, text, encoding, flags, \
-        concat_ref, due, expires, windows, campaign, named, sending, callback \
+        concat_ref, due, expires, windows, campaign, named, sending, callback, otp \
         from request_{day} where id <= $1 order by id desc limit 1";
     /// One message's own callback URL.
     CALLBACK_OF = "select url from callback_{day} where message = $1";
@@ -125,6 +128,7 @@ impl Request {
             sending: SendingId(row.get(15)?),
             callback: row.get(16)?,
             answers_opt_out: has(FLAG_ANSWERS_OPT_OUT),
+            otp: Config::from_stored(&row.get::<String>(17)?),
         })
     }
 

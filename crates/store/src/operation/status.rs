@@ -129,7 +129,7 @@ fn message(
     events.sort_by_key(|(event, _)| *event);
     Ok(Some(MessageView {
         id,
-        text: text::seen(view, request, id)?.unwrap_or_else(|| request.text.clone()),
+        text: text::shown(view, request, id)?,
         request: request.clone(),
         to: Phone::from_stored(recipient.unsigned_abs()),
         parts: rows.into_iter().map(|(.., part)| part).collect(),

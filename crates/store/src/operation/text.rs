@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use pombo_domain::id::MessageId;
 use pombo_domain::link::{Code, Target};
+use pombo_domain::sms::personal::{CODE, CODE_SHOWN};
 
 use super::View;
 use super::request::Request;
@@ -85,12 +86,14 @@ pub(super) fn of_message(
     work.prepare_for(TEXT, message.0)?.first([message.0], |row| row.get(0))
 }
 
+/// A message's text as it is shown: without its one-time code.
+pub(super) fn shown(view: &mut View<'_>, request: &Request, message: MessageId) -> Result<String> {
+    let text = seen(view, request, message)?.unwrap_or_else(|| request.text.clone());
+    Ok(if request.otp.is_some() { text.replace(CODE, CODE_SHOWN) } else { text })
+}
+
 /// The same for a question.
-pub(super) fn seen(
-    view: &mut View<'_>,
-    request: &Request,
-    message: MessageId,
-) -> Result<Option<String>> {
+fn seen(view: &mut View<'_>, request: &Request, message: MessageId) -> Result<Option<String>> {
     if !request.personal {
         return Ok(None);
     }

@@ -12,7 +12,7 @@ use super::failover;
 use super::part::{self, Part, Step};
 use super::receipt::{is_silent, recipient_agrees};
 use super::request;
-use super::{Operation, Question, View, text};
+use super::{Operation, Question, View, otp, text};
 use crate::error::Result;
 use crate::sql::values;
 use crate::statement::statements;
@@ -156,7 +156,8 @@ pub(crate) fn adopt(
             continue;
         };
         let own = text::of_message(work, &request, id.message())?;
-        let text = own.as_ref().unwrap_or(&request.text);
+        let text = otp::with_code(work, &request, (id.message(), own))?;
+        let text = text.as_ref().unwrap_or(&request.text);
         if !sender_agrees(&request.sender, receipt) || !text_agrees(text, receipt) {
             continue;
         }

@@ -17,6 +17,7 @@ mod money;
 mod notification;
 mod opt_out;
 mod otp;
+mod otp_texts;
 mod personal;
 mod price;
 mod receipt;

@@ -213,6 +213,7 @@ impl World {
             campaign: Campaign::Own,
             callbacks: CallbackUrls::None,
             recipients: (0..n).map(to).collect(),
+            otp: None,
             key: None,
             answers_opt_out: false,
             staged: None,

@@ -1,6 +1,7 @@
 //! `send`: accept an SMS request for any number of recipients, or say why not.
 
 mod opt_out;
+mod otp;
 mod plan;
 mod texts;
 
@@ -15,6 +16,7 @@ use pombo_domain::limits::ROWS_PER_OPERATION_MAX;
 use pombo_domain::message::Category;
 use pombo_domain::money::Money;
 use pombo_domain::opt_out::REFUSED;
+use pombo_domain::otp::Config;
 use pombo_domain::sms::personal::{Template, Values};
 use pombo_domain::sms::{Encoding, Unfit};
 use pombo_domain::time::Instant;
@@ -105,6 +107,8 @@ pub struct SendSms {
     pub callbacks: Callbacks,
     /// The campaign, where named.
     pub campaign: Option<CampaignRef>,
+    /// What the one-time codes in the texts are like, where they have some.
+    pub otp: Option<Config>,
     /// The law's kind, where given.
     pub category: Option<Category>,
     /// Answer the same request once.
@@ -145,6 +149,8 @@ pub enum Fate {
     NoValidRecipient,
     /// Its own text cannot be sent.
     Unfit(Unfit),
+    /// It has a one-time code that is pending, and was to get no other.
+    CodePending,
 }
 
 /// The answer to an accepted request.
@@ -166,6 +172,13 @@ pub struct Sent {
 pub async fn send_sms(app: &App, caller: &Caller, send: SendSms) -> Result<Sent, Error> {
     let now = app.inner.clock.now();
     let mut plan = Plan::of(app, caller, &send, now).await?;
+    let sparing = send.otp.as_ref().filter(|config| config.reject_if_pending);
+    // The command that accepts looks itself, where it is one; asked again, it answers its key.
+    let looks_before =
+        send.dry_run || (plan.n_rows() > ROWS_PER_OPERATION_MAX && send.idempotency.is_none());
+    if let Some(config) = sparing.filter(|_| looks_before) {
+        plan.leave_out(&otp::pending(app, caller, &plan.recipients, config).await?);
+    }
     if send.dry_run {
         let opted_out = opt_out::among(app, caller, &plan.recipients).await?;
         plan.recipients = op::opt_out::unpriced(&plan.recipients, &opted_out);
@@ -195,7 +208,19 @@ pub async fn send_sms(app: &App, caller: &Caller, send: SendSms) -> Result<Sent,
     let mut routes: Vec<RouteId> = plan.recipients.iter().map(|r| r.route).collect();
     routes.sort_unstable();
     routes.dedup();
-    let answer = store(app, caller, &send, (&plan, now)).await?;
+    let mut answer = store(app, caller, &send, (&plan, now)).await?;
+    // Others may have got a code between a look and the next try.
+    for _ in 0..PENDING_LOOKS {
+        let Some(config) = sparing.filter(|_| answer == Accepted::CodePending) else { break };
+        if send.idempotency.is_some() {
+            break; // Who asks again under its key must find the same recipients.
+        }
+        plan.leave_out(&otp::pending(app, caller, &plan.recipients, config).await?);
+        if plan.recipients.is_empty() {
+            return Ok(planned(app, &send, &plan, &[]));
+        }
+        answer = store(app, caller, &send, (&plan, now)).await?;
+    }
     let (first, campaign, sending, replayed) = match answer {
         Accepted::Done { first, campaign, sending, replayed } => {
             (first, campaign, sending, replayed)
@@ -205,6 +230,7 @@ pub async fn send_sms(app: &App, caller: &Caller, send: SendSms) -> Result<Sent,
             return Err(Refusal::DailyLimit { retry_after: now.until_next_day() }.into());
         }
         Accepted::CampaignCancelled => return Err(Refusal::CampaignCancelled.into()),
+        Accepted::CodePending => return Err(Refusal::CodePending.into()),
         Accepted::SpendCap => return Err(Refusal::SpendCap.into()),
         Accepted::KeyReused => return Err(Refusal::IdempotencyMismatch.into()),
     };
@@ -221,6 +247,9 @@ pub async fn send_sms(app: &App, caller: &Caller, send: SendSms) -> Result<Sent,
     });
     Ok(Sent { campaign, sending, fates, scheduled, expires })
 }
+
+/// How often those with a pending code are left out before all are refused.
+const PENDING_LOOKS: usize = 3;
 
 /// Rows waiting for the writer above which new requests are asked to come later.
 const BACKLOG_MAX: usize = 200_000;
@@ -286,6 +315,7 @@ fn accept(
             }
         },
         callbacks: callbacks(send, plan),
+        otp: send.otp.clone(),
         recipients: Arc::clone(&plan.recipients),
         key: send.idempotency.as_ref().map(|idempotency| op::accept::Key {
             key: idempotency.key.clone(),

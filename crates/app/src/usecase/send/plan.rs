@@ -8,6 +8,7 @@ use pombo_domain::link;
 use pombo_domain::message::{Category, Lane};
 use pombo_domain::money::Money;
 use pombo_domain::route::Choice;
+use pombo_domain::sms::personal::fit_code;
 use pombo_domain::sms::{Cut, Form, TableChoice, Unfit};
 use pombo_domain::time::Instant;
 use pombo_store::operation::accept::Recipient;
@@ -43,6 +44,7 @@ enum Verdict {
     Valid,
     NoRecipient,
     Unfit(Unfit),
+    CodePending,
 }
 
 impl Plan {
@@ -54,9 +56,14 @@ impl Plan {
         now: Instant,
     ) -> Result<Self, Refusal> {
         let cut = Cut { encoding: send.encoding, tables: TableChoice::Auto, split: send.split };
-        let form = Form { cut, trans: send.trans, parts_max: send.parts_max };
+        let code_length = send.otp.as_ref().map_or(0, |config| config.length);
+        let form = Form { cut, trans: send.trans, parts_max: send.parts_max, code_length };
+        let fit = |text: &str| match code_length {
+            0 => form.fit(text),
+            _ => fit_code(text, form),
+        };
         let (text, same, own_rows) = match &send.text {
-            Text::Same(text) => match form.fit(text) {
+            Text::Same(text) => match fit(text) {
                 Ok(fitted) => (fitted.text, Ok(fitted.n_parts), 0),
                 // Said before anything about recipients.
                 Err(Unfit::Empty) => return Err(Unfit::Empty.into()),
@@ -123,6 +130,21 @@ impl Plan {
         self.verdicts.iter().enumerate().filter_map(valid)
     }
 
+    /// Leaves some of the valid recipients out, by index in rising order: a code of theirs is
+    /// pending.
+    pub(super) fn leave_out(&mut self, pending: &[usize]) {
+        let is_out = |idx: usize| pending.binary_search(&idx).is_ok();
+        let valid = |verdict: &&mut Verdict| matches!(verdict, Verdict::Valid);
+        for (idx, verdict) in self.verdicts.iter_mut().filter(valid).enumerate() {
+            if is_out(idx) {
+                *verdict = Verdict::CodePending;
+            }
+        }
+        let recipients = self.recipients.iter().enumerate();
+        let left = recipients.filter(|(idx, _)| !is_out(*idx)).map(|(_, recipient)| *recipient);
+        self.recipients = left.collect();
+    }
+
     /// Rows of the store that it takes in all.
     pub(super) fn n_rows(&self) -> usize {
         self.recipients.iter().map(|recipient| self.rows_of(recipient)).sum()
@@ -169,6 +191,7 @@ impl Plan {
             Verdict::Valid => valid.next().map(|(idx, recipient)| of(idx, recipient)),
             Verdict::NoRecipient => None,
             Verdict::Unfit(unfit) => Some(Fate::Unfit(unfit.clone())),
+            Verdict::CodePending => Some(Fate::CodePending),
         };
         let fates = self.verdicts.iter().map(fate);
         let entries = send.to.iter().zip(fates);

@@ -22,8 +22,14 @@ use filter::Filter;
 pub use values::{Row, Values};
 
 /// The variable that stands for a one-time code. Its value is no column of a request: it is made
-/// for each message.
+/// for each message when that leaves.
 pub const OTP_CODE: &str = "OTP_CODE";
+
+/// How it stands in a text, in a stored one too.
+pub const CODE: &str = "{OTP_CODE}";
+
+/// What stands for a code wherever a text is shown.
+pub const CODE_SHOWN: &str = "****";
 
 /// A text with placeholders, parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +47,8 @@ enum Piece {
         column: usize,
         filters: Vec<Filter>,
     },
+    /// A one-time code.
+    Code,
 }
 
 /// Why a text is no template.
@@ -55,6 +63,9 @@ pub enum TemplateError {
     /// More than [`FILTERS_MAX`] filters of one placeholder.
     #[error("too many filters")]
     TooManyFilters,
+    /// A filter of a one-time code: what it made would not be the code.
+    #[error("a one-time code has no filters")]
+    FilteredCode,
 }
 
 /// A rendered text, and where its values stand in it.
@@ -118,6 +129,10 @@ impl Template {
         if filters.len() > FILTERS_MAX {
             return Err(TemplateError::TooManyFilters);
         }
+        if name == OTP_CODE {
+            let code = filters.is_empty().then_some(Piece::Code);
+            return code.ok_or(TemplateError::FilteredCode).map(Some);
+        }
         let known = self.variables.iter().position(|variable| **variable == *name);
         let column = known.unwrap_or_else(|| {
             self.variables.push(name.into());
@@ -139,11 +154,17 @@ impl Template {
         &self.variables
     }
 
+    /// Whether each text has a one-time code.
+    #[must_use]
+    pub fn has_code(&self) -> bool {
+        self.pieces.contains(&Piece::Code)
+    }
+
     /// How many short links each text has.
     #[must_use]
     pub fn n_links(&self) -> usize {
         let has_link = |piece: &&Piece| match piece {
-            Piece::Text(_) => false,
+            Piece::Text(_) | Piece::Code => false,
             Piece::Placeholder { filters, .. } => filters.contains(&Filter::Shorten),
         };
         self.pieces.iter().filter(has_link).count()
@@ -158,12 +179,7 @@ impl Template {
         form: Form,
         link: &mut dyn FnMut(Target) -> String,
     ) -> Result<Fitted, Unfit> {
-        let rendered = self.fill(values, link)?;
-        let fitted = form.fit(&rendered.text)?;
-        if form.cut.split && fitted.n_parts > 1 && rendered.is_cut(form, &fitted.segmented) {
-            return Err(Unfit::PlaceholderCut);
-        }
-        Ok(fitted)
+        self.fill(values, link)?.fit(form)
     }
 
     fn fill(
@@ -175,6 +191,11 @@ impl Template {
         for piece in &self.pieces {
             match piece {
                 Piece::Text(range) => rendered.text.push_str(&self.source[range.clone()]),
+                Piece::Code => {
+                    let start = rendered.text.len();
+                    rendered.text.push_str(CODE);
+                    rendered.values.push(start..rendered.text.len());
+                }
                 Piece::Placeholder { column, filters } => {
                     let value = values.get(*column);
                     if value.len() > TEXT_BYTES_MAX {
@@ -214,13 +235,27 @@ impl Template {
     }
 }
 
+/// A text that is the same for all but for its one-time codes, as it is sent.
+pub fn fit_code(text: &str, form: Form) -> Result<Fitted, Unfit> {
+    let values = text.match_indices(CODE).map(|(at, code)| at..at + code.len()).collect();
+    Rendered { text: text.to_owned(), values }.fit(form)
+}
+
 impl Rendered {
+    fn fit(&self, form: Form) -> Result<Fitted, Unfit> {
+        let fitted = form.fit(&self.text)?;
+        if form.cut.split && fitted.n_parts > 1 && self.is_cut(form, &fitted.segmented) {
+            return Err(Unfit::PlaceholderCut);
+        }
+        Ok(fitted)
+    }
+
     /// Whether a value stands partly in one message and partly in the next.
     ///
     /// Counted in characters, since normalising and transliterating change the length of a text.
     /// A letter that is composed across the edge of a value counts on both sides.
     fn is_cut(&self, form: Form, segmented: &Segmented) -> bool {
-        let count = |text: &str| form.prepare(text).chars().count();
+        let count = |text: &str| form.with_code(&form.prepare(text)).chars().count();
         let mut cuts = cuts(segmented).peekable();
         let (mut chars, mut at) = (0, 0);
         for value in &self.values {

@@ -8,6 +8,7 @@ use super::*;
 const PLAIN: Form = Form {
     cut: Cut { encoding: Encoding::Gsm, tables: TableChoice::Auto, split: false },
     trans: false,
+    code_length: 0,
     parts_max: 15,
 };
 const UTF16: Form = Form { cut: Cut { encoding: Encoding::Utf16, ..PLAIN.cut }, ..PLAIN };

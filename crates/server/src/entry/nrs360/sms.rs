@@ -49,6 +49,7 @@ pub(super) struct Asked<'a> {
         (status = 400, description = "None accepted; codes 102, 104 to 110, 113, 119, 125, 126, 142, 183 to 189, 194, 196", body = super::schema::ErrorAnswer),
         (status = 401, description = "Codes 103, 112", body = super::schema::ErrorAnswer),
         (status = 402, description = "Code 111", body = super::schema::ErrorAnswer),
+        (status = 409, description = "None accepted: with `rejectIfPendingCode`, codes are pending", body = super::schema::ErrorAnswer),
         (status = 422, description = "A field of a wrong type or kind", body = super::schema::ErrorAnswer),
         (status = 429, description = "Too much at once; see Retry-After", body = super::schema::ErrorAnswer),
         (status = 503, description = "Nothing can be kept now; see Retry-After", body = super::schema::ErrorAnswer),
@@ -159,7 +160,8 @@ pub(super) fn status_of(sent: &Sent) -> Result<StatusCode, Problem> {
     if n_accepted > 0 {
         return Ok(StatusCode::MULTI_STATUS);
     }
-    let unfit = sent.fates.iter().enumerate().find(|(_, (_, fate))| matches!(fate, Fate::Unfit(_)));
+    let says_why = |fate: &Fate| matches!(fate, Fate::Unfit(_) | Fate::CodePending);
+    let unfit = sent.fates.iter().enumerate().find(|(_, (_, fate))| says_why(fate));
     Err(match unfit {
         Some((i, (_, fate))) => problem_of(i, fate),
         None => Code::NoValidRecipients.into(),
@@ -173,6 +175,7 @@ fn problem_of(i: usize, fate: &Fate) -> Problem {
             Problem::invalid(format!("The sub.{i}.{name} field must be a valid URL."))
         }
         Fate::Unfit(unfit) => Refusal::Unfit(unfit.clone()).into(),
+        Fate::CodePending => Refusal::CodePending.into(),
         Fate::NoValidRecipient | Fate::Accepted { .. } | Fate::Planned { .. } => {
             Code::NoValidRecipients.into()
         }
@@ -211,7 +214,7 @@ fn write_fate(out: &mut Vec<u8>, (i, to): (usize, &str), fate: &Fate, dates: &[u
             }
             out.extend_from_slice(dates);
         }
-        Fate::NoValidRecipient | Fate::Unfit(_) => {
+        Fate::NoValidRecipient | Fate::Unfit(_) | Fate::CodePending => {
             write::raw(out, ",\"error\":");
             problem_of(i, fate).write(out);
         }

@@ -10,6 +10,7 @@ use pombo_domain::address::{Phone, Sender, SenderError};
 use pombo_domain::callback::Template;
 use pombo_domain::limits;
 use pombo_domain::message::Category;
+use pombo_domain::otp;
 use pombo_domain::sms::Encoding;
 use pombo_domain::sms::personal::{self, TemplateError};
 use pombo_domain::time::Instant;
@@ -48,8 +49,10 @@ pub(super) fn command(sms: &SmsIn<'_>, around: Around) -> Result<SendSms, Proble
     let windows = windows(&sms.available_times)?;
     let category = category(&sms.category)?;
     let text = personal(sms, text, to.len())?;
+    let otp = otp(sms, &text)?;
     unsupported(sms)?;
     Ok(SendSms {
+        otp,
         from,
         text,
         to,
@@ -276,16 +279,31 @@ fn flag(field: &str, value: &Scalar<'_>) -> Result<bool, Problem> {
 
 /// Fields of the document that this version does not have yet: never ignored in silence.
 fn unsupported(sms: &SmsIn<'_>) -> Result<(), Problem> {
-    if !sms.otp_config.is_null() {
-        return Err(Problem::unsupported("otpConfig"));
-    }
     if flag("certified", &sms.certified)? {
         return Err(Problem::unsupported("certified"));
     }
     Ok(())
 }
 
-/// The text with each recipient's values, where `sub` has some. Without it braces are plain text.
+/// What the codes in the texts are like, where they have some; else `otpConfig` means nothing.
+fn otp(sms: &SmsIn<'_>, text: &Text) -> Result<Option<otp::Config>, Problem> {
+    let has_code = match text {
+        Text::Same(text) => text.contains(personal::CODE),
+        Text::Personal(template, _) => template.has_code(),
+    };
+    if !has_code {
+        return Ok(None);
+    }
+    if sms.otp_config.is_null() {
+        return Ok(Some(otp::Config::default()));
+    }
+    let asked = body::otp_config(sms.otp_config)
+        .map_err(|body::NotAnObject| Problem::wrong_type("otpConfig", "an object"))?;
+    super::otp::config(&asked, "otpConfig.").map(Some)
+}
+
+/// The text with each recipient's values, where `sub` has some. Without it braces are plain
+/// text, but for `{OTP_CODE}`.
 fn personal(sms: &SmsIn<'_>, text: String, n_recipients: usize) -> Result<Text, Problem> {
     if sms.sub.is_null() {
         return Ok(Text::Same(text));
@@ -305,10 +323,10 @@ fn personal(sms: &SmsIn<'_>, text: String, n_recipients: usize) -> Result<Text, 
             "A placeholder of the message field must not have more than {} filters.",
             limits::FILTERS_MAX
         )),
+        TemplateError::FilteredCode => Problem::invalid(
+            "The message field must not have filters on {OTP_CODE}: it would be another code.",
+        ),
     })?;
-    if template.variables().iter().any(|variable| **variable == *personal::OTP_CODE) {
-        return Err(Problem::unsupported(personal::OTP_CODE));
-    }
     if n_recipients.saturating_mul(template.variables().len()) > limits::VALUES_MAX {
         return Err(Problem::invalid(format!(
             "The sub field must not have more than {} values.",

@@ -109,7 +109,7 @@ fn null_is_absent_and_unknown_keys_are_nothing() {
     let sms = good(
         r#""scheduleDate":null,"expirationDate":null,"notificationUrl":null,"campaignName":null,
            "tags":null,"availableTimes":null,"encoding":null,"parts":null,"category":null,
-           "sub":null,"otpConfig":null,"certified":null,"surprise":{"a":[1,{"b":null}]}"#,
+           "sub":null,"otpConfig":{"length":99},"certified":null,"surprise":{"a":[1,{"b":null}]}"#,
     );
     assert!(sms.campaign.is_none() && matches!(sms.callbacks, Callbacks::None));
 }
@@ -223,10 +223,35 @@ fn each_field_has_its_refusals() {
             "422 The message field has a filter that does not exist: foo.",
         ),
         (
-            r#""message":"Code {OTP_CODE}","sub":[{}]"#,
-            "422 The OTP_CODE field is not supported yet.",
+            r#""message":"Code {OTP_CODE|lower}","sub":[{}]"#,
+            "422 The message field must not have filters on {OTP_CODE}: it would be another code.",
         ),
-        (r#""otpConfig":{}"#, "422 The otpConfig field is not supported yet."),
+        (r#""message":"{OTP_CODE}","otpConfig":7"#, "422 The otpConfig field must be an object."),
+        (r#""message":"{OTP_CODE}","otpConfig":[1]"#, "422 The otpConfig field must be an object."),
+        (
+            r#""message":"{OTP_CODE}","otpConfig":{"alpha":"x"}"#,
+            "422 The otpConfig.alpha field must be true or false.",
+        ),
+        (
+            r#""message":"{OTP_CODE}","otpConfig":{"length":11}"#,
+            "422 The otpConfig.length field must be between 3 and 10.",
+        ),
+        (
+            r#""message":"{OTP_CODE}","otpConfig":{"maxAttempts":0}"#,
+            "422 The otpConfig.maxAttempts field must be between 1 and 10.",
+        ),
+        (
+            r#""message":"{OTP_CODE}","otpConfig":{"maxSecondsValidity":601}"#,
+            "422 The otpConfig.maxSecondsValidity field must be between 30 and 600.",
+        ),
+        (
+            r#""message":"{OTP_CODE}","otpConfig":{"appId":[]}"#,
+            "422 The otpConfig.appId field must be a string.",
+        ),
+        (
+            r#""message":"{OTP_CODE}","otpConfig":{"rejectIfPendingCode":2}"#,
+            "422 The otpConfig.rejectIfPendingCode field must be true or false.",
+        ),
         (r#""certified":"yes""#, "422 The certified field is not supported yet."),
         (r#""certified":"x""#, "422 The certified field must be true or false."),
     ] {

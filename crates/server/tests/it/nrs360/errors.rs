@@ -53,7 +53,7 @@ fn every_refusal_has_its_code() {
         with(r#""trans":7"#),
         with(r#""category":"spam""#),
         with(r#""sub":[{"name":"x"},{}]"#),
-        with(r#""otpConfig":{"length":5}"#),
+        with(r#""message":"{OTP_CODE}","otpConfig":{"length":2}"#),
         with(r#""certified":true"#),
     ];
     let stories: Vec<String> = requests

@@ -8,6 +8,7 @@ mod idempotency;
 mod notifications;
 mod older;
 mod otp;
+mod otp_texts;
 mod parameters;
 mod personal;
 mod report;

@@ -137,7 +137,7 @@ impl Question for One {
             to: Phone::from_stored(to.unsigned_abs()),
             due: Instant::from_micros(row.due),
             updated: changed.unwrap_or(request.created),
-            text: text::seen(view, &request, self.id)?.unwrap_or_else(|| request.text.clone()),
+            text: text::shown(view, &request, self.id)?,
             request: Arc::new(request),
         }))
     }

@@ -60,7 +60,7 @@ pub(super) struct SmsIn<'a> {
     pub(super) category: Scalar<'a>,
     pub(super) certified: Scalar<'a>,
     pub(super) sub: Raw<'a>,
-    pub(super) otp_config: Scalar<'a>,
+    pub(super) otp_config: Raw<'a>,
 }
 
 /// The text is not a JSON object.
@@ -277,6 +277,15 @@ impl<'de> Deserialize<'de> for OtpIn<'de> {
 /// Reads the body of a request about a one-time code.
 pub(super) fn parse_otp(body: &[u8]) -> Result<OtpIn<'_>, NotAnObject> {
     read(body)
+}
+
+/// Reads `otpConfig`. An empty list is an empty object: PHP writes both alike.
+pub(super) fn otp_config(raw: Raw<'_>) -> Result<OtpIn<'_>, NotAnObject> {
+    let inside = raw.json().strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    match inside.is_some_and(|inside| inside.trim().is_empty()) {
+        true => Ok(OtpIn::default()),
+        false => read(raw.json().as_bytes()),
+    }
 }
 
 impl<'de> Deserialize<'de> for Times<'de> {

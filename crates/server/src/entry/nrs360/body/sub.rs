@@ -25,6 +25,13 @@ impl Raw<'_> {
     }
 }
 
+impl<'a> Raw<'a> {
+    /// As it was written.
+    pub(super) fn json(self) -> &'a str {
+        self.0
+    }
+}
+
 impl<'de> Deserialize<'de> for Raw<'de> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         <&RawValue>::deserialize(from).map(|raw| Self(raw.get()))

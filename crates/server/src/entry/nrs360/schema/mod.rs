@@ -62,6 +62,8 @@ pub(super) struct SmsRequest {
     available_times: Option<Vec<AvailableTime>>,
     /// `marketing` or `transactional`; default: the account's.
     category: Option<String>,
+    /// What the codes are like that `{OTP_CODE}` in the message gives way to, one for each recipient.
+    otp_config: Option<OtpConfig>,
 }
 
 /// The body of the older `POST /message`.

@@ -26,6 +26,28 @@ pub(in crate::entry::nrs360) struct OtpGenerate {
     reject_if_pending_code: Option<bool>,
 }
 
+/// What is asked of a code.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase", example = json!({"alpha": true, "length": 5}))]
+pub(in crate::entry::nrs360) struct OtpConfig {
+    /// Letters and digits rather than digits; default false.
+    alpha: Option<bool>,
+    /// Characters, 3 to 10; default 4.
+    #[schema(minimum = 3, maximum = 10)]
+    length: Option<u8>,
+    /// Checks that are compared, 1 to 10; default 3.
+    #[schema(minimum = 1, maximum = 10)]
+    max_attempts: Option<u8>,
+    /// From when the message leaves, 30 to 600; default 60.
+    #[schema(minimum = 30, maximum = 600)]
+    max_seconds_validity: Option<u16>,
+    /// A recipient may have one code for each; at most 64 characters, default none.
+    #[schema(max_length = 64)]
+    app_id: Option<String>,
+    /// Refuses recipients of whom one is pending; default false.
+    reject_if_pending_code: Option<bool>,
+}
+
 /// A code that was made.
 #[derive(ToSchema)]
 pub(in crate::entry::nrs360) struct OtpAnswer {

@@ -3,6 +3,8 @@
 //! One process writes at a time, and a check counts and compares in one command: however many come
 //! together, as many are compared as may be, and one is right.
 
+mod texts;
+
 use pombo_domain::id::{AccountId, MessageId};
 use pombo_domain::opt_out::Address;
 use pombo_domain::otp::{Config, KEPT, KEY_BYTES, Key, Otp, Reason, SALT_BYTES, Seed};
@@ -10,9 +12,14 @@ use pombo_domain::time::Instant;
 
 use super::Operation;
 use crate::error::{Error, Result};
-use crate::sql::{Row, values};
+use crate::sql::{Prepared, Row, values};
 use crate::statement::statements;
 use crate::work::Work;
+
+pub use texts::Pending;
+#[cfg(test)]
+pub(crate) use texts::STATEMENTS as TEXT_STATEMENTS;
+pub(super) use texts::{await_codes, hand_over, is_any_pending, with_code};
 
 statements! {
     NEW_KEY = "insert into server_key (name, secret, created) values ('otp', $1, $2) \
@@ -22,7 +29,7 @@ statements! {
         updated, expires, used from otp where account = $1 and app = $2 and recipient = $3";
     PUT = "insert into otp (account, app, recipient, message, salt, alpha, length, attempts, \
         attempts_max, validity, created, updated, expires, used) \
-        values ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $10, $10, $11, 0) \
+        values ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $10, $10, $11, $12) \
         on conflict (account, app, recipient) do update set message = excluded.message, \
         salt = excluded.salt, alpha = excluded.alpha, length = excluded.length, \
         attempts = excluded.attempts, attempts_max = excluded.attempts_max, \
@@ -32,6 +39,13 @@ statements! {
     LONG_OVER = "delete from otp where id in \
         (select id from otp where expires < $1 order by expires limit $2)";
 }
+
+/// Values of `otp.used`.
+const PENDING: i64 = 0;
+const SPENT: i64 = 1;
+/// Its message waits, and the code is made when that leaves; `expires` is when nobody waits for it
+/// any more.
+const AWAITS: i64 = 2;
 
 /// Keeps a key where the store has none yet.
 #[derive(Debug, Clone)]
@@ -90,13 +104,14 @@ impl Operation for Generate {
         let key = key(work)?;
         let place = (self.account, self.config.app.as_str(), &self.recipient);
         if self.config.reject_if_pending
-            && find(work, place)?.is_some_and(|found| found.otp.over(self.now).is_none())
+            && let Some(found) = find(&mut work.prepare(FIND)?, place)?
+            && found.is_pending(self.now, |message| texts::waits(work, message))?
         {
             return Ok(None);
         }
         let otp = Otp::new(self.config.clone(), self.now);
         let message = MessageId(0);
-        put(work, place, (message, &self.salt), &otp)?;
+        put(work, place, (message, &self.salt), (&otp, PENDING))?;
         let seed = Seed { account: self.account, message, salt: &self.salt };
         Ok(Some(Made { code: key.code(seed, &self.config), otp }))
     }
@@ -131,7 +146,8 @@ impl Operation for Check {
 
     fn run(&self, work: &mut Work<'_>) -> Result<Checked> {
         let place = (self.account, self.app.as_str(), &self.recipient);
-        let Some(found) = find(work, place)? else {
+        let found = find(&mut work.prepare(FIND)?, place)?;
+        let Some(found) = found.filter(|found| !found.awaits) else {
             return Ok(Checked { reason: Reason::NotFound, otp: None });
         };
         if let Some(reason) = found.otp.over(self.now) {
@@ -154,12 +170,30 @@ struct Found {
     id: i64,
     message: MessageId,
     salt: Vec<u8>,
+    /// Whether there is no code yet: its message waits.
+    awaits: bool,
     otp: Otp,
+}
+
+impl Found {
+    /// Whether another code would end one that can still be checked, or that will be made: `waits`
+    /// tells whether a message is still to leave.
+    fn is_pending(
+        &self,
+        now: Instant,
+        waits: impl FnOnce(MessageId) -> Result<bool>,
+    ) -> Result<bool> {
+        match self.awaits {
+            true => Ok(self.otp.expires > now && waits(self.message)?),
+            false => Ok(self.otp.over(now).is_none()),
+        }
+    }
 }
 
 type Place<'a> = (AccountId, &'a str, &'a Address);
 
-fn find(work: &Work<'_>, (account, app, recipient): Place<'_>) -> Result<Option<Found>> {
+/// Finds a row by the statement [`FIND`].
+fn find(by: &mut Prepared<'_>, (account, app, recipient): Place<'_>) -> Result<Option<Found>> {
     let read = |row: &Row<'_>| {
         let config = Config {
             alpha: row.get(3)?,
@@ -175,18 +209,19 @@ fn find(work: &Work<'_>, (account, app, recipient): Place<'_>) -> Result<Option<
             created: Instant::from_micros(row.get(8)?),
             updated: Instant::from_micros(row.get(9)?),
             expires: Instant::from_micros(row.get(10)?),
-            used: row.get(11)?,
+            used: row.get::<i64>(11)? == SPENT,
         };
-        Ok(Found { id: row.get(0)?, message: MessageId(row.get(1)?), salt: row.get(2)?, otp })
+        let (id, message) = (row.get(0)?, MessageId(row.get(1)?));
+        Ok(Found { id, message, salt: row.get(2)?, awaits: row.get::<i64>(11)? == AWAITS, otp })
     };
-    work.prepare(FIND)?.first(values![account.0, app, recipient.to_string()], read)
+    by.first(values![account.0, app, recipient.to_string()], read)
 }
 
 fn put(
     work: &Work<'_>,
     (account, app, recipient): Place<'_>,
     (message, salt): (MessageId, &[u8]),
-    otp: &Otp,
+    (otp, state): (&Otp, i64),
 ) -> Result<()> {
     let config = &otp.config;
     work.prepare(PUT)?.execute(values![
@@ -201,6 +236,7 @@ fn put(
         config.validity_s,
         otp.created.micros(),
         otp.expires.micros(),
+        state,
     ])?;
     Ok(())
 }
