@@ -238,6 +238,7 @@ impl Bench {
             callbacks: CallbackUrls::One("http://127.0.0.1/dlr?t=%P&d=%d".to_owned()),
             recipients: recipients.into(),
             otp: None,
+            otp_limits: Limits::default(),
             key: None,
             answers_opt_out: false,
             staged: None,

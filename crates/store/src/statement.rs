@@ -62,6 +62,7 @@ pub(crate) fn all() -> Vec<Statement> {
         op::opt_out_word::STATEMENTS,
         op::otp::STATEMENTS,
         op::otp::TEXT_STATEMENTS,
+        op::otp::GUARD_STATEMENTS,
         op::part::STATEMENTS,
         op::price::STATEMENTS,
         op::receipt::STATEMENTS,

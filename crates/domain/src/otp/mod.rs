@@ -1,5 +1,6 @@
 //! One-time codes: what may be asked of one, what it is made of, and what a check of it says.
 
+mod guard;
 mod key;
 
 use std::ops::RangeInclusive;
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use crate::time::Instant;
 
+pub use guard::{Count, Limits, Scope};
 pub use key::{KEY_BYTES, Key, SALT_BYTES, Seed};
 
 /// Characters of a code (360NRS, `length`).

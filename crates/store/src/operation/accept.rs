@@ -11,7 +11,8 @@ use pombo_domain::campaign::{Stop, Tally, Totals};
 use pombo_domain::id::{AccountId, CampaignId, MessageId, RouteId, SendingId};
 use pombo_domain::message::{Category, Lane};
 use pombo_domain::money::Money;
-use pombo_domain::otp::Config;
+use pombo_domain::opt_out::Address;
+use pombo_domain::otp::{Config, Limits};
 use pombo_domain::sms::Encoding;
 use pombo_domain::time::Instant;
 
@@ -159,6 +160,8 @@ pub struct Accept {
     pub recipients: Arc<[Recipient]>,
     /// What the one-time codes in its texts are like, where they have some.
     pub otp: Option<Config>,
+    /// How many codes the account may have made.
+    pub otp_limits: Limits,
     /// The caller's key.
     pub key: Option<Key>,
     /// It answers somebody who opts out or in: whether they are on the list does not matter.
@@ -194,6 +197,8 @@ pub enum Accepted {
     /// Some recipients have a one-time code that is pending, and were to get no other:
     /// [`otp::Pending`] tells which.
     CodePending,
+    /// It would make too many one-time codes.
+    CodesLimited(otp::Limited),
 }
 
 impl Operation for Accept {
@@ -234,6 +239,10 @@ impl Accept {
         if let Some(answer) = self.refused(work, joins.as_ref())? {
             return Ok(answer);
         }
+        let codes = match self.judge_codes(work)? {
+            Ok(codes) => codes,
+            Err(limited) => return Ok(Accepted::CodesLimited(limited)),
+        };
         let (campaign, sending) = self.join_campaign(work, joins)?;
         let first = match self.staged {
             Some(first) => {
@@ -254,6 +263,7 @@ impl Accept {
             }
         };
         otp::await_codes(work, self, first)?;
+        codes.write(work)?;
         let request = self.request(first, campaign, sending);
         self.write_request(work, &request)?;
         self.queue(work, first)?;
@@ -272,6 +282,15 @@ impl Accept {
         }
         work.remember(Arc::new(request));
         Ok(Accepted::Done { first, campaign, sending, replayed: false })
+    }
+
+    fn judge_codes(
+        &self,
+        work: &Work<'_>,
+    ) -> Result<std::result::Result<otp::Counts, otp::Limited>> {
+        let who = self.recipients.iter().filter(|_| self.otp.is_some());
+        let who = who.map(|recipient| Address::Phone(recipient.to));
+        otp::judge(work, (self.account, &self.otp_limits), who, self.now)
     }
 
     fn n_rows(&self) -> usize {

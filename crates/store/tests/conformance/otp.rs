@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use pombo_domain::id::AccountId;
 use pombo_domain::opt_out::Address;
-use pombo_domain::otp::{Config, KEPT, KEY_BYTES, Key, Reason, SALT_BYTES};
-use pombo_store::operation::otp::{Check, Checked, Generate, KeepKey, Made};
+use pombo_domain::otp::{Config, KEPT, KEY_BYTES, Key, Limits, Reason, SALT_BYTES, Scope};
+use pombo_store::operation::otp::{Check, Checked, Generate, Generated, KeepKey, Limited, Made};
 
 use super::world::{World, on_every_store, phone};
 
@@ -19,8 +19,22 @@ fn with_key(test: impl Fn(World)) {
 }
 
 fn generate(w: &World, account: AccountId, i: usize, config: Config, salt: u8) -> Option<Made> {
+    match generate_within(w, (account, i), config, salt, Limits::default()) {
+        Generated::Made(made) => Some(made),
+        Generated::Pending => None,
+        Generated::Limited(limited) => panic!("{limited:?}"),
+    }
+}
+
+fn generate_within(
+    w: &World,
+    (account, i): (AccountId, usize),
+    config: Config,
+    salt: u8,
+    limits: Limits,
+) -> Generated {
     let (recipient, salt, now) = (Address::Phone(phone(i)), [salt; SALT_BYTES], w.now());
-    w.run(Generate { account, recipient, config, salt, now })
+    w.run(Generate { account, recipient, config, limits, salt, now })
 }
 
 fn made(w: &World, config: Config, salt: u8) -> Made {
@@ -156,5 +170,39 @@ fn the_first_key_stays() {
         assert_eq!(made(&w, Config::default(), 1).code, before);
         let w = w.reopened();
         assert_eq!(check(&w, &before), Reason::Valid);
+    });
+}
+
+#[test]
+fn no_more_codes_are_made_than_the_limits_let_and_what_is_refused_counts_nothing() {
+    with_key(|w| {
+        let ask = |account, i, limits| {
+            let generated = generate_within(&w, (account, i), Config::default(), 1, limits);
+            match generated {
+                Generated::Limited(Limited { scope, until }) => Err((scope, until)),
+                _ => Ok(()),
+            }
+        };
+        let none = Limits::default();
+        let hour = w.now().plus(3_600 * SECOND); // The clock stands at noon.
+        let day = w.now().plus(12 * 3_600 * SECOND);
+        let recipient = Limits { recipient_hour: 2, recipient_day: 3, ..none };
+        assert_eq!([ask(w.account, 1, recipient), ask(w.account, 1, recipient)], [Ok(()), Ok(())]);
+        for _ in 0..3 {
+            assert_eq!(ask(w.account, 1, recipient), Err((Scope::RecipientHour, hour)));
+        }
+        assert_eq!(ask(w.account, 2, recipient), Ok(()), "another recipient");
+        assert_eq!(ask(w.other_account, 1, recipient), Ok(()), "another account");
+        assert_eq!(ask(w.account, 1, none), Ok(()), "no limit, nothing counted");
+        w.pass(3_600 * SECOND);
+        w.sweep();
+        assert_eq!(ask(w.account, 1, recipient), Ok(()));
+        assert_eq!(ask(w.account, 1, recipient), Err((Scope::RecipientDay, day)));
+        let range = Limits { range_hour: 1, ..none };
+        assert_eq!(ask(w.account, 3, range), Ok(()));
+        assert_eq!(ask(w.account, 4, range).map_err(|(scope, _)| scope), Err(Scope::RangeHour));
+        let account = Limits { account_hour: 1, ..none };
+        assert_eq!(ask(w.account, 5, account), Ok(()));
+        assert_eq!(ask(w.account, 6, account).map_err(|(scope, _)| scope), Err(Scope::AccountHour));
     });
 }

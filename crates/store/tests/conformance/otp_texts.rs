@@ -6,10 +6,10 @@ use pombo_domain::channel::Receipt;
 use pombo_domain::id::MessageId;
 use pombo_domain::message::{EventKind, PartState};
 use pombo_domain::opt_out::Address;
-use pombo_domain::otp::{Config, KEY_BYTES, Key, Reason};
+use pombo_domain::otp::{Config, KEY_BYTES, Key, Limits, Reason, Scope};
 use pombo_domain::route::UncertainPolicy;
 use pombo_store::operation::accept::{Accept, Accepted};
-use pombo_store::operation::otp::{Check, KeepKey, Pending};
+use pombo_store::operation::otp::{Check, KeepKey, Limited, Pending};
 
 use super::world::{HOUR, World, on_every_store, phone};
 
@@ -159,5 +159,21 @@ fn a_late_receipt_finds_its_part_by_the_text_with_the_code() {
         };
         assert!(!receipt("**********").contains(&EventKind::Delivered));
         assert!(receipt(&codes[0]).contains(&EventKind::Delivered));
+    });
+}
+
+#[test]
+fn a_request_that_would_make_too_many_codes_is_refused_whole_and_costs_nothing() {
+    with_key(|w| {
+        let otp_limits = Limits { account_hour: 3, ..Limits::default() };
+        let ask = |n| w.run(Accept { otp_limits, ..coded(&w, n, long()) });
+        assert!(matches!(ask(2), Accepted::Done { .. }));
+        let (balance, until) = (w.balance(), w.now().plus(HOUR));
+        let limited = Accepted::CodesLimited(Limited { scope: Scope::AccountHour, until });
+        assert_eq!(ask(2), limited);
+        assert_eq!(w.balance(), balance);
+        assert!(matches!(ask(1), Accepted::Done { .. }));
+        let plain = Accept { otp: None, ..coded(&w, 2, long()) };
+        assert!(matches!(w.run(Accept { otp_limits, ..plain }), Accepted::Done { .. }));
     });
 }

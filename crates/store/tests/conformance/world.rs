@@ -12,6 +12,7 @@ use pombo_domain::channel::{Cause, Receipt};
 use pombo_domain::id::{AccountId, MessageId, PartId, RouteId};
 use pombo_domain::message::{Category, EventKind, Lane, PartState};
 use pombo_domain::money::Money;
+use pombo_domain::otp::Limits;
 use pombo_domain::route::{ReceiptId, UncertainPolicy};
 use pombo_domain::sms::Encoding;
 use pombo_domain::time::Instant;
@@ -214,6 +215,7 @@ impl World {
             callbacks: CallbackUrls::None,
             recipients: (0..n).map(to).collect(),
             otp: None,
+            otp_limits: Limits::default(),
             key: None,
             answers_opt_out: false,
             staged: None,

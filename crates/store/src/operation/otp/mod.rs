@@ -3,11 +3,12 @@
 //! One process writes at a time, and a check counts and compares in one command: however many come
 //! together, as many are compared as may be, and one is right.
 
+mod guard;
 mod texts;
 
 use pombo_domain::id::{AccountId, MessageId};
 use pombo_domain::opt_out::Address;
-use pombo_domain::otp::{Config, KEPT, KEY_BYTES, Key, Otp, Reason, SALT_BYTES, Seed};
+use pombo_domain::otp::{Config, KEPT, KEY_BYTES, Key, Limits, Otp, Reason, SALT_BYTES, Seed};
 use pombo_domain::time::Instant;
 
 use super::Operation;
@@ -16,6 +17,10 @@ use crate::sql::{Prepared, Row, values};
 use crate::statement::statements;
 use crate::work::Work;
 
+pub use guard::Limited;
+#[cfg(test)]
+pub(crate) use guard::STATEMENTS as GUARD_STATEMENTS;
+pub(super) use guard::{Counts, judge};
 pub use texts::Pending;
 #[cfg(test)]
 pub(crate) use texts::STATEMENTS as TEXT_STATEMENTS;
@@ -81,6 +86,8 @@ pub struct Generate {
     pub recipient: Address,
     /// What is asked of it.
     pub config: Config,
+    /// How many may be made.
+    pub limits: Limits,
     /// Chance.
     pub salt: [u8; SALT_BYTES],
     /// When.
@@ -96,24 +103,39 @@ pub struct Made {
     pub otp: Otp,
 }
 
-impl Operation for Generate {
-    /// `None` where one is pending, and another was not to be made.
-    type Answer = Option<Made>;
+/// What became of a wish for a code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Generated {
+    /// It was made.
+    Made(Made),
+    /// One is pending, and another was not to be made.
+    Pending,
+    /// Too many were made.
+    Limited(Limited),
+}
 
-    fn run(&self, work: &mut Work<'_>) -> Result<Option<Made>> {
+impl Operation for Generate {
+    type Answer = Generated;
+
+    fn run(&self, work: &mut Work<'_>) -> Result<Generated> {
         let key = key(work)?;
         let place = (self.account, self.config.app.as_str(), &self.recipient);
         if self.config.reject_if_pending
             && let Some(found) = find(&mut work.prepare(FIND)?, place)?
             && found.is_pending(self.now, |message| texts::waits(work, message))?
         {
-            return Ok(None);
+            return Ok(Generated::Pending);
+        }
+        let who = std::iter::once(self.recipient.clone());
+        match judge(work, (self.account, &self.limits), who, self.now)? {
+            Ok(counts) => counts.write(work)?,
+            Err(limited) => return Ok(Generated::Limited(limited)),
         }
         let otp = Otp::new(self.config.clone(), self.now);
         let message = MessageId(0);
         put(work, place, (message, &self.salt), (&otp, PENDING))?;
         let seed = Seed { account: self.account, message, salt: &self.salt };
-        Ok(Some(Made { code: key.code(seed, &self.config), otp }))
+        Ok(Generated::Made(Made { code: key.code(seed, &self.config), otp }))
     }
 }
 
@@ -243,5 +265,7 @@ fn put(
 
 /// Forgets some that are long over; answers how many.
 pub(super) fn sweep(work: &Work<'_>, now: Instant, limit: i64) -> Result<usize> {
-    work.prepare(LONG_OVER)?.execute([now.minus(KEPT).micros(), limit])
+    let counts = guard::sweep(work, now, limit)?;
+    let codes = work.prepare(LONG_OVER)?.execute([now.minus(KEPT).micros(), limit])?;
+    Ok(counts.max(codes))
 }
