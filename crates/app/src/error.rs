@@ -34,6 +34,18 @@ pub enum Refusal {
     /// The recipient has a one-time code that is pending, and another was not to be made.
     #[error("a one-time code is pending")]
     CodePending,
+    /// Too many one-time codes were made for the recipient, for its range, or by the account.
+    #[error("too many one-time codes")]
+    CodesLimited {
+        /// Until the limit counts anew.
+        retry_after: Duration,
+    },
+    /// The operator limits one-time codes, and one request has more than are counted together.
+    #[error("too many one-time codes at once")]
+    TooManyCodes {
+        /// The most that are.
+        most: usize,
+    },
     /// The key was used with another body.
     #[error("this Idempotency-Key was used with another body")]
     IdempotencyMismatch,

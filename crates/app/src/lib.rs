@@ -26,6 +26,7 @@ use std::time::Duration;
 use pombo_domain::channel::{Desk, LinkState};
 use pombo_domain::id::RouteId;
 use pombo_domain::money::Money;
+use pombo_domain::otp::Limits;
 use pombo_domain::route::{Choose, Route};
 use pombo_store::Store;
 use pombo_store::operation as op;
@@ -46,6 +47,8 @@ pub struct Config {
     pub public_url: String,
     /// Whether the carrier's acceptance owes a callback (`%d` = 4).
     pub callbacks_submitted: bool,
+    /// How many one-time codes each account may have made.
+    pub otp_limits: Limits,
     /// What decides among routes that take a message.
     pub choose: Choose,
     /// The routes; their numbers are given by the store, whatever is set here.
@@ -56,6 +59,7 @@ pub struct Config {
 #[derive(Debug)]
 pub(crate) struct Rules {
     pub(crate) sms_default_price: Money,
+    pub(crate) otp_limits: Limits,
     pub(crate) choose: Choose,
     pub(crate) routes: Vec<Route>,
 }
@@ -110,6 +114,7 @@ impl App {
         prices.refresh(&store, clock.now()).await?;
         let rules = Rules {
             sms_default_price: config.sms_default_price,
+            otp_limits: config.otp_limits,
             choose: config.choose,
             routes: routes.clone(),
         };
@@ -196,7 +201,8 @@ impl App {
         let runs = |route: &Route| self.inner.engine.desk(route.id).is_some();
         let routes = routes.into_iter().filter(runs).collect();
         let (sms_default_price, choose) = (config.sms_default_price, config.choose);
-        self.inner.routing.set(Rules { sms_default_price, choose, routes });
+        let otp_limits = config.otp_limits;
+        self.inner.routing.set(Rules { sms_default_price, otp_limits, choose, routes });
         Ok(odd)
     }
 

@@ -2,8 +2,10 @@
 
 use pombo_domain::opt_out::Address;
 use pombo_domain::otp::{Config, Key};
+use pombo_domain::time::Instant;
 use pombo_store::Store;
 use pombo_store::operation::otp as op;
+use pombo_store::operation::otp::Limited;
 pub use pombo_store::operation::otp::{Checked, Made};
 
 use crate::App;
@@ -25,9 +27,24 @@ pub async fn generate(
     config: Config,
 ) -> Result<Made, Error> {
     let (account, now) = (caller.account(), app.inner.clock.now());
-    let generate = op::Generate { account, recipient, config, salt: auth::random(), now };
-    let made = app.inner.store.run(generate).await?;
-    made.ok_or(Error::Refused(Refusal::CodePending))
+    let (limits, salt) = (app.rules().otp_limits, auth::random());
+    let generate = op::Generate { account, recipient, config, limits, salt, now };
+    match app.inner.store.run(generate).await? {
+        op::Generated::Made(made) => {
+            metrics::counter!("pombo_otp_codes_total", "by" => "request").increment(1);
+            Ok(made)
+        }
+        op::Generated::Pending => Err(Refusal::CodePending.into()),
+        op::Generated::Limited(limited) => Err(refused(caller, limited, now).into()),
+    }
+}
+
+/// Tells the operator that a limit was met: somebody may be pumping.
+pub(crate) fn refused(caller: &Caller, limited: Limited, now: Instant) -> Refusal {
+    let scope = limited.scope.as_str();
+    metrics::counter!("pombo_otp_limited_total", "scope" => scope).increment(1);
+    tracing::warn!(account = caller.name(), scope, "one-time codes are refused: [otp] limits them");
+    Refusal::CodesLimited { retry_after: limited.until.since(now) }
 }
 
 /// Compares what a recipient says with their code, and counts it.
@@ -39,5 +56,8 @@ pub async fn check(
 ) -> Result<Checked, Fault> {
     let (account, now) = (caller.account(), app.inner.clock.now());
     let check = op::Check { account, recipient, app: id, guess, now };
-    Ok(app.inner.store.run(check).await?)
+    let checked = app.inner.store.run(check).await?;
+    let reason = checked.reason.as_str();
+    metrics::counter!("pombo_otp_checks_total", "reason" => reason).increment(1);
+    Ok(checked)
 }

@@ -18,6 +18,7 @@ use pombo_domain::channel::{Desk, LinkState};
 use pombo_domain::id::MessageId;
 use pombo_domain::message::EventKind;
 use pombo_domain::money::Money;
+use pombo_domain::otp::Limits;
 use pombo_domain::route::{Choose, Route};
 use pombo_domain::sms::Encoding;
 use pombo_domain::time::Instant;
@@ -95,6 +96,7 @@ impl House {
             sms_default_price: Money::parse("0.05").unwrap(),
             public_url: "https://sms.example.com".into(),
             callbacks_submitted: false,
+            otp_limits: Limits::default(),
             choose: Choose::Priority,
             routes,
         };

@@ -129,6 +129,7 @@ pub(crate) async fn on(folder: Arc<Folder>, submitted: bool) -> (House, Caller, 
         sms_default_price: Money::ZERO,
         public_url: "https://sms.example.com".into(),
         callbacks_submitted: submitted,
+        otp_limits: pombo_domain::otp::Limits::default(),
         choose: pombo_domain::route::Choose::Priority,
         routes: vec![route("a")],
     };

@@ -22,6 +22,10 @@ impl Display for Config {
         writeln!(f, "\n[callbacks]")?;
         writeln!(f, "allow_private_networks = {}", self.callbacks.allow_private_networks)?;
         writeln!(f, "submitted = {}", self.callbacks.submitted)?;
+        writeln!(f, "\n[otp]\nrecipient_per_hour = {}", self.otp.recipient_hour)?;
+        writeln!(f, "recipient_per_day = {}", self.otp.recipient_day)?;
+        writeln!(f, "range_per_hour = {}", self.otp.range_hour)?;
+        writeln!(f, "account_per_hour = {}", self.otp.account_hour)?;
         let format = match self.log.format {
             LogFormat::Text => "text",
             LogFormat::Json => "json",

@@ -179,6 +179,12 @@ pub async fn send_sms(app: &App, caller: &Caller, send: SendSms) -> Result<Sent,
     if let Some(config) = sparing.filter(|_| looks_before) {
         plan.leave_out(&otp::pending(app, caller, &plan.recipients, config).await?);
     }
+    if send.otp.is_some()
+        && plan.n_rows() > ROWS_PER_OPERATION_MAX
+        && !app.rules().otp_limits.are_none()
+    {
+        return Err(Refusal::TooManyCodes { most: ROWS_PER_OPERATION_MAX }.into());
+    }
     if send.dry_run {
         let opted_out = opt_out::among(app, caller, &plan.recipients).await?;
         plan.recipients = op::opt_out::unpriced(&plan.recipients, &opted_out);
@@ -230,6 +236,9 @@ pub async fn send_sms(app: &App, caller: &Caller, send: SendSms) -> Result<Sent,
             return Err(Refusal::DailyLimit { retry_after: now.until_next_day() }.into());
         }
         Accepted::CampaignCancelled => return Err(Refusal::CampaignCancelled.into()),
+        Accepted::CodesLimited(limited) => {
+            return Err(super::otp::refused(caller, limited, now).into());
+        }
         Accepted::CodePending => return Err(Refusal::CodePending.into()),
         Accepted::SpendCap => return Err(Refusal::SpendCap.into()),
         Accepted::KeyReused => return Err(Refusal::IdempotencyMismatch.into()),
@@ -238,7 +247,11 @@ pub async fn send_sms(app: &App, caller: &Caller, send: SendSms) -> Result<Sent,
         for route in routes {
             app.inner.engine.ring(route, plan.lane, caller.account(), plan.due);
         }
-        metrics::counter!("pombo_messages_accepted_total").increment(plan.recipients.len() as u64);
+        let n = plan.recipients.len() as u64;
+        metrics::counter!("pombo_messages_accepted_total").increment(n);
+        if send.otp.is_some() {
+            metrics::counter!("pombo_otp_codes_total", "by" => "text").increment(n);
+        }
     }
     let (scheduled, expires) = (send.schedule, send.expires);
     let fates = plan.fates(&send, |idx, recipient| Fate::Accepted {
@@ -316,6 +329,7 @@ fn accept(
         },
         callbacks: callbacks(send, plan),
         otp: send.otp.clone(),
+        otp_limits: app.rules().otp_limits,
         recipients: Arc::clone(&plan.recipients),
         key: send.idempotency.as_ref().map(|idempotency| op::accept::Key {
             key: idempotency.key.clone(),

@@ -303,6 +303,12 @@ impl From<Refusal> for Problem {
                 Self::invalid("The campaignName field names a campaign that was cancelled.")
             }
             Refusal::CodePending => Self::plain(409, "A code for this recipient is pending"),
+            Refusal::CodesLimited { retry_after } => {
+                Self::busy("Too many one-time codes", retry_after)
+            }
+            Refusal::TooManyCodes { most } => Self::invalid(format!(
+                "The to field must not have more than {most} codes at a time."
+            )),
             Refusal::IdempotencyMismatch => {
                 Self::invalid("This Idempotency-Key was used with another request body.")
             }

@@ -33,6 +33,7 @@ const MASK: &str = "****";
         (status = 401, description = "Codes 103, 112", body = super::schema::ErrorAnswer),
         (status = 409, description = "With `rejectIfPendingCode`: one is pending", body = super::schema::ErrorAnswer),
         (status = 422, description = "No recipient, or a field out of its range", body = super::schema::ErrorAnswer),
+        (status = 429, description = "More than the operator's limits let; see Retry-After", body = super::schema::ErrorAnswer),
     ),
     security(("basic" = []))
 )]

@@ -228,3 +228,21 @@ fn of_parallel_checks_as_many_are_compared_as_may_be_and_one_is_right() {
         }
     }
 }
+
+#[test]
+fn the_operators_limits_refuse_what_is_too_much_and_say_when_to_come_again() {
+    let house = House::with(|config| config.otp.recipient_hour = 2);
+    let ask = || generate(&house, r#"{"recipient":"34666555444"}"#);
+    let text = r#"{"to":["34666555444"],"from":"TEST","message":"{OTP_CODE}"}"#;
+    assert_eq!((ask().status, house.send(text).status), (200, 202));
+    for refused in [ask(), house.send(text)] {
+        assert_eq!(refused.status, 429, "{}", refused.body);
+        assert_eq!(refused.json()["error"]["description"], "Too many one-time codes");
+        let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=3_600).contains(&wait), "{wait}");
+    }
+    let other = text.replace("555444", "555445");
+    assert_eq!(house.send(&other).status, 202);
+    let plain = text.replace("{OTP_CODE}", "plain");
+    assert_eq!(house.send(&plain).status, 202);
+}

@@ -51,7 +51,8 @@ pub(in crate::operation) fn judge(
         }
     }
     for (count, more) in &counts {
-        let key = values![account.0, count.scope as i64, count.name, count.since.micros()];
+        let (scope, since) = (count.scope as i64, count.since.micros());
+        let key = values![account.0, scope, count.name, since];
         let before: Option<i64> = work.prepare(COUNTED)?.first(key, |row| row.get(0))?;
         if before.unwrap_or(0) + more > i64::from(count.most) {
             return Ok(Err(Limited { scope: count.scope, until: count.until }));

@@ -50,7 +50,7 @@ impl Question for Pending {
             let to = Address::Phone(to);
             let place = (self.account, self.app.as_str(), &to);
             let Some(found) = find(&mut view.prepare(FIND)?, place)? else { continue };
-            let waits = |message: MessageId| match view.prepare_for(STATE, message.0)? {
+            let mut waits = |message: MessageId| match view.prepare_for(STATE, message.0)? {
                 Some(mut state) => state.first([message.part(0).0], |row| row.get(0)),
                 None => Ok(None),
             };
