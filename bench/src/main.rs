@@ -3,6 +3,7 @@
 mod faults;
 mod journey;
 mod micro;
+mod overload;
 mod pdu;
 mod pombo;
 mod process;
@@ -30,6 +31,8 @@ enum Workload {
     Journey(journey::Options),
     /// Memory with a million messages waiting.
     Queued(queued::Options),
+    /// Codes that must not wait for a campaign of a million, on a slow route.
+    Overload(overload::Options),
     /// Kill pombo while it sends, and count what arrives.
     Crash(faults::crash::Options),
     /// Everything that can break, one after another, and what became of what was accepted.
@@ -53,6 +56,7 @@ fn run(workload: Workload) -> Result<()> {
         Workload::Store(options) => store::run(&options),
         Workload::Journey(options) => journey::run(&options),
         Workload::Queued(options) => queued::run(&options),
+        Workload::Overload(options) => overload::run(&options),
         Workload::Crash(options) => faults::crash::run(&options),
         Workload::Faults(options) => faults::run(&options),
     }

@@ -1,5 +1,6 @@
 //! pombo as the benches start it: the binary beside this program, a store, one SMPP route.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -22,7 +23,7 @@ pub(crate) struct Setup {
     /// `store.url`; a SQLite file in the folder where absent.
     pub(crate) store: Option<String>,
     /// Lines for the route's table.
-    pub(crate) route: &'static str,
+    pub(crate) route: Cow<'static, str>,
 }
 
 /// A configured pombo, running or not: its store outlives its processes.
@@ -50,7 +51,7 @@ impl Pombo {
         let config = folder.join("pombo.toml");
         let file = format!("sqlite:{}", folder.join("pombo.db").display());
         let store = setup.store.as_ref().unwrap_or(&file);
-        let route = setup.route;
+        let route = &setup.route;
         let text = format!(
             "[http]\nlisten = \"{http}\"\n\
              [store]\nurl = \"{store}\"\n\

@@ -100,7 +100,10 @@ pub(crate) fn bench(args: &[String]) -> Result<()> {
         setup::debian(&["kannel"])?;
     }
     // The binary is a workload's subject, not its dependency: cargo does not build it by itself.
-    if args.first().is_some_and(|name| ["journey", "queued", "crash"].contains(&name.as_str())) {
+    if args
+        .first()
+        .is_some_and(|name| ["journey", "queued", "overload", "crash"].contains(&name.as_str()))
+    {
         must(cargo().args(["build", "--release", "--quiet", "-p", "pombo"]))?;
     }
     must(cargo().args(["run", "--release", "--quiet", "-p", "pombo-bench", "--"]).args(args))

@@ -34,7 +34,7 @@ fn run(effort: Effort) -> Result<Outcome> {
         return Ok(Outcome::Skipped(why.to_owned()));
     };
     let effort = Effort { messages: effort.messages.min(MESSAGES_MAX), ..effort };
-    let setup = Setup { route: QUEUEING, ..Setup::default() };
+    let setup = Setup { route: QUEUEING.into(), ..Setup::default() };
     let stage = Stage::new("clock", stage::carrier(), &setup)?;
     let clock = stage.folder.join("clock");
     std::fs::write(&clock, "+0")?;

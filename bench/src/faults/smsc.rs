@@ -1,5 +1,6 @@
 //! An SMSC that vanishes, answers late, never, twice, or in another order.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -48,7 +49,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 ];
 
 /// A response timeout that a scenario can wait for.
-const IMPATIENT: Setup = Setup { store: None, route: "response_s = 1\n" };
+const IMPATIENT: Setup = Setup { store: None, route: Cow::Borrowed("response_s = 1\n") };
 const TOO_LATE: Duration = Duration::from_millis(2_500);
 
 fn late() -> Behaviour {

@@ -5,10 +5,10 @@
 //! the sink tell lost and repeated ones. A run ends when every accepted message has arrived
 //! everywhere, so that a gateway which accepts faster than it sends gains nothing.
 
-mod gateway;
+pub(crate) mod gateway;
 mod kannel;
-mod ledger;
-mod traffic;
+pub(crate) mod ledger;
+pub(crate) mod traffic;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
