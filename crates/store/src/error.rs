@@ -140,6 +140,14 @@ pub enum OpenError {
         /// Which file.
         path: String,
     },
+    /// A copy was broken off half-way.
+    #[error(
+        "{place}: a copy into this store was not finished; run `pombo store copy` again, which goes on where it was, or make a new database"
+    )]
+    Unfinished {
+        /// Which store.
+        place: String,
+    },
     /// It cannot be read or written now.
     #[error(
         "{path}: {why}; check the permissions of the file and its folder, and the room on the disk"

@@ -5,6 +5,7 @@
 //! the commit is on disk. No transaction leaves this crate.
 
 mod carrier_id;
+pub mod copy;
 mod error;
 mod migration;
 pub mod operation;
@@ -108,6 +109,19 @@ impl Store {
     /// Opens the store that `url` names (`sqlite:PATH` or `postgres://…`), and brings its schema up to date.
     /// Blocks; call it before the runtime starts or on a thread of its own.
     pub fn open(url: &str, options: &Options) -> Result<Self, OpenError> {
+        let store = Self::open_unfinished(url, options)?;
+        match store.ask_blocking(operation::copy::IsUnfinished) {
+            Ok(false) => Ok(store),
+            Ok(true) => {
+                store.close();
+                Err(OpenError::Unfinished { place: shown_url(url) })
+            }
+            Err(why) => Err(OpenError::Server { place: shown_url(url), why: why.to_string() }),
+        }
+    }
+
+    /// The same, also where a copy has not filled it yet.
+    pub(crate) fn open_unfinished(url: &str, options: &Options) -> Result<Self, OpenError> {
         match url.split_once(':') {
             Some(("sqlite", path)) if !path.is_empty() => {
                 sqlite::open(&PathBuf::from(path), options)

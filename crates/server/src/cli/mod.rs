@@ -19,6 +19,7 @@ mod retention;
 mod routes;
 mod serve;
 mod sms;
+mod store;
 mod uncertain;
 
 use std::ffi::OsString;
@@ -98,6 +99,9 @@ enum Command {
     /// What a text takes as an SMS.
     #[command(subcommand)]
     Sms(sms::Command),
+    /// The store: from a file into a database.
+    #[command(subcommand)]
+    Store(store::Command),
     /// Copy the store to a file while it is in use.
     Backup(backup::Arguments),
 }
@@ -187,6 +191,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Receipts(command) => receipts::run(&command, &config),
         Command::Retention(command) => retention::run(&command, &config),
         Command::Sms(command) => sms::run(&command),
+        Command::Store(command) => store::run(&command, &config),
         Command::Backup(arguments) => backup::run(&arguments, &config),
     }
 }

@@ -1,13 +1,10 @@
 //! The whole way: HTTP, SMPP, receipt, callback; and what becomes of doubt.
-
-use std::time::{Duration, Instant};
-
 use pombo::config::Config;
 use pombo_peers::sink::{self, Answer, Sink};
 use pombo_peers::smsc::{Behaviour, Ids, Reaction, Receipts, Smsc};
 
 use crate::cli::good;
-use crate::house::House;
+use crate::house::{House, until};
 
 /// A house with one route to this carrier, and more of the route's keys.
 fn house(smsc: &Smsc, keys: &str) -> House {
@@ -21,15 +18,6 @@ fn house(smsc: &Smsc, keys: &str) -> House {
         config.routes = routes;
         config.callbacks.allow_private_networks = true;
     })
-}
-
-/// Waits until it is so.
-fn until(what: &str, is_so: impl Fn() -> bool) {
-    let over = Instant::now() + Duration::from_secs(30);
-    while !is_so() {
-        assert!(Instant::now() < over, "never: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 fn send(house: &House, more: &str) -> String {

@@ -51,6 +51,15 @@ impl Answer {
     }
 }
 
+/// Waits until it is so.
+pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) {
+    let over = Instant::now() + Duration::from_secs(30);
+    while !is_so() {
+        assert!(Instant::now() < over, "never: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// A folder that no other test uses.
 pub(crate) fn folder() -> PathBuf {
     static NUMBER: AtomicU32 = AtomicU32::new(0);

@@ -8,6 +8,7 @@ pub mod callback_due;
 pub mod campaign;
 pub mod cdr;
 pub mod claim;
+pub mod copy;
 pub mod divert;
 pub(crate) mod expire;
 pub mod failover;

@@ -156,6 +156,11 @@ impl<'c> Work<'c> {
         Self { database, shelf, at: Instant::from_micros(0) }
     }
 
+    /// The connection, for what is no statement of its own.
+    pub(crate) const fn database(&self) -> Database<'c> {
+        self.database
+    }
+
     /// Every command says what time it is.
     pub(crate) fn now_is(&mut self, now: Instant) {
         self.at = self.at.max(now);

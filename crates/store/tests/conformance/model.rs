@@ -1,5 +1,6 @@
 //! Random lives against a model in memory: nothing is lost, doubled or charged wrongly.
 
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -18,11 +19,12 @@ use pombo_store::operation::settle::{Fate, Item};
 use pombo_store::operation::uncertain::{CountOpen, Decide, Selection};
 use proptest::prelude::*;
 
+use crate::dump::{logically, shapes};
 use crate::world::{CREDIT, PRICE, World, cause, on_every_store, parts_of, phone};
 
 /// One thing that happens.
 #[derive(Debug, Clone)]
-enum Step {
+pub(crate) enum Step {
     /// A request; bit `i` of `routes` tells recipient `i`'s route.
     Accept {
         n: usize,
@@ -65,7 +67,7 @@ enum Step {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum How {
+pub(crate) enum How {
     Sent,
     Refused,
     Again { wait_s: u64, elsewhere: bool },
@@ -88,7 +90,7 @@ fn hows() -> impl Strategy<Value = How> {
     ]
 }
 
-fn steps() -> impl Strategy<Value = Step> {
+pub(crate) fn steps() -> impl Strategy<Value = Step> {
     use PartState::{Delivered, Expired, Sent, Undelivered};
     let expiry = proptest::option::weighted(0.3, 1..120_u64);
     prop_oneof![
@@ -130,7 +132,7 @@ struct Known {
 }
 
 #[derive(Debug, Default)]
-struct Model {
+pub(crate) struct Model {
     parts: BTreeMap<PartId, Known>,
     messages: Vec<(MessageId, u8)>,
     /// The campaign's sending, once a request has joined it.
@@ -169,7 +171,7 @@ fn nth(parts: &[PartId], n: usize) -> Option<PartId> {
 }
 
 /// Applies a step to the store and to the model.
-fn apply(mut w: World, model: &mut Model, step: &Step) -> World {
+pub(crate) fn apply(mut w: World, model: &mut Model, step: &Step) -> World {
     match step {
         Step::Accept { .. } => accept(&w, model, step),
         Step::Claim { route, room } => {
@@ -374,7 +376,7 @@ fn receipt(w: &World, model: &mut Model, part: PartId, state: PartState) {
 }
 
 /// Compares the store with the model.
-fn check(w: &World, model: &Model) {
+pub(crate) fn check(w: &World, model: &Model) {
     for (message, n_parts) in &model.messages {
         let view = w.view(*message);
         assert_eq!(view.parts.len(), usize::from(*n_parts));
@@ -423,7 +425,7 @@ fn check_totals(w: &World, model: &Model) {
 }
 
 /// Lets time pass until the queues are empty: whatever waited is claimed once, or has expired.
-fn drain(w: &World, model: &mut Model) {
+pub(crate) fn drain(w: &World, model: &mut Model) {
     w.pass(Duration::from_secs(3_600));
     if model.stop == Some(Stop::Paused) {
         give_order(w, model, Order::Resume);
@@ -454,6 +456,8 @@ proptest! {
     fn whatever_happens_nothing_is_lost_doubled_or_charged_wrongly(
         steps in proptest::collection::vec(steps(), 1..60)
     ) {
+        // The embedded engine comes first, and tells which tables there are.
+        let (tables, dumps) = (OnceCell::new(), RefCell::new(Vec::new()));
         on_every_store(|world| {
             let mut world = world;
             let mut model = Model::default();
@@ -462,6 +466,12 @@ proptest! {
             }
             check(&world, &model);
             drain(&world, &mut model);
+            let tables = tables.get_or_init(|| shapes(&world));
+            dumps.borrow_mut().push(logically(&world, tables));
         });
+        let dumps = dumps.into_inner();
+        for (table, rows) in &dumps[0] {
+            assert_eq!(rows, &dumps[1][table], "{table} differs between the engines");
+        }
     }
 }

@@ -16,6 +16,7 @@ use pombo_domain::otp::Limits;
 use pombo_domain::route::{ReceiptId, UncertainPolicy};
 use pombo_domain::sms::Encoding;
 use pombo_domain::time::Instant;
+use pombo_peers::postgres::Database;
 use pombo_store::operation::accept::{Accept, Accepted, CallbackUrls, Campaign, Recipient};
 use pombo_store::operation::claim::{Claim, Claimed, Heads};
 use pombo_store::operation::failover::Failover;
@@ -78,7 +79,7 @@ impl Drop for Folder {
 #[derive(Debug)]
 pub(crate) enum Place {
     Sqlite(Folder),
-    Postgres(pombo_peers::postgres::Database),
+    Postgres(Database),
 }
 
 impl Place {
@@ -140,7 +141,7 @@ impl World {
     }
 
     fn postgres() -> Self {
-        Self::at(Place::Postgres(pombo_peers::postgres::Database::fresh()))
+        Self::at(Place::Postgres(Database::fresh()))
     }
 
     fn at(place: Place) -> Self {
@@ -191,6 +192,23 @@ impl World {
         drop(store);
         let store = Store::open(&place.url(), &Options::default()).unwrap();
         Self { store, place, account, other_account, route, other_route, clock, failover }
+    }
+
+    /// Closes the store; its place stays.
+    pub(crate) fn close(self) -> Place {
+        self.store.close();
+        self.place
+    }
+
+    /// Closes the store, has its file copied, and opens the copy.
+    pub(crate) fn moved(self, to: Database, copy: impl FnOnce(&Path)) -> Self {
+        let Self { store, place, account, other_account, route, other_route, clock } = self;
+        store.close();
+        drop(store);
+        copy(&place.folder().file());
+        let place = Place::Postgres(to);
+        let store = Store::open(&place.url(), &Options::default()).unwrap();
+        Self { store, place, account, other_account, route, other_route, clock }
     }
 
     /// A request for `n` recipients of one part each, to be changed as the test likes.

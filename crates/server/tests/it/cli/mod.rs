@@ -1,5 +1,6 @@
 //! The commands, as a shell runs them.
 
+mod backup;
 mod blacklist;
 mod campaign;
 mod config;
@@ -8,6 +9,7 @@ mod operate;
 mod prices;
 mod segments;
 mod serve;
+mod store_copy;
 
 use std::io::Write;
 use std::path::Path;

@@ -69,7 +69,7 @@ impl Server {
     }
 
     /// Sends a signal and waits for the end.
-    fn signal(&mut self, name: &str) -> (Option<i32>, Duration) {
+    pub(super) fn signal(&mut self, name: &str) -> (Option<i32>, Duration) {
         let begun = Instant::now();
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
