@@ -108,13 +108,16 @@ fn ask(database: &str, sql: &str) -> String {
 pub(crate) fn program(name: &str) -> Command {
     let path = newest(Path::new("/usr/lib/postgresql"))
         .map_or_else(|| PathBuf::from(name), |version| version.join("bin").join(name));
+    // It outlives whoever starts it: a descriptor of theirs that it had, with a lock on it, would be
+    // held as long.
+    let mut command = Command::new("sh");
+    let close = "exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; exec \"$0\" \"$@\"";
+    command.args(["-c", close]).current_dir("/");
     if is_root() {
-        let mut command = Command::new("runuser");
-        command.args(["-u", "postgres", "--"]).arg(path).current_dir("/");
-        command
-    } else {
-        Command::new(path)
+        command.args(["runuser", "-u", "postgres", "--"]);
     }
+    command.arg(path);
+    command
 }
 
 fn newest(versions: &Path) -> Option<PathBuf> {
