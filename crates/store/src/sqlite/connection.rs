@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use rusqlite::Connection;
 
 use super::checkpoint::{self, Checkpointer};
+use super::turn::Turn;
 use crate::Room;
 use crate::error::Result;
 use crate::reader::Snapshots;
@@ -15,6 +16,7 @@ use crate::writer::{Engine, NotCommitted};
 /// The writer's.
 pub(super) struct Writing {
     connection: Connection,
+    turn: Turn,
     checkpointer: Checkpointer,
     /// Pages in the write-ahead log after the last commit.
     log_pages: Arc<AtomicI64>,
@@ -24,7 +26,7 @@ impl Writing {
     pub(super) fn new(
         mut connection: Connection,
         checkpoints: Connection,
-        disk: Option<Room>,
+        (turn, disk): (Turn, Option<Room>),
     ) -> Result<Self> {
         let log_pages = Arc::new(AtomicI64::new(0));
         let seen = Arc::clone(&log_pages);
@@ -33,7 +35,7 @@ impl Writing {
             Ok(())
         }))?;
         let checkpointer = Checkpointer::start(checkpoints, disk);
-        Ok(Self { connection, checkpointer, log_pages })
+        Ok(Self { connection, turn, checkpointer, log_pages })
     }
 }
 
@@ -43,6 +45,7 @@ impl Engine for Writing {
     }
 
     fn begin(&mut self) -> Result<()> {
+        let _waiting = self.turn.ask();
         self.connection.prepare_cached("begin immediate")?.execute([])?;
         Ok(())
     }

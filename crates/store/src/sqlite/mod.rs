@@ -3,6 +3,7 @@
 mod checkpoint;
 mod connection;
 mod migrate;
+mod turn;
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use crate::reader::Readers;
 use crate::writer::Writer;
 use crate::{Error, Kind, OpenError, Options, Room, Store};
 use connection::{Reading, Writing};
+use turn::Turn;
 
 /// Pages of 4 KiB that the writer keeps in memory (32 MiB).
 const WRITER_CACHE_KIB: i64 = 32 * 1024;
@@ -54,7 +56,11 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Store, OpenError> {
         .map_err(damaged)?;
     let checkpoints = connect(path, READER_CACHE_KIB).map_err(damaged)?;
     let watch = Mutex::new(connect(path, READER_CACHE_KIB).map_err(damaged)?);
-    let writer = Writing::new(connection, checkpoints, room(path))
+    let turn = Turn::open(path, options.exclusive).map_err(refused)?;
+    if !options.exclusive {
+        connection.busy_handler(Some(turn::look_again)).map_err(damaged)?;
+    }
+    let writer = Writing::new(connection, checkpoints, (turn, room(path)))
         .and_then(Writer::start)
         .map_err(|why| OpenError::of(path, why))?;
     let kind = Sqlite { path: path.to_owned(), watch, _lock: lock };

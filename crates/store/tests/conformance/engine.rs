@@ -1,7 +1,9 @@
 //! The engine under the commands: groups, several processes on one store, opening, backup, closing.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
 
 use pombo_domain::message::PartState;
 use pombo_domain::money::Money;
@@ -344,4 +346,39 @@ fn a_disk_is_short_when_it_could_not_hold_what_is_owed() {
         let room = pombo_store::Room { free, total };
         assert_eq!(room.is_short(n_owed), is_short, "{room:?}, {n_owed} owed");
     }
+}
+
+/// A command that takes a while, as one on a slow disk does.
+struct Slow;
+
+impl Operation for Slow {
+    type Answer = ();
+
+    fn run(&self, _: &mut Work<'_>) -> Result<(), Error> {
+        std::thread::sleep(Duration::from_millis(20));
+        Ok(())
+    }
+}
+
+#[test]
+fn a_command_beside_a_server_that_always_writes_has_its_turn() {
+    on_every_store(|w| {
+        let beside = Store::open(&w.place.url(), &SHARED).unwrap();
+        let (store, is_over) = (&w.store, AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    while !is_over.load(Ordering::Relaxed) {
+                        store.run_blocking(Slow).unwrap();
+                    }
+                });
+            }
+            for _ in 0..20 {
+                let done = beside.run_blocking(w.request(1));
+                assert!(done.is_ok(), "{done:?}");
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
+        assert_eq!(parts_of(&w.claim(100)).len(), 20);
+    });
 }
