@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod auth;
 pub mod books;
 pub mod clock;
+mod countries;
 pub mod engine;
 pub mod error;
 mod inbound;
@@ -24,6 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pombo_domain::channel::{Desk, LinkState};
+use pombo_domain::country;
 use pombo_domain::id::RouteId;
 use pombo_domain::money::Money;
 use pombo_domain::otp::Limits;
@@ -33,6 +35,7 @@ use pombo_store::operation as op;
 
 use accounts::Accounts;
 use clock::Clock;
+use countries::Countries;
 use engine::Engine;
 use error::Fault;
 use prices::Prices;
@@ -51,6 +54,8 @@ pub struct Config {
     pub otp_limits: Limits,
     /// What decides among routes that take a message.
     pub choose: Choose,
+    /// What countries allow of messages.
+    pub countries: country::Rules,
     /// The routes; their numbers are given by the store, whatever is set here.
     pub routes: Vec<Route>,
 }
@@ -78,6 +83,7 @@ pub(crate) struct Inner {
     pub(crate) accounts: Accounts,
     pub(crate) subscriptions: notify::Subscriptions,
     pub(crate) prices: Prices,
+    pub(crate) countries: Countries,
     pub(crate) engine: Engine,
     pub(crate) inbound: inbound::Bell,
     pub(crate) gate: auth::Gate,
@@ -119,8 +125,10 @@ impl App {
             routes: routes.clone(),
         };
         let routing = Routing::new(rules, prices.clone(), accounts.clone());
+        let countries = Countries::new(config.countries);
+        let followed = (&accounts, &routing, &countries);
         let bell = inbound::Bell::default();
-        let engine = Engine::start((&store, &clock), (&accounts, &routing), &bell, &routes).await?;
+        let engine = Engine::start((&store, &clock), followed, &bell, &routes).await?;
         // A start somewhere else in the cycle: a restart must not repeat the last references.
         let concat_ref = u16::try_from(clock.now().millis() & 0xffff).unwrap_or(0);
         let inner = Arc::new(Inner {
@@ -130,6 +138,7 @@ impl App {
             accounts,
             subscriptions,
             prices,
+            countries,
             engine,
             inbound: bell,
             gate: auth::Gate::new(),
@@ -197,6 +206,7 @@ impl App {
                 odd.push(before.name.clone());
             }
         }
+        self.inner.countries.replace(config.countries);
         // Nobody would carry what is queued for a route that does not run.
         let runs = |route: &Route| self.inner.engine.desk(route.id).is_some();
         let routes = routes.into_iter().filter(runs).collect();

@@ -15,6 +15,7 @@ pub mod window;
 
 pub mod campaign;
 pub mod channel;
+pub mod country;
 pub mod limits;
 pub mod message;
 pub mod notification;

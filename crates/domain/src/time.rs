@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::civil::DateTime;
+use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
 /// An instant: microseconds since 1970-01-01T00:00:00Z.
@@ -80,6 +80,14 @@ impl Instant {
             .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
             .to_zoned(TimeZone::UTC)
             .datetime()
+    }
+
+    /// The date on the calendars of a zone; the first day of 1970 where it is beyond the calendar.
+    #[must_use]
+    pub(crate) fn date_in(self, zone: &TimeZone) -> Date {
+        let stamp =
+            jiff::Timestamp::from_microsecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        zone.to_datetime(stamp).date()
     }
 
     /// `2021-07-19T15:00:33+00:00`, the form of dates in the 360NRS answers.

@@ -92,7 +92,7 @@ impl Window {
 }
 
 /// `HH:MM`, two digits each, 00:00 to 24:00, as minutes after midnight.
-fn minute_of_day(text: &str) -> Option<u16> {
+pub(crate) fn minute_of_day(text: &str) -> Option<u16> {
     let &[h1, h2, b':', m1, m2] = text.as_bytes() else {
         return None;
     };

@@ -223,6 +223,7 @@ fn app_config(
         callbacks_submitted: config.callbacks.submitted,
         otp_limits: config.otp,
         choose: config.choose,
+        countries: config.rules.countries.clone(),
         routes,
     })
 }

@@ -25,6 +25,7 @@ use super::health::Health;
 use super::settler::Incoming;
 use super::stock::Stock;
 use crate::clock::Clock;
+use crate::countries::Countries;
 
 /// Seconds of a route's rate that may be claimed ahead.
 const CLAIM_AHEAD_S: f64 = 0.5;
@@ -40,6 +41,7 @@ pub(crate) struct RouteDesk {
     pub(super) store: Store,
     pub(super) clock: Clock,
     pub(super) paces: AccountPaces,
+    pub(super) countries: Countries,
     route: Mutex<Arc<Route>>,
     pub(super) heads: Mutex<Heads>,
     pub(super) flight: Mutex<Flight>,
@@ -79,9 +81,9 @@ impl RouteDesk {
     /// A desk, and what is reported to it.
     pub(super) fn new(
         route: Route,
-        store: &Store,
-        clock: &Clock,
+        (store, clock): (&Store, &Clock),
         paces: &AccountPaces,
+        countries: &Countries,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<Incoming>) {
         let (reports, incoming) = mpsc::unbounded_channel();
         let bucket = route.rate.map(|rate| Bucket::new(rate, clock.now()));
@@ -90,6 +92,7 @@ impl RouteDesk {
             store: store.clone(),
             clock: clock.clone(),
             paces: paces.clone(),
+            countries: countries.clone(),
             heads: Mutex::default(),
             flight: Mutex::default(),
             health: Health::default(),

@@ -28,6 +28,7 @@ use tokio::task::JoinHandle;
 
 use crate::accounts::Accounts;
 use crate::clock::Clock;
+use crate::countries::Countries;
 use crate::error::Fault;
 use crate::inbound::Bell;
 use crate::routing::Routing;
@@ -62,7 +63,7 @@ impl Engine {
     /// Makes a desk for each route and starts its tasks.
     pub(crate) async fn start(
         (store, clock): (&Store, &Clock),
-        (accounts, routing): (&Accounts, &Routing),
+        (accounts, routing, countries): (&Accounts, &Routing, &Countries),
         inbound: &Bell,
         routes: &[Route],
     ) -> Result<Self, Fault> {
@@ -71,7 +72,7 @@ impl Engine {
         let mut desks = HashMap::new();
         let mut settlers = Vec::new();
         for route in routes {
-            let (desk, reports) = RouteDesk::new(route.clone(), store, clock, &paces);
+            let (desk, reports) = RouteDesk::new(route.clone(), (store, clock), &paces, countries);
             // Before the first link is up: a pause outlives a restart.
             desk.set_paused(known.iter().any(|row| row.id == route.id && row.paused));
             desk.reload_heads(store.ask(op::claim::Heads { route: route.id }).await?);

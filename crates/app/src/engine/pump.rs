@@ -64,10 +64,11 @@ async fn round(desk: &RouteDesk) -> Result<Option<Duration>, pombo_store::Error>
         return Ok(Some(held_back));
     };
     let share = (room.of(lane) / accounts.len()).clamp(1, CLAIM_MAX);
+    let rules = desk.countries.rules();
     let claims = accounts.iter().map(|&account| {
         let allowed = desk.paces.allowance(account, now).0;
-        let claim = Claim { route: desk.id, lane, account, room: share.min(allowed), now };
-        desk.store.run(claim)
+        let (route, room, rules) = (desk.id, share.min(allowed), Arc::clone(&rules));
+        desk.store.run(Claim { route, lane, account, room, rules, now })
     });
     let mut failed = None;
     // Sent off together, so that they share a commit. Where one fails, what the others claimed is
@@ -107,7 +108,7 @@ fn put_on_desk(desk: &RouteDesk, lane: Lane, account: AccountId, claimed: Claime
             concat_ref: message.request.concat_ref_of(message.message),
             parts: message.parts,
             try_number: message.tries,
-            expires: validity_end(&message.request),
+            expires: validity_end(&message),
             body,
         };
         for idx in attempt.part_idxs() {
@@ -139,9 +140,10 @@ fn flying(message: &ClaimedMessage, attempt: &Attempt, since: Instant) -> Flying
     }
 }
 
-/// When the carrier must stop trying: the message's own expiry.
-fn validity_end(request: &Request) -> Option<Instant> {
-    request.expires
+/// When the carrier must stop trying: when the message expires, or when its recipient's country
+/// stops allowing it. What still lies on the desk then goes back to its queue, and waits.
+fn validity_end(message: &ClaimedMessage) -> Option<Instant> {
+    [message.request.expires, message.closes].into_iter().flatten().min()
 }
 
 /// Cuts the text again, as it was cut when it was accepted.

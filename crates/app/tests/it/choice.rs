@@ -27,6 +27,7 @@ async fn house(choose: Choose, routes: Vec<Route>) -> House {
         public_url: "https://sms.example.com".into(),
         callbacks_submitted: false,
         otp_limits: pombo_domain::otp::Limits::default(),
+        countries: pombo_domain::country::Rules::default(),
         choose,
         routes,
     };

@@ -15,6 +15,7 @@ use pombo_app::usecase::status::{SmsStatus, sms_status};
 use pombo_app::{App, Config, operate};
 use pombo_domain::address::{Country, Phone, Sender};
 use pombo_domain::channel::{Desk, LinkState};
+use pombo_domain::country::Rules;
 use pombo_domain::id::MessageId;
 use pombo_domain::message::EventKind;
 use pombo_domain::money::Money;
@@ -73,6 +74,19 @@ pub(crate) fn route(name: &str) -> Route {
     Route { window: 10, ..Route::to_all(name) }
 }
 
+/// Everything as by default, with these routes.
+pub(crate) fn config(routes: Vec<Route>) -> Config {
+    Config {
+        sms_default_price: Money::parse("0.05").unwrap(),
+        public_url: "https://sms.example.com".into(),
+        callbacks_submitted: false,
+        otp_limits: Limits::default(),
+        choose: Choose::Priority,
+        countries: Rules::default(),
+        routes,
+    }
+}
+
 /// The app and what a test needs around it.
 pub(crate) struct House {
     pub(crate) app: App,
@@ -92,15 +106,7 @@ impl House {
     }
 
     pub(crate) async fn on(folder: Arc<Folder>, clock: Clock, routes: Vec<Route>) -> Self {
-        let config = Config {
-            sms_default_price: Money::parse("0.05").unwrap(),
-            public_url: "https://sms.example.com".into(),
-            callbacks_submitted: false,
-            otp_limits: Limits::default(),
-            choose: Choose::Priority,
-            routes,
-        };
-        Self::with(folder, clock, config).await
+        Self::with(folder, clock, config(routes)).await
     }
 
     pub(crate) async fn with(folder: Arc<Folder>, clock: Clock, config: Config) -> Self {

@@ -6,6 +6,7 @@ mod accept;
 mod auth;
 mod carrier;
 mod choice;
+mod country;
 mod doubt;
 mod health;
 mod house;

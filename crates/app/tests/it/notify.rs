@@ -131,6 +131,7 @@ pub(crate) async fn on(folder: Arc<Folder>, submitted: bool) -> (House, Caller, 
         callbacks_submitted: submitted,
         otp_limits: pombo_domain::otp::Limits::default(),
         choose: pombo_domain::route::Choose::Priority,
+        countries: pombo_domain::country::Rules::default(),
         routes: vec![route("a")],
     };
     let house = House::with(folder, Clock::held(NOON), config).await;

@@ -43,6 +43,13 @@ impl Prefix {
         self.0
     }
 
+    /// Whether a number begins with it.
+    #[must_use]
+    pub fn begins(self, digits: u64) -> bool {
+        let more = length(digits).checked_sub(length(self.0));
+        more.and_then(|more| 10_u64.checked_pow(more)).is_some_and(|unit| digits / unit == self.0)
+    }
+
     /// Takes back what [`Prefix::digits`] gave.
     #[must_use]
     pub const fn from_stored(digits: u64) -> Self {

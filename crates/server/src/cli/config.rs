@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::{Failure, out};
-use crate::config::{Config, EXAMPLE};
+use crate::config::{Config, DEFAULT_RULES, EXAMPLE};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -11,16 +11,24 @@ pub(super) enum Command {
     Check,
     /// Print every key with its default and meaning.
     Example,
+    /// Print the country rules that came with the program, to be copied and changed.
+    Rules,
 }
 
 pub(super) fn run(command: &Command, config: &Config) -> Result<(), Failure> {
     match command {
         Command::Check => out::text(&config.to_string()),
         Command::Example => example(),
+        Command::Rules => rules(),
     }
 }
 
 /// Prints the commented defaults.
 pub(super) fn example() -> Result<(), Failure> {
     out::text(EXAMPLE)
+}
+
+/// Prints the country rules that hold where no file is named.
+pub(super) fn rules() -> Result<(), Failure> {
+    out::text(DEFAULT_RULES)
 }

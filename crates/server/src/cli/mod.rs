@@ -164,9 +164,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<(), Failure> {
-    // Two commands need no configuration, and must work while it is broken.
+    // Some commands need no configuration, and must work while it is broken.
     match &arguments.command {
         Command::Config(config::Command::Example) => return config::example(),
+        Command::Config(config::Command::Rules) => return config::rules(),
         Command::Sms(command) => return sms::run(command),
         _ => {}
     }

@@ -4,6 +4,7 @@ mod env;
 mod link;
 mod raw;
 mod route;
+mod rules;
 mod secret;
 mod show;
 
@@ -24,6 +25,7 @@ use raw::{Mistakes, Node, Section};
 pub(crate) use env::demo_password;
 pub use link::{Bind, DataCoding, FlashBy, LongBy, Smpp, Tls, TonNpi};
 pub use route::{RouteConfig, Transport};
+pub use rules::{DEFAULT as DEFAULT_RULES, Rules};
 pub use secret::Secret;
 
 /// The commented configuration with every key and its default.
@@ -48,6 +50,8 @@ pub struct Config {
     pub otp: Limits,
     /// `sms.choose`: what decides among routes that take a message.
     pub choose: Choose,
+    /// What countries allow.
+    pub rules: Rules,
     /// The carriers, in the order of the file.
     pub routes: Vec<RouteConfig>,
 }
@@ -128,6 +132,7 @@ impl Default for Config {
             log: Log { format: LogFormat::Text, level: "info".into() },
             otp: Limits::default(),
             choose: Choose::default(),
+            rules: Rules::default(),
             routes: Vec::new(),
         }
     }
@@ -201,6 +206,7 @@ fn config(mut root: Section<'_>, mistakes: &Mistakes) -> Config {
         callbacks: callbacks(root.section("callbacks"), default.callbacks),
         otp: otp(root.section("otp")),
         log: log(root.section("log"), default.log),
+        rules: rules::rules(root.section("rules"), mistakes),
         ..default
     };
     (config.choose, config.routes) = sms(root.section("sms"), mistakes);

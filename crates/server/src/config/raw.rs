@@ -237,6 +237,11 @@ impl Mistakes {
         self.0.borrow_mut().push(format!("{origin}: {key} {what}"));
     }
 
+    /// Adds a line that is complete.
+    pub(super) fn add_line(&self, line: String) {
+        self.0.borrow_mut().push(line);
+    }
+
     /// Whether one was noted about a key, or about an item of it.
     pub(super) fn are_about(&self, key: &str) -> bool {
         self.0.borrow().iter().any(|line| line.contains(&format!(": {key}")))
@@ -265,6 +270,11 @@ impl<'m> Section<'m> {
     /// A key's full name.
     pub(super) fn name(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+
+    /// Where a key was typed; `None` where it was not.
+    pub(super) fn origin(&self, key: &str) -> Option<Origin> {
+        self.left.get(key).map(|node| node.origin.clone())
     }
 
     /// Takes a key away unread.

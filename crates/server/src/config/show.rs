@@ -31,6 +31,9 @@ impl Display for Config {
             LogFormat::Json => "json",
         };
         writeln!(f, "\n[log]\nformat = {}\nlevel = {}", quoted(&format), quoted(&self.log.level))?;
+        if let Some(file) = &self.rules.file {
+            writeln!(f, "\n[rules]\nfile = {}", quoted(file))?;
+        }
         let choose = match self.choose {
             Choose::Priority => "priority",
             Choose::Cost => "cost",

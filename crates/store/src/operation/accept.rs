@@ -2,7 +2,6 @@
 //!
 //! A request of more than [`pombo_domain::limits::ROWS_PER_OPERATION_MAX`] rows is staged first: [`super::stage`].
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +17,8 @@ use pombo_domain::time::Instant;
 
 use super::Operation;
 use super::campaign::join;
+use super::opening;
+pub use super::opening::Held;
 use super::request::Request;
 use super::text::Texts;
 use super::{opt_out, otp};
@@ -54,8 +55,6 @@ statements! {
 
 /// How long a key is remembered.
 pub(crate) const KEY_KEPT: Duration = Duration::from_secs(48 * 3_600);
-/// Messages of other routes that one range may span in a row.
-const RANGE_GAP_MAX: usize = 1_000;
 
 /// One recipient with what was decided for it.
 #[derive(Debug, Clone, Copy)]
@@ -162,6 +161,8 @@ pub struct Accept {
     pub otp: Option<Config>,
     /// How many codes the account may have made.
     pub otp_limits: Limits,
+    /// Those of the recipients who are due at a time of their own; in order. Empty nearly always.
+    pub held: Vec<Held>,
     /// The caller's key.
     pub key: Option<Key>,
     /// It answers somebody who opts out or in: whether they are on the list does not matter.
@@ -464,28 +465,18 @@ impl Accept {
         Ok(())
     }
 
-    /// One place in the queue per route: the range from its first to its last part. It is cut
-    /// where the route has no recipient for long, so that no claim reads far for its next part.
     fn queue(&self, work: &mut Work<'_>, first: MessageId) -> Result<()> {
-        let mut ranges: BTreeMap<RouteId, Vec<(usize, usize)>> = BTreeMap::new();
-        for (offset, recipient) in self.recipients.iter().enumerate() {
-            let ranges = ranges.entry(recipient.route).or_default();
-            match ranges.last_mut() {
-                Some((_, to)) if offset - *to <= RANGE_GAP_MAX => *to = offset,
-                _ => ranges.push((offset, offset)),
-            }
-        }
         let mut insert = work.prepare(NEW_QUEUED)?;
-        let ranges = ranges.into_iter().flat_map(|(r, cut)| cut.into_iter().map(move |c| (r, c)));
-        for (route, (from, to)) in ranges {
+        for place in opening::places(&self.recipients, &self.held, self.due) {
+            let last_part = self.recipients[place.to].n_parts.saturating_sub(1);
             insert.execute(values![
-                route.0,
+                place.route.0,
                 self.lane as i64,
                 self.account.0,
-                self.due.micros(),
-                first.plus(from).part(0).0,
-                first.plus(to).part(self.recipients[to].n_parts.saturating_sub(1)).0,
-                self.due > self.now,
+                place.due.micros(),
+                first.plus(place.from).part(0).0,
+                first.plus(place.to).part(last_part).0,
+                place.due > self.now,
             ])?;
         }
         Ok(())

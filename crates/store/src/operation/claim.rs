@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use pombo_domain::address::Phone;
 use pombo_domain::campaign::Stop;
+use pombo_domain::country::Rules;
 use pombo_domain::id::{AccountId, MessageId, PartId, RouteId};
 use pombo_domain::limits::{PARTS_MAX, ROWS_PER_OPERATION_MAX};
 use pombo_domain::message::Lane;
@@ -13,6 +14,7 @@ use pombo_domain::window::AvailableTimes;
 use super::campaign::stop::hold;
 pub use super::expire::Expire;
 use super::expire::{Why, end_row};
+use super::opening::{Holds, Waits};
 use super::request::{self, Request};
 use super::{Operation, Question, View, opt_out, otp, text};
 use crate::error::Result;
@@ -46,7 +48,7 @@ statements! {
 }
 
 /// Takes at most `room` parts that are due, of one account in one lane of one route.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Claim {
     /// The route.
     pub route: RouteId,
@@ -56,6 +58,8 @@ pub struct Claim {
     pub account: AccountId,
     /// Parts at most; a message's parts stay together, so a long one may exceed it.
     pub room: usize,
+    /// What countries allow: marketing that they do not allow now waits until they do.
+    pub rules: Arc<Rules>,
     /// The time.
     pub now: Instant,
 }
@@ -92,6 +96,8 @@ pub struct ClaimedMessage {
     pub parts: u16,
     /// Counted tries, this one included.
     pub tries: u8,
+    /// When its recipient's country stops allowing it.
+    pub closes: Option<Instant>,
 }
 
 /// Parts that wait together: from the first to the last, as far as they are of its route.
@@ -100,7 +106,7 @@ pub(super) struct QueueRow {
     pub(super) first: i64,
     pub(super) last: i64,
     pub(super) tries: u8,
-    /// Whether its owner named the time.
+    /// Its owner may still move and withdraw it.
     pub(super) scheduled: bool,
 }
 
@@ -111,7 +117,7 @@ impl QueueRow {
             first: row.get(1)?,
             last: row.get(2)?,
             tries: row.get(3)?,
-            scheduled: row.get::<i64>(4)? != 0,
+            scheduled: row.get(4)?,
         })
     }
 }
@@ -165,7 +171,9 @@ impl Operation for Claim {
                 break; // Another number of tries makes another intent: next time.
             } else {
                 gathered.tries = row.tries;
-                let (n, finished) = self.gather(work, &row, &request, (room, &mut gathered))?;
+                let holds = Holds::of(&self.rules, &request, self.now);
+                let into = (room, &mut gathered);
+                let (n, finished) = self.gather(work, &row, &request, into, holds)?;
                 room = room.saturating_sub(n);
                 finished
             };
@@ -189,21 +197,37 @@ impl Operation for Claim {
 pub(super) struct Gathered {
     tries: u8,
     pub(super) parts: Vec<i64>,
-    messages: Vec<(Arc<Request>, MessageId, Phone, u16)>,
+    messages: Vec<Message>,
+}
+
+struct Message {
+    request: Arc<Request>,
+    id: MessageId,
+    to: Phone,
+    parts: u16,
+    closes: Option<Instant>,
 }
 
 impl Gathered {
     /// Whether a row continues the last message.
     fn is_more(&self, tries: u8, message: MessageId) -> bool {
-        self.tries == tries && self.messages.last().is_some_and(|last| last.1 == message)
+        self.tries == tries && self.messages.last().is_some_and(|last| last.id == message)
     }
 
-    fn add(&mut self, request: &Arc<Request>, part: PartId, to: Phone) {
+    fn add(
+        &mut self,
+        request: &Arc<Request>,
+        (part, to): (PartId, Phone),
+        closes: Option<Instant>,
+    ) {
         self.parts.push(part.0);
         let bit = 1 << part.idx();
         match self.messages.last_mut() {
-            Some((_, message, _, parts)) if *message == part.message() => *parts |= bit,
-            _ => self.messages.push((Arc::clone(request), part.message(), to, bit)),
+            Some(last) if last.id == part.message() => last.parts |= bit,
+            _ => {
+                let request = Arc::clone(request);
+                self.messages.push(Message { request, id: part.message(), to, parts: bit, closes });
+            }
         }
     }
 }
@@ -225,7 +249,7 @@ impl Claim {
 
     fn put(&self, work: &Work<'_>, row: &QueueRow) -> Result<()> {
         let queue = (self.route, self.lane, self.account);
-        enqueue(work, queue, (PartId(row.first), PartId(row.last)), (row.due, row.tries))
+        put(work, queue, (PartId(row.first), PartId(row.last)), (row.due, row.tries, row.scheduled))
     }
 
     /// When the request's own times of the week open, if they are closed now; no later than it
@@ -239,8 +263,8 @@ impl Claim {
         (open > self.now).then_some(open)
     }
 
-    /// Moves at most `room` parts from the row to `gathered`; answers how many, and whether that
-    /// was all; the caller takes a row that is finished. What is left of another has had its turn:
+    /// Moves at most `room` parts from the row to `gathered`, or to the rows of those that `holds`
+    /// lets wait; answers how many, and whether that was all; the caller takes a row that is finished. What is left of another has had its turn:
     /// it waits behind all that is due by now, so that no retry and no later request of the
     /// account waits for the whole of a campaign.
     pub(super) fn gather(
@@ -249,20 +273,28 @@ impl Claim {
         row: &QueueRow,
         request: &Arc<Request>,
         (room, gathered): (usize, &mut Gathered),
+        mut holds: Option<Holds<'_>>,
     ) -> Result<(usize, bool)> {
         // Up to a message more than there is room for, so as to end between two messages.
         let limit = room.saturating_add(usize::from(request.n_parts));
         let mut n = 0;
         let mut rest = None;
-        let mut current = gathered.messages.last().map(|(_, message, ..)| *message);
+        let mut current = gathered.messages.last().map(|message| message.id);
         for (part, to) in ready(work, row, request, (self.route, row.first), limit)? {
             if n >= room && current != Some(part.message()) {
                 rest = Some(part);
                 break;
             }
             current = Some(part.message());
-            gathered.add(request, part, to);
             n += 1;
+            match holds.as_mut().map(|holds| holds.leave(part, to)) {
+                None => gathered.add(request, (part, to), None),
+                Some(Ok(closes)) => gathered.add(request, (part, to), closes),
+                Some(Err(Waits)) => {}
+            }
+        }
+        for (first, last, due) in holds.map(Holds::into_rows).unwrap_or_default() {
+            self.put(work, &QueueRow { due: due.micros(), first: first.0, last: last.0, ..*row })?;
         }
         let Some(next) = rest else { return Ok((n, true)) };
         let queue = (self.route, self.lane, self.account);
@@ -272,7 +304,8 @@ impl Claim {
             // the sending go on meanwhile must not send it early.
             put(work, queue, (next, PartId(row.last)), (row.due, row.tries, row.scheduled))?;
         } else {
-            self.put(work, &QueueRow { due: self.now.micros(), first: next.0, ..*row })?;
+            let due = self.now.micros();
+            self.put(work, &QueueRow { due, first: next.0, scheduled: false, ..*row })?;
         }
         Ok((n, false))
     }
@@ -282,13 +315,13 @@ impl Claim {
         if gathered.messages.is_empty() {
             return Ok(0);
         }
-        let phones = gathered.messages.iter().map(|(_, _, to, _)| *to);
+        let phones = gathered.messages.iter().map(|message| message.to);
         let mut listed = opt_out::among(work, self.account, phones)?;
-        listed.retain(|idx| !gathered.messages[*idx].0.answers_opt_out);
+        listed.retain(|idx| !gathered.messages[*idx].request.answers_opt_out);
         let mut n = 0;
         // From the last on, so that the indexes before stay what they are.
         for idx in listed.into_iter().rev() {
-            let (_, message, ..) = gathered.messages.remove(idx);
+            let message = gathered.messages.remove(idx).id;
             let is_its = |part: &i64| PartId(*part).message() == message;
             let (ended, left): (Vec<i64>, Vec<i64>) =
                 gathered.parts.iter().partition(|p| is_its(p));
@@ -317,11 +350,13 @@ impl Claim {
             |row| row.get(0),
         )?;
         let mut messages = Vec::with_capacity(gathered.messages.len());
-        for (request, message, to, parts) in gathered.messages {
+        for Message { request, id: message, to, parts, closes } in gathered.messages {
             let text = text::of_message(work, &request, message)?;
             otp::hand_over(work, &request, (message, to), (gathered.tries == 0, self.now))?;
             let text = otp::with_code(work, &request, (message, text))?;
-            messages.push(ClaimedMessage { intent, request, message, text, to, parts, tries });
+            let claimed =
+                ClaimedMessage { intent, request, message, text, to, parts, tries, closes };
+            messages.push(claimed);
         }
         Ok(messages)
     }

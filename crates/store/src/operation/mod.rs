@@ -17,6 +17,7 @@ pub mod hurry;
 pub mod inbound;
 pub mod link;
 pub mod notification;
+mod opening;
 pub mod opt_out;
 pub mod opt_out_word;
 pub mod otp;

@@ -1,5 +1,6 @@
 //! Claims: what is due goes once, in order, with its intent; what is not sent comes back.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pombo_domain::id::PartId;
@@ -136,7 +137,14 @@ fn lanes_accounts_and_routes_have_queues_of_their_own() {
         assert_eq!(seen, expected);
         assert!(w.ask(Heads { route: w.other_route }).is_empty());
         for (lane, account) in seen {
-            let claim = Claim { route: w.route, lane, account, room: 10, now: w.now() };
+            let claim = Claim {
+                route: w.route,
+                lane,
+                account,
+                room: 10,
+                rules: Arc::default(),
+                now: w.now(),
+            };
             assert_eq!(w.run(claim).work.len(), 1);
         }
         assert!(w.is_queue_empty());

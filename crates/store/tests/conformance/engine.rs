@@ -132,6 +132,7 @@ fn another_processs_commits_are_seen() {
             lane: pombo_domain::message::Lane::Transactional,
             account: w.account,
             room: 100,
+            rules: std::sync::Arc::default(),
             now: w.now(),
         };
         assert!(beside.run_blocking(claim).unwrap().work.is_empty());

@@ -17,6 +17,7 @@ mod inbound;
 mod model;
 mod money;
 mod notification;
+mod opening;
 mod opt_out;
 mod otp;
 mod otp_texts;

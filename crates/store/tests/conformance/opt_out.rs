@@ -211,7 +211,8 @@ fn a_large_request_prices_and_ends_those_who_opted_out() {
         assert_eq!(w.state(first.plus(3)), PartState::Rejected);
         let room = 100;
         let lane = pombo_domain::message::Lane::Transactional;
-        let claimed = w.run(Claim { route: w.route, lane, account, room, now });
+        let claimed =
+            w.run(Claim { route: w.route, lane, account, room, rules: Arc::default(), now });
         assert_eq!((claimed.work.len(), claimed.n_refused), (3, 1));
         assert_eq!(w.spent(), PRICE.times(3).unwrap());
     });

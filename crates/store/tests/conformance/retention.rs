@@ -8,6 +8,7 @@ use pombo_store::operation::callback_due::Settle;
 use pombo_store::operation::claim::Claim;
 use pombo_store::operation::retention::{DayOfHistory, Days, Forget, Forgotten};
 use pombo_store::operation::settle::Item;
+use std::sync::Arc;
 
 use crate::world::{CREDIT, DAY, HOUR, PRICE, World, on_every_store};
 
@@ -81,7 +82,8 @@ fn a_day_stays_while_one_of_its_messages_is_not_over() {
         w.pass(20 * DAY + HOUR);
         let (account, now) = (w.account, w.now());
         let lane = pombo_domain::message::Lane::Transactional;
-        let claimed = w.run(Claim { route: w.route, lane, account, room: 1, now });
+        let claimed =
+            w.run(Claim { route: w.route, lane, account, room: 1, rules: Arc::default(), now });
         assert_eq!(claimed.work[0].message, scheduled);
         let done = Item::IntentDone(claimed.work[0].intent);
         w.settle(vec![w.sent(scheduled.part(0), "S"), done]);

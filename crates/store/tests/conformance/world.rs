@@ -106,7 +106,9 @@ pub(crate) struct World {
     pub(crate) other_account: AccountId,
     pub(crate) route: RouteId,
     pub(crate) other_route: RouteId,
-    clock: Cell<Instant>,
+    /// What countries allow when something is claimed.
+    pub(crate) rules: Arc<pombo_domain::country::Rules>,
+    pub(crate) clock: Cell<Instant>,
     /// What becomes of what carriers do not deliver.
     pub(crate) failover: RefCell<Option<Failover>>,
 }
@@ -160,7 +162,8 @@ impl World {
         let clock = Cell::new(NOON);
         let (route, other_route) = (routes[0], routes[1]);
         let failover = RefCell::default();
-        Self { store, place, account, other_account, route, other_route, clock, failover }
+        let rules = Arc::default();
+        Self { store, place, account, other_account, route, other_route, rules, clock, failover }
     }
 
     pub(crate) fn now(&self) -> Instant {
@@ -186,12 +189,11 @@ impl World {
 
     /// Closes the store as a crash would leave it, and opens it again.
     pub(crate) fn reopened(self) -> Self {
-        let Self { store, place, account, other_account, route, other_route, clock, failover } =
-            self;
+        let Self { store, .. } = self;
         store.close();
         drop(store);
-        let store = Store::open(&place.url(), &Options::default()).unwrap();
-        Self { store, place, account, other_account, route, other_route, clock, failover }
+        let store = Store::open(&self.place.url(), &Options::default()).unwrap();
+        Self { store, ..self }
     }
 
     /// Closes the store; its place stays.
@@ -202,13 +204,13 @@ impl World {
 
     /// Closes the store, has its file copied, and opens the copy.
     pub(crate) fn moved(self, to: Database, copy: impl FnOnce(&Path)) -> Self {
-        let Self { store, place, account, other_account, route, other_route, clock } = self;
+        let Self { store, place, .. } = self;
         store.close();
         drop(store);
         copy(&place.folder().file());
         let place = Place::Postgres(to);
         let store = Store::open(&place.url(), &Options::default()).unwrap();
-        Self { store, place, account, other_account, route, other_route, clock }
+        Self { store, place, ..self }
     }
 
     /// A request for `n` recipients of one part each, to be changed as the test likes.
@@ -234,6 +236,7 @@ impl World {
             recipients: (0..n).map(to).collect(),
             otp: None,
             otp_limits: Limits::default(),
+            held: Vec::new(),
             key: None,
             answers_opt_out: false,
             staged: None,
@@ -252,7 +255,14 @@ impl World {
 
     pub(crate) fn claim_on(&self, route: RouteId, room: usize) -> Claimed {
         let (account, now) = (self.account, self.now());
-        self.run(Claim { route, lane: Lane::Transactional, account, room, now })
+        self.run(Claim {
+            route,
+            lane: Lane::Transactional,
+            account,
+            room,
+            rules: self.rules.clone(),
+            now,
+        })
     }
 
     pub(crate) fn claim(&self, room: usize) -> Claimed {

@@ -1,5 +1,6 @@
 //! `send`: accept an SMS request for any number of recipients, or say why not.
 
+mod opening;
 mod opt_out;
 mod otp;
 mod plan;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use pombo_domain::address::{Country, Phone, Sender};
 use pombo_domain::callback;
+use pombo_domain::country::Forbidden;
 use pombo_domain::id::{CampaignId, MessageId, RouteId, SendingId};
 use pombo_domain::limits::ROWS_PER_OPERATION_MAX;
 use pombo_domain::message::Category;
@@ -128,6 +130,8 @@ pub enum Fate {
         id: MessageId,
         /// Its parts.
         n_parts: u8,
+        /// When it leaves, where its recipient's country does not allow it at the time asked for.
+        held: Option<Instant>,
     },
     /// Only asked (`dryRun`): what would happen.
     Planned {
@@ -151,6 +155,8 @@ pub enum Fate {
     Unfit(Unfit),
     /// It has a one-time code that is pending, and was to get no other.
     CodePending,
+    /// Its country does not allow it.
+    Forbidden(Forbidden),
 }
 
 /// The answer to an accepted request.
@@ -257,6 +263,7 @@ pub async fn send_sms(app: &App, caller: &Caller, send: SendSms) -> Result<Sent,
     let fates = plan.fates(&send, |idx, recipient| Fate::Accepted {
         id: first.plus(idx),
         n_parts: recipient.n_parts,
+        held: plan.held_until(idx),
     });
     Ok(Sent { campaign, sending, fates, scheduled, expires })
 }
@@ -275,7 +282,6 @@ fn planned(
     opted_out: &[usize],
 ) -> Sent {
     let map = app.inner.routing.of(caller.account(), now);
-    let earliest = plan.due;
     let fates = plan.fates(send, |idx, recipient| {
         let is_opted_out = opted_out.binary_search(&idx).is_ok();
         let (route, route_why) = plan.route_of(recipient, (app, &map, &send.from));
@@ -284,7 +290,7 @@ fn planned(
             cost: recipient.price.times(usize::from(recipient.n_parts)).unwrap_or_default(),
             route,
             route_why,
-            earliest,
+            earliest: plan.held_until(idx).unwrap_or(plan.due),
             rejected: is_opted_out.then_some(REFUSED),
         }
     });
@@ -331,6 +337,7 @@ fn accept(
         otp: send.otp.clone(),
         otp_limits: app.rules().otp_limits,
         recipients: Arc::clone(&plan.recipients),
+        held: plan.held.clone(),
         key: send.idempotency.as_ref().map(|idempotency| op::accept::Key {
             key: idempotency.key.clone(),
             body: idempotency.body_sha256,

@@ -3,7 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use pombo_domain::address::Sender;
+use pombo_domain::address::{Country, Sender};
+use pombo_domain::country::Forbidden;
 use pombo_domain::link;
 use pombo_domain::message::{Category, Lane};
 use pombo_domain::money::Money;
@@ -11,8 +12,9 @@ use pombo_domain::route::Choice;
 use pombo_domain::sms::personal::fit_code;
 use pombo_domain::sms::{Cut, Form, TableChoice, Unfit};
 use pombo_domain::time::Instant;
-use pombo_store::operation::accept::Recipient;
+use pombo_store::operation::accept::{Held, Recipient};
 
+use super::opening::Openings;
 use super::texts::short_base;
 use super::{Fate, SendSms, Text};
 use crate::App;
@@ -31,6 +33,8 @@ pub(super) struct Plan {
     pub(super) category: Category,
     pub(super) lane: Lane,
     pub(super) due: Instant,
+    /// Who of the recipients is due at a time of their own.
+    pub(super) held: Vec<Held>,
     /// The valid recipients, in order.
     pub(super) recipients: Arc<[Recipient]>,
     /// One per entry of `to`.
@@ -45,6 +49,7 @@ enum Verdict {
     NoRecipient,
     Unfit(Unfit),
     CodePending,
+    Forbidden(Forbidden),
 }
 
 impl Plan {
@@ -75,16 +80,27 @@ impl Plan {
         };
         let category = send.category.unwrap_or(caller.settings().category);
         let link = link::stand_in(&short_base(app, caller));
+        let earliest = send.schedule.map_or(now, |at| at.max(now));
+        let due = send.windows.as_ref().map_or(earliest, |windows| windows.next_open(earliest));
         let judge = {
             let map = app.inner.routing.of(caller.account(), now);
             Judge { app, map, caller, send, now, form, category, link }
         };
+        let countries = app.inner.countries.rules();
+        let mut openings = Openings::of(&countries, (send, category), (earliest, due));
         let (mut recipients, mut verdicts) = (Vec::new(), Vec::with_capacity(send.to.len()));
         for row in 0..send.to.len() {
             if row % JUDGED_AT_ONCE == JUDGED_AT_ONCE - 1 {
                 tokio::task::yield_now().await;
             }
-            verdicts.push(match judge.recipient(row, *same.as_ref().unwrap_or(&0)) {
+            let n_parts = *same.as_ref().unwrap_or(&0);
+            let judged = judge.recipient(row, n_parts).and_then(|(recipient, country)| {
+                openings
+                    .add(recipients.len(), (recipient.to, country))
+                    .map_err(Verdict::Forbidden)?;
+                Ok(recipient)
+            });
+            verdicts.push(match judged {
                 Ok(recipient) => {
                     recipients.push(recipient);
                     Verdict::Valid
@@ -96,14 +112,20 @@ impl Plan {
             return Err(Refusal::NoValidRecipients);
         }
         same?;
-        let earliest = send.schedule.map_or(now, |at| at.max(now));
-        let due = send.windows.as_ref().map_or(earliest, |windows| windows.next_open(earliest));
         if send.expires.is_some_and(|end| end <= due) {
             return Err(Refusal::ExpiresBeforeSending);
         }
+        let (due, held) = openings.settle(recipients.len());
         let lane = Lane::of(send.category, send.campaign.is_some(), send.to.len());
         let recipients = recipients.into();
-        Ok(Self { text, form, category, lane, due, recipients, verdicts, own_rows })
+        Ok(Self { text, form, category, lane, due, held, recipients, verdicts, own_rows })
+    }
+
+    /// When a recipient is due, where that is later than asked for.
+    pub(super) fn held_until(&self, idx: usize) -> Option<Instant> {
+        let place = self.held.partition_point(|held| held.recipients.end <= idx);
+        let held = self.held.get(place).filter(|held| held.recipients.contains(&idx));
+        held.map(|held| held.due)
     }
 
     /// The name of a recipient's route, and why that one: what a dry run tells.
@@ -192,6 +214,7 @@ impl Plan {
             Verdict::NoRecipient => None,
             Verdict::Unfit(unfit) => Some(Fate::Unfit(unfit.clone())),
             Verdict::CodePending => Some(Fate::CodePending),
+            Verdict::Forbidden(why) => Some(Fate::Forbidden(why.clone())),
         };
         let fates = self.verdicts.iter().map(fate);
         let entries = send.to.iter().zip(fates);
@@ -218,7 +241,7 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    fn recipient(&self, row: usize, n_parts: u8) -> Result<Recipient, Verdict> {
+    fn recipient(&self, row: usize, n_parts: u8) -> Result<(Recipient, Country), Verdict> {
         let Some((to, country)) = self.send.to[row].phone else {
             return Err(Verdict::NoRecipient);
         };
@@ -240,7 +263,7 @@ impl Judge<'_> {
         let place = (country, network);
         let listed = self.map.book.price(&self.caller.settings().currency, place, self.now);
         let price = listed.unwrap_or(self.map.rules.sms_default_price);
-        Ok(Recipient { to, route, price, n_parts })
+        Ok((Recipient { to, route, price, n_parts }, country))
     }
 
     /// A route that is down now may be up before the message is due: better late than never.

@@ -7,11 +7,13 @@ use pombo_app::auth::Caller;
 use pombo_app::error::Refusal;
 use pombo_app::usecase::send::{Fate, Idempotency, Sent, send_sms};
 use pombo_app::usecase::status::{SmsStatus, StatusEvent, sms_status};
+use pombo_domain::country::Forbidden;
 use pombo_domain::id::MessageId;
 use pombo_domain::limits;
 use pombo_domain::link::Click;
 use pombo_domain::message::EventKind;
 use pombo_domain::sms::Unfit;
+use pombo_domain::time::Instant;
 use sha2::{Digest, Sha256};
 
 use super::error::{Code, Problem};
@@ -126,12 +128,7 @@ fn idempotency(headers: &HeaderMap, body: &[u8]) -> Result<Option<Idempotency>, 
 /// The answer's status and body: 202 where all were accepted, 207 where some; or why none was.
 fn answer(sent: &Sent) -> Result<(StatusCode, Vec<u8>), Problem> {
     let mut dates = Vec::new();
-    for (key, at) in [(",\"scheduledAt\":", sent.scheduled), (",\"expiresAt\":", sent.expires)] {
-        if let Some(at) = at {
-            write::raw(&mut dates, key);
-            write::text(&mut dates, &at.iso8601());
-        }
-    }
+    write_dates(&mut dates, sent.scheduled, sent.expires);
     let status = status_of(sent)?;
     let mut out = Vec::with_capacity(64 + sent.fates.len() * (80 + dates.len()));
     write::raw(&mut out, "{\"campaignId\":");
@@ -143,16 +140,27 @@ fn answer(sent: &Sent) -> Result<(StatusCode, Vec<u8>), Problem> {
         if i > 0 {
             out.push(b',');
         }
-        write_fate(&mut out, (i, to), fate, &dates);
+        write_fate(&mut out, (i, to), fate, sent, &dates);
     }
     write::raw(&mut out, "]}");
     Ok((status, out))
+}
+
+fn write_dates(out: &mut Vec<u8>, scheduled: Option<Instant>, expires: Option<Instant>) {
+    for (key, at) in [(",\"scheduledAt\":", scheduled), (",\"expiresAt\":", expires)] {
+        if let Some(at) = at {
+            write::raw(out, key);
+            write::text(out, &at.iso8601());
+        }
+    }
 }
 
 /// 202 where all were accepted, 207 where some. Where none was, the first text that cannot be sent
 /// says why, rather than a number that is none.
 pub(super) fn status_of(sent: &Sent) -> Result<StatusCode, Problem> {
     let accepted = |fate: &Fate| matches!(fate, Fate::Accepted { .. } | Fate::Planned { .. });
+    let says_why =
+        |fate: &Fate| matches!(fate, Fate::Unfit(_) | Fate::CodePending | Fate::Forbidden(_));
     let n_accepted = sent.fates.iter().filter(|(_, fate)| accepted(fate)).count();
     if n_accepted == sent.fates.len() {
         return Ok(StatusCode::ACCEPTED);
@@ -160,7 +168,6 @@ pub(super) fn status_of(sent: &Sent) -> Result<StatusCode, Problem> {
     if n_accepted > 0 {
         return Ok(StatusCode::MULTI_STATUS);
     }
-    let says_why = |fate: &Fate| matches!(fate, Fate::Unfit(_) | Fate::CodePending);
     let unfit = sent.fates.iter().enumerate().find(|(_, (_, fate))| says_why(fate));
     Err(match unfit {
         Some((i, (_, fate))) => problem_of(i, fate),
@@ -176,13 +183,22 @@ fn problem_of(i: usize, fate: &Fate) -> Problem {
         }
         Fate::Unfit(unfit) => Refusal::Unfit(unfit.clone()).into(),
         Fate::CodePending => Refusal::CodePending.into(),
+        Fate::Forbidden(why) => forbidden(why),
         Fate::NoValidRecipient | Fate::Accepted { .. } | Fate::Planned { .. } => {
             Code::NoValidRecipients.into()
         }
     }
 }
 
-fn write_fate(out: &mut Vec<u8>, (i, to): (usize, &str), fate: &Fate, dates: &[u8]) {
+fn forbidden(why: &Forbidden) -> Problem {
+    match why {
+        Forbidden::NoTime(country) => Problem::invalid(format!(
+            "The availableTimes field leaves no time in which {country} allows marketing."
+        )),
+    }
+}
+
+fn write_fate(out: &mut Vec<u8>, (i, to): (usize, &str), fate: &Fate, sent: &Sent, dates: &[u8]) {
     let accepted = matches!(fate, Fate::Accepted { .. } | Fate::Planned { .. });
     write::raw(
         out,
@@ -190,12 +206,15 @@ fn write_fate(out: &mut Vec<u8>, (i, to): (usize, &str), fate: &Fate, dates: &[u
     );
     write::text(out, to);
     match fate {
-        Fate::Accepted { id, n_parts } => {
+        Fate::Accepted { id, n_parts, held } => {
             write::raw(out, ",\"id\":\"");
             write::integer(out, id.0);
             write::raw(out, "\",\"parts\":");
             write::integer(out, i64::from(*n_parts));
-            out.extend_from_slice(dates);
+            match held {
+                None => out.extend_from_slice(dates),
+                Some(_) => write_dates(out, *held, sent.expires),
+            }
         }
         Fate::Planned { n_parts, cost, route, route_why, earliest, rejected } => {
             write::raw(out, ",\"parts\":");
@@ -214,7 +233,7 @@ fn write_fate(out: &mut Vec<u8>, (i, to): (usize, &str), fate: &Fate, dates: &[u
             }
             out.extend_from_slice(dates);
         }
-        Fate::NoValidRecipient | Fate::Unfit(_) | Fate::CodePending => {
+        Fate::NoValidRecipient | Fate::Unfit(_) | Fate::CodePending | Fate::Forbidden(_) => {
             write::raw(out, ",\"error\":");
             problem_of(i, fate).write(out);
         }

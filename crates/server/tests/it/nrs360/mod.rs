@@ -3,6 +3,7 @@
 mod account;
 mod blacklist;
 mod campaign;
+mod country;
 mod errors;
 mod idempotency;
 mod notifications;

@@ -5,6 +5,8 @@
 //! due of a cancelled one ends there and then, and a walk through its account's queues ends the
 //! rest. So neither has to be complete for nothing more to leave, and both go on after a crash.
 
+use std::sync::Arc;
+
 use pombo_domain::campaign::{Order, Stop};
 use pombo_domain::id::{AccountId, PartId, RouteId, SendingId};
 use pombo_domain::limits::ROWS_PER_OPERATION_MAX;
@@ -179,8 +181,8 @@ fn give_back(
         let lane = Lane::from_stored(row.get(2)?);
         let queue = (RouteId(row.get(1)?), lane, AccountId(row.get(3)?));
         let (due, first) = (row.get(4)?, row.get(5)?);
-        let (last, tries) = (row.get(6)?, row.get(7)?);
-        let row_ = QueueRow { due, first, last, tries, scheduled: false };
+        let (last, tries, scheduled) = (row.get(6)?, row.get(7)?, false);
+        let row_ = QueueRow { due, first, last, tries, scheduled };
         Ok((row.get(0)?, queue, row_))
     })?;
     for (sending, queue, row) in rows {
@@ -249,6 +251,7 @@ impl Operation for Withdraw {
             lane: self.lane,
             account,
             room: ROWS_PER_OPERATION_MAX,
+            rules: Arc::default(),
             now,
         };
         let (lane, at) = (self.lane as i64, self.at);

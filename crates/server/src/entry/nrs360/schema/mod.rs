@@ -224,6 +224,7 @@ pub(super) struct SmsResult {
     /// Asks for its status later; a string of digits.
     id: Option<String>,
     parts: Option<u8>,
+    /// Where a date was asked for, or where the recipient's country does not allow marketing before.
     scheduled_at: Option<String>,
     expires_at: Option<String>,
     /// With `dryRun` only.

@@ -1,0 +1,228 @@
+//! Nobody gets marketing outside the hours of their country, whatever happened on the way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pombo_app::clock::Clock;
+use pombo_app::usecase::scheduled::{Which, reschedule, scheduled_list};
+use pombo_app::usecase::send::{Fate, Recipient, SendSms, send_sms};
+use pombo_domain::address::{Country, Phone};
+use pombo_domain::country::{Forbidden, Hours, Rule, Rules, Stretch, Zone};
+use pombo_domain::message::{Category, EventKind};
+use pombo_domain::price::Prefix;
+use pombo_domain::time::Instant;
+use pombo_domain::window::{AvailableTimes, Window};
+
+use crate::carrier::{Carrier, Says};
+use crate::house::{Folder, House, a_while, config, route, sms, until};
+
+const FRENCH: &str = "33612345678";
+
+fn at(text: &str) -> Instant {
+    Instant::parse_iso8601(text).unwrap()
+}
+
+/// A country whose marketing hours are 08:00 to 22:00, Monday to Saturday.
+fn rule(country: &str, prefix: &str, zones: &[(&str, &str)]) -> Rule {
+    let zone =
+        |(prefix, zone): &(&str, &str)| (Prefix::parse(prefix).unwrap(), Zone::get(zone).unwrap());
+    let week = vec![Stretch::parse(&[1, 2, 3, 4, 5, 6], "08:00", "22:00").unwrap()];
+    Rule {
+        country: Country::parse(country).unwrap(),
+        prefixes: vec![Prefix::parse(prefix).unwrap()],
+        zones: zones.iter().map(zone).collect(),
+        hours: Some(Hours { week, closed: None }),
+    }
+}
+
+fn rules() -> Rules {
+    Rules::new(vec![
+        rule("FR", "33", &[("33", "Europe/Paris"), ("262", "Indian/Reunion")]),
+        rule("CO", "57", &[("57", "America/Bogota")]),
+    ])
+}
+
+/// 2026-03-24 is a Tuesday; Paris is an hour ahead.
+async fn house(now: &str) -> House {
+    let config = pombo_app::Config { countries: rules(), ..config(vec![route("a")]) };
+    House::with(Arc::new(Folder::new()), Clock::held(at(now)), config).await
+}
+
+fn marketing(to: &[&str]) -> SendSms {
+    let recipient = |written: &&str| Recipient {
+        written: (*written).to_owned(),
+        phone: Some(Phone::parse_with_country(written).unwrap()),
+    };
+    let to = to.iter().map(recipient).collect();
+    SendSms { to, category: Some(Category::Marketing), ..sms(0) }
+}
+
+fn held(fate: &Fate) -> Option<String> {
+    match fate {
+        Fate::Accepted { held, .. } => held.map(Instant::iso8601),
+        Fate::Planned { earliest, .. } => Some(earliest.iso8601()),
+        other => panic!("not accepted: {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_recipient_of_a_request_waits_for_the_hours_of_their_own_country() {
+    let house = house("2026-03-24T21:30:00Z").await;
+    let caller = house.account("one").await;
+    let carrier = Carrier::start(house.desk("a"), |_, _| Says::Accept);
+    let to = [FRENCH, "34600000000", "573001234567", "262692123456", "33612345679"];
+    let sent = send_sms(&house.app, &caller, marketing(&to)).await.unwrap();
+    let found: Vec<_> = sent.fates.iter().map(|(_, fate)| held(fate)).collect();
+    let (paris, reunion) = ("2026-03-25T07:00:00+00:00", "2026-03-25T04:00:00+00:00");
+    let is_held = |text: &str| Some(text.to_owned());
+    assert_eq!(found, [is_held(paris), None, None, is_held(reunion), is_held(paris)]);
+    let asked = SendSms { dry_run: true, ..marketing(&[FRENCH]) };
+    let asked = send_sms(&house.app, &caller, asked).await.unwrap();
+    assert_eq!(held(&asked.fates[0].1), is_held(paris));
+    until("who may be reached is", || carrier.n_taken() == 2).await;
+    let page = (std::num::NonZeroUsize::MIN, 10);
+    let listed = scheduled_list(&house.app, &caller, page).await.unwrap();
+    let due: Vec<_> = listed.messages.iter().map(|message| message.due.iso8601()).collect();
+    assert_eq!(due, [paris, reunion, paris]);
+    house.move_to(at("2026-03-25T03:59:59Z"));
+    a_while().await;
+    assert_eq!(carrier.n_taken(), 2);
+    house.move_to(at("2026-03-25T04:00:00Z"));
+    until("the island wakes", || carrier.n_taken() == 3).await;
+    house.move_to(at("2026-03-25T07:00:00Z"));
+    until("Paris wakes", || carrier.n_taken() == 5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_transactional_waits_for_no_hours() {
+    let house = house("2026-03-24T23:00:00Z").await;
+    let caller = house.account("one").await;
+    let carrier = Carrier::start(house.desk("a"), |_, _| Says::Accept);
+    house.send(&caller, SendSms { category: None, ..marketing(&[FRENCH]) }).await;
+    until("it goes", || carrier.n_taken() == 1).await;
+    assert_eq!(carrier.taken()[0].expires, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_became_late_because_its_route_was_down_waits_for_the_next_opening() {
+    let house = house("2026-03-24T20:30:00Z").await;
+    let caller = house.account("one").await;
+    house.send(&caller, marketing(&[FRENCH, "573001234567", "33612345679"])).await;
+    house.move_to(at("2026-03-24T21:00:00Z"));
+    let carrier = Carrier::start(house.desk("a"), |_, _| Says::Accept);
+    until("it is still day in Bogota", || carrier.n_taken() == 1).await;
+    a_while().await;
+    assert_eq!(carrier.n_taken(), 1);
+    house.move_to(at("2026-03-25T07:00:00Z"));
+    until("Paris wakes", || carrier.n_taken() == 3).await;
+    assert_eq!(carrier.taken()[2].expires, Some(at("2026-03-25T21:00:00Z")), "carriers stop too");
+    a_while().await;
+    assert_eq!(carrier.n_taken(), 3, "and each went once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_that_would_come_at_night_comes_in_the_morning() {
+    let house = house("2026-03-24T20:30:00Z").await;
+    let caller = house.account("one").await;
+    let hour = Duration::from_secs(3_600);
+    let mut tries = 0;
+    let carrier = Carrier::start(house.desk("a"), move |_, _| {
+        tries += 1;
+        if tries == 1 { Says::Defer(hour, Some(3)) } else { Says::Accept }
+    });
+    let id = house.send(&caller, marketing(&[FRENCH])).await[0];
+    house.until_event(&caller, id, EventKind::Deferred).await;
+    house.move_to(at("2026-03-24T21:30:00Z"));
+    a_while().await;
+    assert_eq!(carrier.n_taken(), 1);
+    house.move_to(at("2026-03-25T07:00:00Z"));
+    house.until_event(&caller, id, EventKind::Sent).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lies_on_the_desk_when_the_hours_end_goes_back_and_waits() {
+    let house = house("2026-03-24T20:59:00Z").await;
+    let caller = house.account("one").await;
+    let to: Vec<String> = (0..15).map(|i| format!("336123456{i:02}")).collect();
+    let to: Vec<&str> = to.iter().map(String::as_str).collect();
+    let carrier = Carrier::start(house.desk("a"), |_, _| Says::Hold);
+    house.send(&caller, marketing(&to)).await;
+    until("the window is full", || carrier.n_taken() == 10).await;
+    until("all are claimed", || house.row("a").in_flight == 15).await;
+    house.move_to(at("2026-03-24T21:00:00Z"));
+    carrier.answer_held(10);
+    until("the rest is back in its queue", || house.row("a").queued == 5).await;
+    assert_eq!(carrier.n_taken(), 10);
+    house.move_to(at("2026-03-25T07:00:00Z"));
+    until("the rest goes in the morning", || carrier.n_taken() == 15).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_its_owner_moves_into_the_night_waits_for_the_morning_and_stays_theirs_to_move() {
+    let house = house("2026-03-24T12:00:00Z").await;
+    let caller = house.account("one").await;
+    let carrier = Carrier::start(house.desk("a"), |_, _| Says::Accept);
+    let schedule = Some(at("2026-03-24T13:00:00Z"));
+    house.send(&caller, SendSms { schedule, ..marketing(&[FRENCH]) }).await;
+    let night = at("2026-03-24T23:00:00Z");
+    assert_eq!(reschedule(&house.app, &caller, Which::All, night).await.unwrap(), 1);
+    house.move_to(night);
+    let page = (std::num::NonZeroUsize::MIN, 10);
+    let morning = at("2026-03-25T07:00:00Z");
+    for _ in 0..1_000 {
+        let listed = scheduled_list(&house.app, &caller, page).await.unwrap();
+        if listed.messages.first().is_some_and(|message| message.due == morning) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let listed = scheduled_list(&house.app, &caller, page).await.unwrap();
+    assert_eq!(listed.messages[0].due, morning);
+    assert_eq!(carrier.n_taken(), 0);
+    house.move_to(morning);
+    until("it goes in the morning", || carrier.n_taken() == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_expires_before_the_hours_begin_expires_and_costs_nothing() {
+    let house = house("2026-03-24T23:00:00Z").await;
+    let caller = house.account("one").await;
+    let carrier = Carrier::start(house.desk("a"), |_, _| Says::Accept);
+    let expires = Some(at("2026-03-25T01:00:00Z"));
+    let id = house.send(&caller, SendSms { expires, ..marketing(&[FRENCH]) }).await[0];
+    house.move_to(at("2026-03-25T01:00:00Z"));
+    house.until_event(&caller, id, EventKind::Expired).await;
+    assert_eq!(carrier.n_taken(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn times_of_their_owner_that_never_meet_the_countrys_are_refused() {
+    let house = house("2026-03-24T12:00:00Z").await;
+    let caller = house.account("one").await;
+    let sundays = AvailableTimes::new(vec![Window::parse(Some(7), "10:00", "12:00").unwrap()]);
+    let send = SendSms { windows: Some(sundays.unwrap()), ..marketing(&[FRENCH, "34600000000"]) };
+    let sent = send_sms(&house.app, &caller, send).await.unwrap();
+    let france = Country::parse("FR").unwrap();
+    assert_eq!(sent.fates[0].1, Fate::Forbidden(Forbidden::NoTime(france)));
+    assert_eq!(held(&sent.fates[1].1), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_rules_hold_for_what_waits_already() {
+    let house = house("2026-03-24T12:00:00Z").await;
+    let caller = house.account("one").await;
+    let carrier = Carrier::start(house.desk("a"), |_, _| Says::Accept);
+    let schedule = Some(at("2026-03-24T13:00:00Z"));
+    house.send(&caller, SendSms { schedule, ..marketing(&[FRENCH]) }).await;
+    let mut stricter = rule("FR", "33", &[("33", "Europe/Paris")]);
+    let week = vec![Stretch::parse(&[3], "09:00", "10:00").unwrap()];
+    stricter.hours = Some(Hours { week, closed: None });
+    let countries = Rules::new(vec![stricter]);
+    let config = pombo_app::Config { countries, ..config(vec![route("a")]) };
+    house.app.reload(config).await.unwrap();
+    house.move_to(at("2026-03-24T13:00:00Z"));
+    a_while().await;
+    assert_eq!(carrier.n_taken(), 0);
+    house.move_to(at("2026-03-25T08:00:00Z"));
+    until("Wednesday at nine", || carrier.n_taken() == 1).await;
+}

@@ -1,0 +1,203 @@
+//! `[rules]`: what countries allow, from a file of its own.
+
+#[cfg(test)]
+mod tests;
+
+use pombo_domain::address::Country;
+use pombo_domain::country::{self, Feast, Holidays, Hours, Rule, Stretch};
+use pombo_domain::price::Prefix;
+
+use super::raw::{self, Mistakes, Node, Section};
+use super::some_text;
+
+/// The rules that hold where no file is named.
+pub const DEFAULT: &str = include_str!("../../../data/country_rules.toml");
+
+/// What messages are called that name no file.
+const DEFAULT_NAME: &str = "country_rules.toml";
+
+/// `[rules]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rules {
+    /// Where they were read from; `None`: they came with the program.
+    pub file: Option<String>,
+    /// What they say.
+    pub countries: country::Rules,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        // A test reads it.
+        let countries = Self::parse(DEFAULT, DEFAULT_NAME).map(|rules| rules.countries);
+        Self { file: None, countries: countries.unwrap_or_default() }
+    }
+}
+
+impl Rules {
+    /// Reads a text of rules that messages call by a name; tells every mistake, one a line.
+    pub fn parse(text: &str, name: &str) -> Result<Self, Vec<String>> {
+        let mistakes = Mistakes::default();
+        let tree = raw::parse(text, name)?;
+        let countries = read(Section::new(String::new(), tree, &mistakes), &mistakes);
+        let lines = mistakes.into_lines();
+        let file = Some(name.to_owned());
+        if lines.is_empty() { Ok(Self { file, countries }) } else { Err(lines) }
+    }
+}
+
+/// Reads `[rules]` and the file that it names.
+pub(super) fn rules(mut section: Section<'_>, mistakes: &Mistakes) -> Rules {
+    let key = section.name("file");
+    let named = section.take("file");
+    section.finish();
+    let Some(node) = named else { return Rules::default() };
+    let read = some_text(&node).and_then(|path| match std::fs::read_to_string(&path) {
+        Ok(text) => Ok((path, text)),
+        Err(e) => Err(format!("is {path:?}, which cannot be read: {e}; name a readable file")),
+    });
+    let (path, text) = match read {
+        Ok(read) => read,
+        Err(what) => {
+            mistakes.add(&node.origin, &key, &what);
+            return Rules::default();
+        }
+    };
+    Rules::parse(&text, &path).unwrap_or_else(|lines| {
+        lines.into_iter().for_each(|line| mistakes.add_line(line));
+        Rules::default()
+    })
+}
+
+/// Reads a whole file of rules.
+fn read(mut root: Section<'_>, mistakes: &Mistakes) -> country::Rules {
+    let holidays: Vec<(Country, Holidays)> = each_country(&mut root, "holidays", mistakes)
+        .into_iter()
+        .map(|(country, section)| (country, holidays(section)))
+        .collect();
+    let blocks = each_country(&mut root, "country", mistakes);
+    root.finish();
+    let of = |country| holidays.iter().find(|(its, _)| *its == country).map(|(_, days)| days);
+    let rules = blocks
+        .into_iter()
+        .map(|(country, section)| rule(country, section, of(country), mistakes))
+        .collect();
+    country::Rules::new(rules)
+}
+
+/// The tables below a key, each named by a country's two letters.
+fn each_country<'m>(
+    root: &mut Section<'m>,
+    key: &'static str,
+    mistakes: &'m Mistakes,
+) -> Vec<(Country, Section<'m>)> {
+    let table = root.get(key, Node::table).unwrap_or_default();
+    let mut sections = Vec::new();
+    for (letters, node) in table {
+        let path = format!("{key}.{letters}");
+        match (Country::parse(&letters), node.table()) {
+            (Some(country), Ok(table)) => {
+                sections.push((country, Section::new(path, table, mistakes)));
+            }
+            (None, _) => {
+                let what = "is no country; write its two letters, as in country.FR";
+                mistakes.add(&node.origin, &path, what);
+            }
+            (_, Err(what)) => mistakes.add(&node.origin, &path, &what),
+        }
+    }
+    sections
+}
+
+fn rule(
+    country: Country,
+    mut s: Section<'_>,
+    holidays: Option<&Holidays>,
+    mistakes: &Mistakes,
+) -> Rule {
+    let prefixes = s.each("phone_prefixes", prefix).unwrap_or_default();
+    let zones = s.get("zone_by_prefix", zones).unwrap_or_default();
+    let windows_key = s.name("windows");
+    let at = s.origin("windows");
+    let week = s.each("windows", stretch).unwrap_or_default();
+    let avoids_holidays = s.get("block_public_holidays", Node::boolean).unwrap_or(false);
+    s.finish();
+    let mut wrong = |what: &str| {
+        if let Some(origin) = &at {
+            mistakes.add(origin, &windows_key, what);
+        }
+    };
+    let has_clock = |prefix: &Prefix| zones.iter().any(|(zoned, _)| zoned.begins(prefix.digits()));
+    if !week.is_empty() && !(prefixes.iter().all(has_clock) && zones.len() + prefixes.len() > 0) {
+        wrong("need a clock for every one of phone_prefixes; add it to zone_by_prefix");
+    }
+    if !week.is_empty() && avoids_holidays && holidays.is_none() {
+        wrong("leave out public holidays, but no table holidays names them");
+    }
+    let closed = if avoids_holidays { holidays.cloned() } else { None };
+    let hours = (!week.is_empty()).then_some(Hours { week, closed });
+    Rule { country, prefixes, zones, hours }
+}
+
+fn prefix(node: &Node) -> Result<Prefix, String> {
+    let text = node.text()?;
+    Prefix::parse(&text).ok_or_else(|| {
+        format!("is {text:?}, but must be the first digits of numbers, as in \"33\"")
+    })
+}
+
+fn zones(node: &Node) -> Result<Vec<(Prefix, country::Zone)>, String> {
+    let mut zones = Vec::new();
+    for (digits, zone) in node.table()? {
+        let prefix = Prefix::parse(&digits)
+            .ok_or_else(|| format!("has {digits:?}, but must have first digits of numbers"))?;
+        let name = zone.text()?;
+        let zone = country::Zone::get(&name).map_err(|_| {
+            format!("has {name:?}, but must have names like \"Europe/Paris\" (IANA)")
+        })?;
+        zones.push((prefix, zone));
+    }
+    Ok(zones)
+}
+
+fn stretch(node: &Node) -> Result<Stretch, String> {
+    let table = node.table()?;
+    let known = ["days", "from", "to"];
+    if let Some(key) = table.keys().find(|key| !known.contains(&key.as_str())) {
+        return Err(format!("has {key}, but its keys are days, from and to"));
+    }
+    let text = |key: &str| table.get(key).map(Node::text).transpose();
+    let days = table.get("days").map(Node::list).transpose()?.unwrap_or_default();
+    let days = days.iter().map(Node::integer).collect::<Result<Vec<_>, _>>()?;
+    let (from, to) = (text("from")?.unwrap_or_default(), text("to")?.unwrap_or_default());
+    Stretch::parse(&days, &from, &to).ok_or_else(|| {
+        "must have days from 1 (Monday) to 7, and from and to as \"HH:MM\", the one before the other"
+            .to_owned()
+    })
+}
+
+fn holidays(mut s: Section<'_>) -> Holidays {
+    let fixed = s.each("fixed", feast).unwrap_or_default();
+    let mut mondays = s.each("monday", feast).unwrap_or_default();
+    mondays.extend(s.get("monday_since", feasts_since).unwrap_or_default());
+    let easter = s.each("easter", |node| {
+        let days = node.integer()?;
+        let fits = i16::try_from(days).ok().filter(|days| (-100..=300).contains(days));
+        fits.ok_or_else(|| format!("is {days}, but must be days, from -100 to 300"))
+    });
+    s.finish();
+    Holidays { fixed, mondays, easter: easter.unwrap_or_default() }
+}
+
+fn feast(node: &Node) -> Result<Feast, String> {
+    let text = node.text()?;
+    Feast::parse(&text, 0).ok_or_else(|| format!("is {text:?}, but must be MM-DD, as in \"05-01\""))
+}
+
+fn feasts_since(node: &Node) -> Result<Vec<Feast>, String> {
+    let feast = |(day, since): (String, Node)| {
+        let year = i16::try_from(since.integer()?).ok();
+        year.and_then(|year| Feast::parse(&day, year))
+            .ok_or_else(|| format!("has {day:?}, but must have days and years: \"07-09\" = 2026"))
+    };
+    node.table()?.into_iter().map(feast).collect()
+}
