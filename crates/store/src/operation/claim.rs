@@ -172,8 +172,8 @@ impl Operation for Claim {
             } else {
                 gathered.tries = row.tries;
                 let holds = Holds::of(&self.rules, &request, self.now);
-                let into = (room, &mut gathered);
-                let (n, finished) = self.gather(work, &row, &request, into, holds)?;
+                let into = (room, &mut gathered, holds);
+                let (n, finished) = self.gather(work, &row, &request, into)?;
                 room = room.saturating_sub(n);
                 finished
             };
@@ -264,16 +264,15 @@ impl Claim {
     }
 
     /// Moves at most `room` parts from the row to `gathered`, or to the rows of those that `holds`
-    /// lets wait; answers how many, and whether that was all; the caller takes a row that is finished. What is left of another has had its turn:
-    /// it waits behind all that is due by now, so that no retry and no later request of the
-    /// account waits for the whole of a campaign.
+    /// lets wait; answers how many, and whether that was all; the caller takes a row that is
+    /// finished. What is left of another has had its turn: it waits behind all that is due by now,
+    /// so that no retry and no later request of the account waits for the whole of a campaign.
     pub(super) fn gather(
         &self,
         work: &mut Work<'_>,
         row: &QueueRow,
         request: &Arc<Request>,
-        (room, gathered): (usize, &mut Gathered),
-        mut holds: Option<Holds<'_>>,
+        (room, gathered, mut holds): (usize, &mut Gathered, Option<Holds<'_>>),
     ) -> Result<(usize, bool)> {
         // Up to a message more than there is room for, so as to end between two messages.
         let limit = room.saturating_add(usize::from(request.n_parts));

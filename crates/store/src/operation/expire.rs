@@ -31,7 +31,7 @@ pub(super) fn end_row(
 ) -> Result<(usize, bool)> {
     let mut gathered = Gathered::default();
     let (n, finished) =
-        queue.gather(work, row, request, (ROWS_PER_OPERATION_MAX, &mut gathered), None)?;
+        queue.gather(work, row, request, (ROWS_PER_OPERATION_MAX, &mut gathered, None))?;
     for id in gathered.parts.iter().copied().map(PartId) {
         let Some(before) = part::find(work, id)? else {
             continue;
