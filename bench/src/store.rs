@@ -161,6 +161,7 @@ impl Bench {
             lane: Lane::Transactional,
             account: self.account,
             room: group,
+            rules: Arc::default(),
             now: now(),
         };
         let items = self.answered.pop_front().unwrap_or_default();
@@ -238,7 +239,8 @@ impl Bench {
             callbacks: CallbackUrls::One("http://127.0.0.1/dlr?t=%P&d=%d".to_owned()),
             recipients: recipients.into(),
             otp: None,
-            otp_limits: Limits::default(),
+            otp_limits: pombo_domain::otp::Limits::default(),
+            held: Vec::new(),
             key: None,
             answers_opt_out: false,
             staged: None,

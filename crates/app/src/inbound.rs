@@ -202,6 +202,7 @@ fn reply(message: &Message, text: String) -> Option<SendSms> {
         parts_max: 3,
         trans: false,
         split: false,
+        otp: None,
         flash: false,
         schedule: None,
         expires: None,

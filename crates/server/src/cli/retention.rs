@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 
 use clap::{Args, Subcommand};
 use pombo_app::clock::Clock;
-use pombo_app::operate::{self, Progress};
+use pombo_app::operate_retention::{self, Progress};
 
 use super::{Failure, open_store, out};
 use crate::config::Config;
@@ -32,8 +32,9 @@ pub(super) fn run(command: &Command, config: &Config) -> Result<(), Failure> {
     let mut stderr = std::io::stderr();
     let is_shown = stderr.is_terminal();
     let mut n_messages = 0;
-    let kept = operate::retention_run(&store, &Clock::system(), *days, &mut |progress| {
-        match progress {
+    let kept =
+        operate_retention::retention_run(&store, &Clock::system(), *days, &mut |progress| {
+            match progress {
             Progress::Day { day, n_messages: n } => {
                 n_messages += n;
                 out::line(&format!("{day}: {n} messages go"))
@@ -52,7 +53,7 @@ pub(super) fn run(command: &Command, config: &Config) -> Result<(), Failure> {
             )),
         }
         .is_ok()
-    })?;
+        })?;
     if is_shown {
         let _ = writeln!(stderr);
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pombo_domain::address::Phone;
-use pombo_domain::campaign::{Stop, Tally, Totals};
+use pombo_domain::campaign::{Stop, Totals};
 use pombo_domain::id::{AccountId, CampaignId, MessageId, RouteId, SendingId};
 use pombo_domain::message::{Category, Lane};
 use pombo_domain::money::Money;
@@ -21,15 +21,13 @@ use super::opening;
 pub use super::opening::Held;
 use super::request::Request;
 use super::text::Texts;
-use super::{opt_out, otp};
+use super::{opt_out, otp, part};
 use crate::error::{Error, Result};
 use crate::sql::values;
 use crate::statement::statements;
 use crate::work::{LedgerKind, Standing, Work};
 
 statements! {
-    NEW_PART = "insert into part_{day} (id, recipient, route, state, price, tally) \
-        values ($1, $2, $3, 0, $4, $5)";
     NEW_CALLBACK = "insert into callback_{day} (message, url) values ($1, $2)";
     NEW_REQUEST = "insert into request_{day} (id, messages, parts, account, created, sender, text, \
         encoding, flags, concat_ref, due, expires, windows, campaign, named, sending, reserved, callback, \
@@ -257,7 +255,7 @@ impl Accept {
             None => {
                 let first = MessageId(work.new_messages(self.recipients.len(), self.now)?);
                 let sending = self.is_named().then_some(sending);
-                write_parts(work, first, sending, &self.recipients)?;
+                part::write(work, first, sending, &self.recipients)?;
                 self.texts.write(work, first)?;
                 self.callbacks.write(work, first, 0..self.recipients.len())?;
                 first
@@ -491,23 +489,4 @@ impl Accept {
         work.prepare(RESERVE)?.execute([self.account.0, at, kind, -cost.micros(), first.0])?;
         Ok(())
     }
-}
-
-pub(super) fn write_parts(
-    work: &mut Work<'_>,
-    first: MessageId,
-    sending: Option<SendingId>,
-    recipients: &[Recipient],
-) -> Result<()> {
-    let mut insert = work.prepare_for(NEW_PART, first.0)?;
-    for (offset, recipient) in recipients.iter().enumerate() {
-        let to = recipient.to.digits().cast_signed();
-        let tally = |sending| Tally::of(sending, recipient.n_parts);
-        let tally = sending.map_or(Tally::NONE, tally).stored();
-        for part_idx in 0..recipient.n_parts {
-            let id = first.plus(offset).part(part_idx);
-            insert.execute([id.0, to, recipient.route.0, recipient.price.micros(), tally])?;
-        }
-    }
-    Ok(())
 }

@@ -2,17 +2,20 @@
 
 use pombo_domain::address::Phone;
 use pombo_domain::campaign::{Tally, Totals};
-use pombo_domain::id::{AccountId, EventId, PartId, RouteId};
+use pombo_domain::id::{AccountId, EventId, MessageId, PartId, RouteId, SendingId};
 use pombo_domain::message::{EventKind, PartState};
 use pombo_domain::money::Money;
 use pombo_domain::time::Instant;
 
+use super::accept::Recipient;
 use crate::error::Result;
 use crate::sql::values;
 use crate::statement::statements;
 use crate::work::Work;
 
 statements! {
+    NEW_PART = "insert into part_{day} (id, recipient, route, state, price, tally) \
+        values ($1, $2, $3, 0, $4, $5)";
     PART = "select recipient, route, state, price, event, tally from part_{day} where id = $1";
     STATES = "select state from part_{day} where id between $1 and $2 order by id";
     SET_PART = "update part_{day} set state = $1, event = $2, route = $3 where id = $4";
@@ -180,5 +183,25 @@ fn insert(work: &mut Work<'_>, id: i64, step: &Step<'_>, prev: i64) -> Result<()
         step.code,
         step.detail,
     ])?;
+    Ok(())
+}
+
+/// Writes the parts of messages that follow one another, the first of which is `first`.
+pub(super) fn write(
+    work: &mut Work<'_>,
+    first: MessageId,
+    sending: Option<SendingId>,
+    recipients: &[Recipient],
+) -> Result<()> {
+    let mut insert = work.prepare_for(NEW_PART, first.0)?;
+    for (offset, recipient) in recipients.iter().enumerate() {
+        let to = recipient.to.digits().cast_signed();
+        let tally = |sending| Tally::of(sending, recipient.n_parts);
+        let tally = sending.map_or(Tally::NONE, tally).stored();
+        for part_idx in 0..recipient.n_parts {
+            let id = first.plus(offset).part(part_idx);
+            insert.execute([id.0, to, recipient.route.0, recipient.price.micros(), tally])?;
+        }
+    }
     Ok(())
 }

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use pombo_domain::id::{AccountId, MessageId, PartId, SendingId};
 use pombo_domain::time::Instant;
 
-use super::Operation;
-use super::accept::{CallbackUrls, Campaign, Recipient, write_parts};
+use super::accept::{CallbackUrls, Campaign, Recipient};
 use super::campaign::join;
 use super::text::Texts;
+use super::{Operation, part};
 use crate::error::{Error, Result};
 use crate::statement::statements;
 use crate::work::Work;
@@ -101,7 +101,7 @@ impl Operation for Stage {
             return Err(Error::Failed("the staged request was given up meanwhile".into()));
         }
         let first = self.first.plus(self.range.start);
-        write_parts(work, first, self.sending, &self.recipients[self.range.clone()])?;
+        part::write(work, first, self.sending, &self.recipients[self.range.clone()])?;
         self.texts.write(work, first)?;
         self.callbacks.write(work, self.first, self.range.clone())
     }

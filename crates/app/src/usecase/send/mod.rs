@@ -192,31 +192,12 @@ pub async fn send_sms(app: &App, caller: &Caller, send: SendSms) -> Result<Sent,
         return Err(Refusal::TooManyCodes { most: ROWS_PER_OPERATION_MAX }.into());
     }
     if send.dry_run {
-        let opted_out = opt_out::among(app, caller, &plan.recipients).await?;
-        plan.recipients = op::opt_out::unpriced(&plan.recipients, &opted_out);
-        let find = op::account::Find::Id(caller.account());
-        let account = app.inner.store.ask(find).await?;
-        let balance = account.as_ref().map_or(Money::ZERO, |account| account.balance);
-        let Some(cost) = plan.cost().filter(|cost| *cost <= balance) else {
-            return Err(Refusal::NotEnoughCredits.into());
-        };
-        if let Some(cap) = account.and_then(|account| account.spend_cap) {
-            let spent = op::account::Spent { account: caller.account(), day: now.day() };
-            if app.inner.store.ask(spent).await? + cost > cap {
-                return Err(Refusal::SpendCap.into());
-            }
-        }
-        return Ok(planned((app, caller), &send, (&plan, now), &opted_out));
+        return dry_run(app, caller, &send, (plan, now)).await;
     }
     if plan.recipients.is_empty() {
         return Ok(planned((app, caller), &send, (&plan, now), &[])); // Each entry says why.
     }
-    if app.inner.is_short_of_room.load(Ordering::Relaxed) {
-        return Err(Refusal::NoRoom { retry_after: Duration::from_secs(5) }.into());
-    }
-    if app.inner.store.backlog() > BACKLOG_MAX {
-        return Err(Refusal::Busy { retry_after: Duration::from_secs(1) }.into());
-    }
+    has_room(app)?;
     let mut routes: Vec<RouteId> = plan.recipients.iter().map(|r| r.route).collect();
     routes.sort_unstable();
     routes.dedup();
@@ -229,25 +210,12 @@ pub async fn send_sms(app: &App, caller: &Caller, send: SendSms) -> Result<Sent,
         }
         plan.leave_out(&otp::pending(app, caller, &plan.recipients, config).await?);
         if plan.recipients.is_empty() {
-            return Ok(planned(app, &send, &plan, &[]));
+            return Ok(planned((app, caller), &send, (&plan, now), &[]));
         }
         answer = store(app, caller, &send, (&plan, now)).await?;
     }
-    let (first, campaign, sending, replayed) = match answer {
-        Accepted::Done { first, campaign, sending, replayed } => {
-            (first, campaign, sending, replayed)
-        }
-        Accepted::NotEnoughCredits => return Err(Refusal::NotEnoughCredits.into()),
-        Accepted::DailyLimit => {
-            return Err(Refusal::DailyLimit { retry_after: now.until_next_day() }.into());
-        }
-        Accepted::CampaignCancelled => return Err(Refusal::CampaignCancelled.into()),
-        Accepted::CodesLimited(limited) => {
-            return Err(super::otp::refused(caller, limited, now).into());
-        }
-        Accepted::CodePending => return Err(Refusal::CodePending.into()),
-        Accepted::SpendCap => return Err(Refusal::SpendCap.into()),
-        Accepted::KeyReused => return Err(Refusal::IdempotencyMismatch.into()),
+    let Accepted::Done { first, campaign, sending, replayed } = answer else {
+        return Err(refused(answer, caller, now));
     };
     if !replayed {
         for route in routes {
@@ -266,6 +234,56 @@ pub async fn send_sms(app: &App, caller: &Caller, send: SendSms) -> Result<Sent,
         held: plan.held_until(idx),
     });
     Ok(Sent { campaign, sending, fates, scheduled, expires })
+}
+
+/// Whether there is room for a request, on the disk and before the writer.
+fn has_room(app: &App) -> Result<(), Refusal> {
+    if app.inner.is_short_of_room.load(Ordering::Relaxed) {
+        return Err(Refusal::NoRoom { retry_after: Duration::from_secs(5) });
+    }
+    if app.inner.store.backlog() > BACKLOG_MAX {
+        return Err(Refusal::Busy { retry_after: Duration::from_secs(1) });
+    }
+    Ok(())
+}
+
+/// Looks whether it would be accepted.
+async fn dry_run(
+    app: &App,
+    caller: &Caller,
+    send: &SendSms,
+    (mut plan, now): (Plan, Instant),
+) -> Result<Sent, Error> {
+    let opted_out = opt_out::among(app, caller, &plan.recipients).await?;
+    plan.recipients = op::opt_out::unpriced(&plan.recipients, &opted_out);
+    let find = op::account::Find::Id(caller.account());
+    let account = app.inner.store.ask(find).await?;
+    let balance = account.as_ref().map_or(Money::ZERO, |account| account.balance);
+    let Some(cost) = plan.cost().filter(|cost| *cost <= balance) else {
+        return Err(Refusal::NotEnoughCredits.into());
+    };
+    if let Some(cap) = account.and_then(|account| account.spend_cap) {
+        let spent = op::account::Spent { account: caller.account(), day: now.day() };
+        if app.inner.store.ask(spent).await? + cost > cap {
+            return Err(Refusal::SpendCap.into());
+        }
+    }
+    Ok(planned((app, caller), send, (&plan, now), &opted_out))
+}
+
+/// Why the store did not take it.
+fn refused(answer: Accepted, caller: &Caller, now: Instant) -> Error {
+    let refusal = match answer {
+        Accepted::NotEnoughCredits => Refusal::NotEnoughCredits,
+        Accepted::DailyLimit => Refusal::DailyLimit { retry_after: now.until_next_day() },
+        Accepted::CampaignCancelled => Refusal::CampaignCancelled,
+        Accepted::CodesLimited(limited) => super::otp::refused(caller, limited, now),
+        Accepted::CodePending => Refusal::CodePending,
+        Accepted::SpendCap => Refusal::SpendCap,
+        // What was done was not refused: nobody asks.
+        Accepted::KeyReused | Accepted::Done { .. } => Refusal::IdempotencyMismatch,
+    };
+    refusal.into()
 }
 
 /// How often those with a pending code are left out before all are refused.

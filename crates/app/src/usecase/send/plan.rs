@@ -165,6 +165,11 @@ impl Plan {
         let recipients = self.recipients.iter().enumerate();
         let left = recipients.filter(|(idx, _)| !is_out(*idx)).map(|(_, recipient)| *recipient);
         self.recipients = left.collect();
+        let place = |idx: usize| idx - pending.partition_point(|out| *out < idx);
+        for held in &mut self.held {
+            held.recipients = place(held.recipients.start)..place(held.recipients.end);
+        }
+        self.held.retain(|held| !held.recipients.is_empty());
     }
 
     /// Rows of the store that it takes in all.

@@ -69,7 +69,7 @@ pub(super) fn rules(mut section: Section<'_>, mistakes: &Mistakes) -> Rules {
 }
 
 /// Reads a whole file of rules.
-fn read(mut root: Section<'_>, mistakes: &Mistakes) -> country::Rules {
+fn read<'m>(mut root: Section<'m>, mistakes: &'m Mistakes) -> country::Rules {
     let holidays: Vec<(Country, Holidays)> = each_country(&mut root, "holidays", mistakes)
         .into_iter()
         .map(|(country, section)| (country, holidays(section)))
@@ -121,13 +121,14 @@ fn rule(
     let week = s.each("windows", stretch).unwrap_or_default();
     let avoids_holidays = s.get("block_public_holidays", Node::boolean).unwrap_or(false);
     s.finish();
-    let mut wrong = |what: &str| {
+    let wrong = |what: &str| {
         if let Some(origin) = &at {
             mistakes.add(origin, &windows_key, what);
         }
     };
     let has_clock = |prefix: &Prefix| zones.iter().any(|(zoned, _)| zoned.begins(prefix.digits()));
-    if !week.is_empty() && !(prefixes.iter().all(has_clock) && zones.len() + prefixes.len() > 0) {
+    let has_clocks = prefixes.iter().all(has_clock) && zones.len() + prefixes.len() > 0;
+    if !week.is_empty() && !has_clocks {
         wrong("need a clock for every one of phone_prefixes; add it to zone_by_prefix");
     }
     if !week.is_empty() && avoids_holidays && holidays.is_none() {
