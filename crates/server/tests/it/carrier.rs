@@ -1,5 +1,7 @@
 //! The whole way: HTTP, SMPP, receipt, callback; and what becomes of doubt.
 
+use std::time::Duration;
+
 use pombo::config::Config;
 use pombo_peers::sink::{self, Answer, Sink};
 use pombo_peers::smsc::{Behaviour, Ids, Reaction, Receipts, Smsc};

@@ -129,7 +129,7 @@ fn a_handset_answers_over_smpp_and_is_listed_told_obeyed_and_answered() {
 #[test]
 fn a_long_message_is_joined_over_a_restart_and_two_binds() {
     let smsc = Smsc::start(Behaviour::default()).unwrap();
-    let first = house(&smsc);
+    let mut first = house(&smsc);
     let piece = |number: u8, text: &[u8]| [&[6, 8, 4, 1, 2, 3, number][..], text].concat();
     let say = |number: u8, text: &[u8]| {
         let octets = piece(number, text);
