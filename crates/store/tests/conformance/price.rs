@@ -102,8 +102,8 @@ fn a_cap_counts_what_its_day_has_cost_before_and_not_what_is_given_back() {
         let changes = vec![Change::SpendCap(Some(cap), w.now())];
         w.run(account::Set { name: "alpha".to_owned(), changes });
         let spent = || w.ask(account::Spent { account: w.account, day: w.now().day() });
-        assert_eq!(spent(), PRICE.times(2).unwrap(), "three, one given back, none of yesterday's");
-        w.accept(w.request(3));
+        assert_eq!(spent(), PRICE.times(3).unwrap(), "four, one given back, none of yesterday's");
+        w.accept(w.request(2));
         assert_eq!(w.run(w.request(1)), Accepted::SpendCap);
         let claimed = w.claim(1);
         let message = claimed.work[0].message;
@@ -148,17 +148,17 @@ fn the_books_tell_what_was_given_set_aside_and_given_back() {
         w.settle(vec![w.settled(message.part(0), refused), Item::IntentDone(intent)]);
         w.accept(of_parts(3, w.request(2)));
         let head = w.ask(audit::Head);
-        let days = head.days.clone();
-        let (sums, stray) = w.ask(audit::Slice { after: 0, to: head.newest, days });
+        let oldest = head.oldest.unwrap();
+        let (sums, stray) = w.ask(audit::Slice { after: 0, to: head.newest, oldest });
         assert_eq!(stray, 0);
-        let alpha = &sums[&w.account];
+        let (_, alpha) = sums.iter().find(|(account, _)| *account == w.account).unwrap();
         let reserved = PRICE.times(7).unwrap();
         let wanted = audit::Sums {
             opening: CREDIT,
             credits: amount,
             reserved,
             released: PRICE,
-            reserved_of_days: reserved,
+            reserved_since: reserved,
         };
         assert_eq!(*alpha, wanted);
         assert_eq!(alpha.balance(), w.balance());
