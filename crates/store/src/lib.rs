@@ -110,7 +110,11 @@ impl Store {
     /// Blocks; call it before the runtime starts or on a thread of its own.
     pub fn open(url: &str, options: &Options) -> Result<Self, OpenError> {
         let store = Self::open_unfinished(url, options)?;
-        match store.ask_blocking(operation::copy::IsUnfinished) {
+        // On a thread of its own, so that a caller inside a runtime may wait too.
+        let is_unfinished = std::thread::scope(|scope| {
+            scope.spawn(|| store.ask_blocking(operation::copy::IsUnfinished)).join()
+        });
+        match is_unfinished.unwrap_or(Err(Error::Closed)) {
             Ok(false) => Ok(store),
             Ok(true) => {
                 store.close();

@@ -148,17 +148,17 @@ fn the_books_tell_what_was_given_set_aside_and_given_back() {
         w.settle(vec![w.settled(message.part(0), refused), Item::IntentDone(intent)]);
         w.accept(of_parts(3, w.request(2)));
         let head = w.ask(audit::Head);
-        let oldest = head.oldest.unwrap();
-        let (sums, stray) = w.ask(audit::Slice { after: 0, to: head.newest, oldest });
+        let days = head.days.clone();
+        let (sums, stray) = w.ask(audit::Slice { after: 0, to: head.newest, days });
         assert_eq!(stray, 0);
-        let (_, alpha) = sums.iter().find(|(account, _)| *account == w.account).unwrap();
+        let alpha = &sums[&w.account];
         let reserved = PRICE.times(7).unwrap();
         let wanted = audit::Sums {
             opening: CREDIT,
             credits: amount,
             reserved,
             released: PRICE,
-            reserved_since: reserved,
+            reserved_of_days: reserved,
         };
         assert_eq!(*alpha, wanted);
         assert_eq!(alpha.balance(), w.balance());
