@@ -28,7 +28,7 @@ use pombo_store::operation::accept::Accepted;
 
 use crate::App;
 use crate::auth::Caller;
-use crate::error::{Error, Refusal};
+use crate::error::{Error, Fault, Refusal};
 
 use plan::Plan;
 use texts::FinalTexts;
@@ -234,6 +234,22 @@ pub async fn send_sms(app: &App, caller: &Caller, send: SendSms) -> Result<Sent,
         held: plan.held_until(idx),
     });
     Ok(Sent { campaign, sending, fates, scheduled, expires })
+}
+
+/// Asks about recipients, a thousand at a time; each answer has indexes in rising order, and so has
+/// the whole.
+async fn in_pieces<Q: op::Question<Answer = Vec<usize>>>(
+    app: &App,
+    recipients: &[op::accept::Recipient],
+    question: impl Fn(Vec<Phone>) -> Q,
+) -> Result<Vec<usize>, Fault> {
+    let mut found = Vec::new();
+    for (i, piece) in recipients.chunks(ROWS_PER_OPERATION_MAX).enumerate() {
+        let phones = piece.iter().map(|recipient| recipient.to).collect();
+        let listed = app.inner.store.ask(question(phones)).await?;
+        found.extend(listed.into_iter().map(|idx| i * ROWS_PER_OPERATION_MAX + idx));
+    }
+    Ok(found)
 }
 
 /// Whether there is room for a request, on the disk and before the writer.

@@ -7,6 +7,7 @@ use pombo_domain::time::Instant;
 use pombo_store::operation::accept::Recipient;
 use pombo_store::operation::opt_out::{Among, Refuse};
 
+use super::in_pieces;
 use crate::App;
 use crate::auth::Caller;
 use crate::error::Fault;
@@ -17,14 +18,9 @@ pub(super) async fn among(
     caller: &Caller,
     recipients: &[Recipient],
 ) -> Result<Vec<usize>, Fault> {
-    let mut found = Vec::new();
-    for (i, piece) in recipients.chunks(ROWS_PER_OPERATION_MAX).enumerate() {
-        let recipients = piece.iter().map(|recipient| recipient.to).collect();
-        let among = Among { account: caller.account(), recipients };
-        let listed = app.inner.store.ask(among).await?;
-        found.extend(listed.into_iter().map(|idx| i * ROWS_PER_OPERATION_MAX + idx));
-    }
-    Ok(found)
+    let account = caller.account();
+    let among = |recipients| Among { account, recipients };
+    in_pieces(app, recipients, among).await
 }
 
 /// Ends the messages of an accepted request to those who have. What this leaves undone, a claim
