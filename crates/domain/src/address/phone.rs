@@ -87,10 +87,24 @@ impl Phone {
         self.0
     }
 
-    /// The number's country, looked up in the numbering plans (about a microsecond).
+    /// The number's country: by its country code alone where one country has it (some tens of
+    /// nanoseconds), else looked up in the numbering plans (about a microsecond).
     #[must_use]
     pub fn country(self) -> Country {
-        self.look_up().map_or(Country::NONE, |number| country_of(&number))
+        self.sole_country().unwrap_or_else(|| {
+            self.look_up().map_or(Country::NONE, |number| country_of(&number))
+        })
+    }
+
+    /// The one country that has this number's country code; `None` where several share it, or none
+    /// has it. No country code begins with another.
+    fn sole_country(self) -> Option<Country> {
+        let n_digits = self.0.checked_ilog10()? + 1;
+        (1..=n_digits.min(3)).find_map(|n| {
+            let code = i32::try_from(self.0 / 10_u64.pow(n_digits - n)).ok()?;
+            let mut regions = PHONE_NUMBER_UTIL.get_regions_for_country_calling_code(code)?;
+            if regions.len() == 1 { regions.next().map(Country::of) } else { None }
+        })
     }
 
     /// The number's use, looked up in the numbering plans (some microseconds).

@@ -41,6 +41,9 @@ statements! {
 /// Entries that a list counts, at most.
 pub const COUNT_MAX: i64 = 1_000_000;
 
+/// Accounts of which the writer keeps in mind whether they have a list.
+const ACCOUNTS_KEPT: usize = 65_536;
+
 /// Puts addresses on an account's list; at most
 /// [`pombo_domain::limits::ROWS_PER_OPERATION_MAX`] of them.
 #[derive(Debug, Clone)]
@@ -66,6 +69,7 @@ impl Operation for Add {
     }
 
     fn run(&self, work: &mut Work<'_>) -> Result<usize> {
+        work.has_opt_outs().remove(&self.account);
         let mut n = 0;
         let mut insert = work.prepare(ADD)?;
         for address in &self.addresses {
@@ -107,6 +111,7 @@ impl Operation for Remove {
     }
 
     fn run(&self, work: &mut Work<'_>) -> Result<usize> {
+        work.has_opt_outs().remove(&self.account);
         let mut n = 0;
         let (by, at) = (self.source as i64, self.now.micros());
         for address in &self.addresses {
@@ -278,16 +283,30 @@ fn listed(
     Ok(found)
 }
 
-/// Which of some recipients have opted out, by index. One look-up where the account has no list.
+/// Which of some recipients have opted out, by index. Asks nothing of the store where the account
+/// is known to have no list.
 pub(super) fn among(
-    work: &Work<'_>,
+    work: &mut Work<'_>,
     account: AccountId,
     phones: impl Iterator<Item = Phone>,
 ) -> Result<Vec<usize>> {
-    if work.prepare(ANY)?.first([account.0], |_| Ok(()))?.is_none() {
+    if !has_list(work, account)? {
         return Ok(Vec::new());
     }
     listed(&mut work.prepare(IS_LISTED)?, account, phones)
+}
+
+fn has_list(work: &mut Work<'_>, account: AccountId) -> Result<bool> {
+    if let Some(has_list) = work.has_opt_outs().get(&account) {
+        return Ok(*has_list);
+    }
+    let has_list = work.prepare(ANY)?.first([account.0], |_| Ok(()))?.is_some();
+    let kept = work.has_opt_outs();
+    if kept.len() >= ACCOUNTS_KEPT {
+        kept.clear();
+    }
+    kept.insert(account, has_list);
+    Ok(has_list)
 }
 
 /// Ends a part that waits, because its recipient has opted out: what it had reserved is given back.

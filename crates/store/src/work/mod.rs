@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use pombo_domain::campaign::Stop;
-use pombo_domain::id::{CampaignId, RouteId, SendingId};
+use pombo_domain::id::{AccountId, CampaignId, RouteId, SendingId};
 use pombo_domain::time::Instant;
 
 pub(crate) use day::Days;
@@ -48,6 +48,8 @@ pub(crate) struct Shelf {
     totals: TotalsBook,
     /// The sendings that send nothing; few at a time.
     stopped: HashMap<SendingId, Stop>,
+    /// Whether somebody has opted out of an account's text messages, for accounts asked about.
+    has_opt_outs: HashMap<AccountId, bool>,
     requests: HashMap<i64, Arc<Request>>,
     /// Route and key of receipts that wait for their answer; empty nearly always.
     early: HashSet<(RouteId, i64)>,
@@ -67,6 +69,7 @@ impl Shelf {
             money: MoneyBook::default(),
             totals: TotalsBook::default(),
             stopped: HashMap::new(),
+            has_opt_outs: HashMap::new(),
             requests: HashMap::new(),
             early: HashSet::new(),
             campaigns: 0..0,
@@ -131,6 +134,7 @@ impl Shelf {
         self.money.clear();
         self.totals.clear();
         self.stopped.clear();
+        self.has_opt_outs.clear();
         self.requests.clear();
         self.campaigns = 0..0;
         self.early.clear();
@@ -198,6 +202,12 @@ impl<'c> Work<'c> {
     /// The sendings that send nothing; whoever changes them writes the table too.
     pub(crate) fn stopped(&mut self) -> &mut HashMap<SendingId, Stop> {
         &mut self.shelf.stopped
+    }
+
+    /// Whether somebody has opted out of an account's text messages, as far as it was asked before;
+    /// whoever changes the lists forgets or mends what stands here.
+    pub(crate) fn has_opt_outs(&mut self) -> &mut HashMap<AccountId, bool> {
+        &mut self.shelf.has_opt_outs
     }
 
     /// A block of message ids whose day has its tables.
