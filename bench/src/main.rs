@@ -1,5 +1,6 @@
 //! One workload per promise: `cargo xtask bench NAME`; each prints a table.
 
+mod campaign;
 mod faults;
 mod journey;
 mod micro;
@@ -31,6 +32,8 @@ enum Workload {
     Journey(journey::Options),
     /// Memory with a million messages waiting.
     Queued(queued::Options),
+    /// A scheduled campaign of a million: accepted, released, delivered, exported, told anew.
+    Campaign(campaign::Options),
     /// Codes that must not wait for a campaign of a million, on a slow route.
     Overload(overload::Options),
     /// Kill pombo while it sends, and count what arrives.
@@ -56,6 +59,7 @@ fn run(workload: Workload) -> Result<()> {
         Workload::Store(options) => store::run(&options),
         Workload::Journey(options) => journey::run(&options),
         Workload::Queued(options) => queued::run(&options),
+        Workload::Campaign(options) => campaign::run(&options),
         Workload::Overload(options) => overload::run(&options),
         Workload::Crash(options) => faults::crash::run(&options),
         Workload::Faults(options) => faults::run(&options),

@@ -11,8 +11,11 @@ use base64::Engine;
 
 use crate::process::{Process, TempFolder, free_port, wait_until};
 
+/// The account's name.
+pub(crate) const ACCOUNT_NAME: &str = "bench";
+
 /// The account's name and password.
-const ACCOUNT: (&str, &str) = ("bench", "bench-password");
+const ACCOUNT: (&str, &str) = (ACCOUNT_NAME, "bench-password");
 
 /// More than a bench can spend.
 const CREDIT: &str = "100000000.00";

@@ -55,6 +55,9 @@ pub(crate) struct Options {
     /// Outstanding submit_sm.
     #[arg(long, default_value_t = 100)]
     window: u32,
+    /// A text of its own for each recipient, of ten variables (not with Kannel).
+    #[arg(long)]
+    personal: bool,
     /// Only this gateway.
     #[arg(long)]
     only: Option<Gateway>,
@@ -218,8 +221,10 @@ fn journey(options: &Options, task: &Task) -> Result<Figures> {
     // A message that waited for the bind would tell nothing about the way.
     wait_until("the gateway binds", Duration::from_secs(30), || Ok(smsc.counts().binds > 0))?;
     let callbacks = (!options.no_receipts).then_some(sink.addr);
-    let messages =
-        |batch| Messages::new(task.gateway, running.http, Arc::clone(&ledger), batch, callbacks);
+    let messages = |batch| {
+        Messages::new(task.gateway, running.http, Arc::clone(&ledger), batch, callbacks)
+            .personal(options.personal)
+    };
     let warming =
         Arc::new(Mutex::new(messages(WARM_UP_BATCH.min(task.batch)).from(task.n_messages)));
     warm_up(options, task, running.http, &warming).with_context(|| "warming up")?;

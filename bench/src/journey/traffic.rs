@@ -15,6 +15,10 @@ use crate::pombo::authorization;
 pub(crate) const TEXT: &str = "Your parcel 1Z 999 will be with you today between 10 and 12. \
     Somebody must sign. Thank you all!";
 
+/// As long, with ten variables to fill.
+const PERSONAL: &str = "{name|capitalize}, parcel {code} of {shop|upper} comes {day} from {from} \
+    to {to} by {van}. {who} must sign. {thanks} {end}!";
+
 /// Sends `batch` messages a request, and counts those that were accepted.
 pub(crate) struct Messages {
     ledger: Arc<Ledger>,
@@ -22,6 +26,7 @@ pub(crate) struct Messages {
     /// The number of the first message.
     first: u64,
     callbacks: Option<SocketAddr>,
+    is_personal: bool,
     way: Way,
     body: Vec<u8>,
     /// Messages that the gateway took.
@@ -62,11 +67,17 @@ impl Messages {
             batch,
             first: 0,
             callbacks,
+            is_personal: false,
             way,
             body: Vec::new(),
             accepted: 0,
             refused: None,
         }
+    }
+
+    /// The same, with a text of its own for each recipient, of ten variables.
+    pub(crate) fn personal(self, is_personal: bool) -> Self {
+        Self { is_personal, ..self }
     }
 
     /// The same, beginning with this message.
@@ -85,7 +96,7 @@ impl Traffic for Messages {
         match &self.way {
             Way::Pombo(post) => {
                 self.body.clear();
-                write_json(&mut self.body, all, self.callbacks);
+                write_json(&mut self.body, all, self.callbacks, self.is_personal);
                 post.append(&self.body, buffer);
             }
             Way::Kannel(get) => get.append(query(first, self.callbacks).as_bytes(), buffer),
@@ -106,7 +117,12 @@ impl Traffic for Messages {
     }
 }
 
-fn write_json(body: &mut Vec<u8>, all: std::ops::Range<u64>, callbacks: Option<SocketAddr>) {
+fn write_json(
+    body: &mut Vec<u8>,
+    all: std::ops::Range<u64>,
+    callbacks: Option<SocketAddr>,
+    is_personal: bool,
+) {
     let alone = all.end - all.start == 1;
     body.extend_from_slice(b"{\"to\":[");
     for message in all.clone() {
@@ -115,7 +131,18 @@ fn write_json(body: &mut Vec<u8>, all: std::ops::Range<u64>, callbacks: Option<S
         }
         body.extend_from_slice(format!("\"{}\"", Ledger::recipient(message)).as_bytes());
     }
-    body.extend_from_slice(format!("],\"from\":\"pombo\",\"message\":\"{TEXT}\"").as_bytes());
+    let text = if is_personal { PERSONAL } else { TEXT };
+    body.extend_from_slice(format!("],\"from\":\"pombo\",\"message\":\"{text}\"").as_bytes());
+    if is_personal {
+        body.extend_from_slice(b",\"sub\":[");
+        for message in all.clone() {
+            if message > all.start {
+                body.push(b',');
+            }
+            write_variables(body, message);
+        }
+        body.push(b']');
+    }
     if let Some(sink) = callbacks {
         // Alone, a message names itself, as in Kannel's requests; among others, pombo names it.
         let name = if alone { Ledger::recipient(all.start).to_string() } else { "%P".to_owned() };
@@ -124,6 +151,20 @@ fn write_json(body: &mut Vec<u8>, all: std::ops::Range<u64>, callbacks: Option<S
         );
     }
     body.push(b'}');
+}
+
+/// What fills [`PERSONAL`] for one recipient.
+fn write_variables(body: &mut Vec<u8>, message: u64) {
+    let code = message % 1_000_000;
+    body.extend_from_slice(
+        format!(
+            "{{\"name\":\"joana\",\"code\":\"1Z{code:06}\",\"shop\":\"acme\",\"day\":\"today\",\
+             \"from\":\"10\",\"to\":\"12\",\"van\":\"van {}\",\"who\":\"Somebody\",\
+             \"thanks\":\"Thank you\",\"end\":\"all\"}}",
+            message % 9
+        )
+        .as_bytes(),
+    );
 }
 
 /// The end of Kannel's query: the recipient, and where its final receipt is reported.

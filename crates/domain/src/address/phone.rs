@@ -91,9 +91,8 @@ impl Phone {
     /// nanoseconds), else looked up in the numbering plans (about a microsecond).
     #[must_use]
     pub fn country(self) -> Country {
-        self.sole_country().unwrap_or_else(|| {
-            self.look_up().map_or(Country::NONE, |number| country_of(&number))
-        })
+        self.sole_country()
+            .unwrap_or_else(|| self.look_up().map_or(Country::NONE, |number| country_of(&number)))
     }
 
     /// The one country that has this number's country code; `None` where several share it, or none
