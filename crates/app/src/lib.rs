@@ -13,6 +13,7 @@ pub mod operate;
 pub mod operate_inbound;
 pub mod operate_notifications;
 pub mod operate_opt_out;
+pub mod operate_otp;
 pub mod operate_retention;
 pub mod prices;
 mod routing;

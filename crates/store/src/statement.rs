@@ -63,6 +63,7 @@ pub(crate) fn all() -> Vec<Statement> {
         op::otp::STATEMENTS,
         op::otp::TEXT_STATEMENTS,
         op::otp::GUARD_STATEMENTS,
+        op::otp::RECENT_STATEMENTS,
         op::part::STATEMENTS,
         op::price::STATEMENTS,
         op::receipt::STATEMENTS,

@@ -91,7 +91,8 @@ impl Limits {
 }
 
 /// What neighbours share: a number without its last four digits, an e-mail address's domain.
-fn range(recipient: &Address) -> String {
+#[must_use]
+pub fn range(recipient: &Address) -> String {
     match recipient {
         Address::Phone(phone) => {
             let digits = phone.to_string();

@@ -12,6 +12,7 @@ mod ledger;
 mod migrate;
 mod notifications;
 mod numbers;
+mod otp;
 mod out;
 mod prices;
 mod receipts;
@@ -72,6 +73,9 @@ enum Command {
     /// Whose the numbers are that people write to.
     #[command(subcommand)]
     Numbers(numbers::Command),
+    /// One-time codes: which ranges of numbers use those they are sent.
+    #[command(subcommand)]
+    Otp(otp::Command),
     /// Prices: what parts cost, what carriers ask, and whose network a number is.
     #[command(subcommand)]
     Prices(prices::Command),
@@ -183,6 +187,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Blacklist(command) => blacklist::run(command, &config),
         Command::Inbound(command) => inbound::run(&command, &config),
         Command::Numbers(command) => numbers::run(&command, &config),
+        Command::Otp(command) => otp::run(command, &config),
         Command::Prices(command) => prices::run(command, &config),
         Command::Ledger(command) => ledger::run(&command, &config),
         Command::Cdr(command) => cdr::run(command, &config),

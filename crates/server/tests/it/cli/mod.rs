@@ -6,6 +6,7 @@ mod campaign;
 mod config;
 mod money;
 mod operate;
+mod otp;
 mod prices;
 mod segments;
 mod serve;

@@ -4,6 +4,7 @@
 //! together, as many are compared as may be, and one is right.
 
 mod guard;
+mod recent;
 mod texts;
 
 use pombo_domain::id::{AccountId, MessageId};
@@ -21,6 +22,9 @@ pub use guard::Limited;
 #[cfg(test)]
 pub(crate) use guard::STATEMENTS as GUARD_STATEMENTS;
 pub(super) use guard::{Counts, judge};
+#[cfg(test)]
+pub(crate) use recent::STATEMENTS as RECENT_STATEMENTS;
+pub use recent::{Recent, Seen};
 pub use texts::Pending;
 #[cfg(test)]
 pub(crate) use texts::STATEMENTS as TEXT_STATEMENTS;
