@@ -156,6 +156,10 @@ pub struct Settings {
     pub spend_cap: Option<Option<Money>>,
     /// Countries it may send to; inner empty: all.
     pub countries: Option<Vec<Country>>,
+    /// Whether it has verified its recipients' ages.
+    pub ages_verified: Option<bool>,
+    /// Added to marketing that says no way to end the subscription; inner `None`: nothing.
+    pub opt_out_text: Option<Option<String>>,
 }
 
 fn set(store: &Store, name: &str, changes: Vec<Change>) -> Result<(), Problem> {
@@ -188,6 +192,8 @@ pub fn account_set(
         link_url.map(Change::LinkUrl),
         settings.spend_cap.map(|cap| Change::SpendCap(cap, clock.now())),
         settings.countries.map(Change::Countries),
+        settings.ages_verified.map(Change::AgesVerified),
+        settings.opt_out_text.map(Change::OptOutText),
     ];
     set(store, name, changes.into_iter().flatten().collect())
 }

@@ -3,18 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use pombo_app::auth::Caller;
 use pombo_app::clock::Clock;
+use pombo_app::operate;
 use pombo_app::usecase::scheduled::{Which, reschedule, scheduled_list};
-use pombo_app::usecase::send::{Fate, Recipient, SendSms, send_sms};
+use pombo_app::usecase::send::{Fate, Recipient, SendSms, Text, send_sms};
 use pombo_domain::address::{Country, Phone};
-use pombo_domain::country::{Forbidden, Hours, Rule, Rules, Stretch, Zone};
+use pombo_domain::country::{Content, Ending, Forbidden, Hours, Rule, Rules, Stretch, Topic, Zone};
 use pombo_domain::message::{Category, EventKind};
 use pombo_domain::price::Prefix;
+use pombo_domain::sms::personal::{Template, Values};
 use pombo_domain::time::Instant;
 use pombo_domain::window::{AvailableTimes, Window};
 
 use crate::carrier::{Carrier, Says};
-use crate::house::{Folder, House, a_while, config, route, sms, until};
+use crate::house::{Folder, House, a_while, config, ops, route, sms, until};
 
 const FRENCH: &str = "33612345678";
 
@@ -32,14 +35,18 @@ fn rule(country: &str, prefix: &str, zones: &[(&str, &str)]) -> Rule {
         prefixes: vec![Prefix::parse(prefix).unwrap()],
         zones: zones.iter().map(zone).collect(),
         hours: Some(Hours { week, closed: None }),
+        content: Content::default(),
     }
 }
 
 fn rules() -> Rules {
-    Rules::new(vec![
-        rule("FR", "33", &[("33", "Europe/Paris"), ("262", "Indian/Reunion")]),
-        rule("CO", "57", &[("57", "America/Bogota")]),
-    ])
+    Rules::new(
+        vec![
+            rule("FR", "33", &[("33", "Europe/Paris"), ("262", "Indian/Reunion")]),
+            rule("CO", "57", &[("57", "America/Bogota")]),
+        ],
+        Topic::default(),
+    )
 }
 
 /// 2026-03-24 is a Tuesday; Paris is an hour ahead.
@@ -217,7 +224,7 @@ async fn new_rules_hold_for_what_waits_already() {
     let mut stricter = rule("FR", "33", &[("33", "Europe/Paris")]);
     let week = vec![Stretch::parse(&[3], "09:00", "10:00").unwrap()];
     stricter.hours = Some(Hours { week, closed: None });
-    let countries = Rules::new(vec![stricter]);
+    let countries = Rules::new(vec![stricter], Topic::default());
     let config = pombo_app::Config { countries, ..config(vec![route("a")]) };
     house.app.reload(config).await.unwrap();
     house.move_to(at("2026-03-24T13:00:00Z"));
@@ -225,4 +232,149 @@ async fn new_rules_hold_for_what_waits_already() {
     assert_eq!(carrier.n_taken(), 0);
     house.move_to(at("2026-03-25T08:00:00Z"));
     until("Wednesday at nine", || carrier.n_taken() == 1).await;
+}
+
+/// France wants an ending, Spain no casinos, Colombia a name before.
+fn texts() -> Rules {
+    let mut fr = rule("FR", "33", &[("33", "Europe/Paris")]);
+    let ending =
+        Ending { text: "STOP au [STOP_CODE]".into(), code: Some("36111".into()), is_added: true };
+    fr.content.ending = Some(ending);
+    let mut es = rule("ES", "34", &[]);
+    es.content.prohibited = vec![Topic::new("gambling", &["casino".to_owned()])];
+    let mut co = rule("CO", "57", &[]);
+    co.content.before = "ACME: ".into();
+    Rules::new(vec![fr, es, co], Topic::new("ways out", &["baja".to_owned()]))
+}
+
+async fn strict_house() -> House {
+    let config = pombo_app::Config { countries: texts(), ..config(vec![route("a")]) };
+    House::with(Arc::new(Folder::new()), Clock::held(at("2026-03-24T12:00:00Z")), config).await
+}
+
+async fn text_of(house: &House, caller: &Caller, fate: &Fate) -> String {
+    let Fate::Accepted { id, .. } = fate else { panic!("{fate:?}") };
+    house.status(caller, *id).await.text
+}
+
+fn says(text: &str, to: &[&str]) -> SendSms {
+    SendSms { text: Text::Same(text.into()), ..marketing(to) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_recipient_gets_the_text_that_their_country_wants_and_pays_for_its_parts() {
+    let house = strict_house().await;
+    let caller = house.account("one").await;
+    let text = "0123456789".repeat(15);
+    let to = [FRENCH, "351910000000", "573001234567"];
+    let sent = send_sms(&house.app, &caller, says(&text, &to)).await.unwrap();
+    let parts: Vec<u8> = sent
+        .fates
+        .iter()
+        .map(|(_, fate)| match fate {
+            Fate::Accepted { n_parts, .. } => *n_parts,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(parts, [2, 1, 1]);
+    assert_eq!(text_of(&house, &caller, &sent.fates[0].1).await, format!("{text} STOP au 36111"));
+    assert_eq!(text_of(&house, &caller, &sent.fates[1].1).await, text);
+    assert_eq!(text_of(&house, &caller, &sent.fates[2].1).await, format!("ACME: {text}"));
+    let long = SendSms { parts_max: 1, ..says(&text, &to[..1]) };
+    let fate = send_sms(&house.app, &caller, long).await.unwrap().fates.remove(0).1;
+    assert_eq!(fate, Fate::Unfit(pombo_domain::sms::Unfit::TooLong));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_is_refused_for_the_country_that_prohibits_it_and_in_marketing_only() {
+    let house = strict_house().await;
+    let caller = house.account("one").await;
+    let to = ["34600000000", "351910000000"];
+    let sent = send_sms(&house.app, &caller, says("El CASINò te espera", &to)).await.unwrap();
+    let spain = Country::parse("ES").unwrap();
+    assert_eq!(sent.fates[0].1, Fate::Forbidden(Forbidden::Topic(spain, "gambling".into())));
+    assert_eq!(text_of(&house, &caller, &sent.fates[1].1).await, "El CASINò te espera");
+    let told = SendSms { category: None, ..says("Tu cita en el casino es a las 9", &to) };
+    house.send(&caller, told).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn personal_texts_are_judged_and_completed_one_by_one() {
+    let house = strict_house().await;
+    let caller = house.account("one").await;
+    let template = Template::parse("Hola {name}").unwrap();
+    let mut values = Values::new(1, 3);
+    for name in ["Ana", "Casino", "Eva"] {
+        values.push([name]);
+    }
+    let to = [FRENCH, "34600000000", "34600000001"];
+    let send = SendSms { text: Text::Personal(template, values), ..marketing(&to) };
+    let sent = send_sms(&house.app, &caller, send).await.unwrap();
+    assert_eq!(text_of(&house, &caller, &sent.fates[0].1).await, "Hola Ana STOP au 36111");
+    assert!(matches!(sent.fates[1].1, Fate::Forbidden(Forbidden::Topic(..))));
+    assert_eq!(text_of(&house, &caller, &sent.fates[2].1).await, "Hola Eva");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_accounts_way_out_is_added_or_asked_for_as_it_says() {
+    let house = strict_house().await;
+    let set = |text: &str| {
+        let settings = operate::Settings {
+            opt_out_text: Some(Some(text.to_owned())),
+            ..operate::Settings::default()
+        };
+        ops(|| operate::account_set(&house.store, &house.clock, "one", settings)).unwrap();
+    };
+    house.account("one").await;
+    set("BAJA al 1234");
+    let to = ["34600000000", FRENCH];
+    let is_longer = |fate: &Fate| matches!(fate, Fate::Planned { n_parts: 2, .. });
+    let (text, caller) = until_fate(&house, &to, is_longer).await;
+    let sent = send_sms(&house.app, &caller, says(&text, &to)).await.unwrap();
+    assert_eq!(text_of(&house, &caller, &sent.fates[0].1).await, format!("{text} BAJA al 1234"));
+    assert_eq!(text_of(&house, &caller, &sent.fates[1].1).await, format!("{text} STOP au 36111"));
+    let sent = send_sms(&house.app, &caller, says("Rebajas. Baja: 99", &to[..1])).await.unwrap();
+    assert_eq!(text_of(&house, &caller, &sent.fates[0].1).await, "Rebajas. Baja: 99");
+    set("");
+    let is_refused = |fate: &Fate| matches!(fate, Fate::Forbidden(Forbidden::NoWayOut(_)));
+    until_fate(&house, &to[..1], is_refused).await;
+}
+
+/// Asks, for a text that just fits into one part, until the server has seen a change of the account.
+async fn until_fate(house: &House, to: &[&str], is_so: impl Fn(&Fate) -> bool) -> (String, Caller) {
+    let text = "0123456789".repeat(16);
+    for _ in 0..2_000 {
+        let caller = house.account("one").await;
+        let asked = SendSms { dry_run: true, ..says(&text, to) };
+        if is_so(&send_sms(&house.app, &caller, asked).await.unwrap().fates[0].1) {
+            return (text, caller);
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("the change was not seen");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_has_verified_ages_may_write_what_is_for_adults() {
+    let mut gb = rule("GB", "44", &[]);
+    gb.content.for_adults = vec![Topic::new("gambling", &["poker".to_owned()])];
+    let countries = Rules::new(vec![gb], Topic::default());
+    let config = pombo_app::Config { countries, ..config(vec![route("a")]) };
+    let clock = Clock::held(at("2026-03-24T12:00:00Z"));
+    let house = House::with(Arc::new(Folder::new()), clock, config).await;
+    let caller = house.account("one").await;
+    let asked = || SendSms { dry_run: true, ..says("Poker", &["447400000000"]) };
+    let fate = send_sms(&house.app, &caller, asked()).await.unwrap().fates.remove(0).1;
+    assert!(matches!(fate, Fate::Forbidden(Forbidden::ForAdults(..))), "{fate:?}");
+    let settings = operate::Settings { ages_verified: Some(true), ..operate::Settings::default() };
+    ops(|| operate::account_set(&house.store, &house.clock, "one", settings)).unwrap();
+    for _ in 0..2_000 {
+        let caller = house.account("one").await;
+        let sent = send_sms(&house.app, &caller, asked()).await.unwrap();
+        if matches!(sent.fates[0].1, Fate::Planned { .. }) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("the change was not seen");
 }

@@ -2,12 +2,15 @@
 //!
 //! They bind marketing; transactional messages are exempt (360NRS API document, country restrictions).
 
+mod content;
 mod holidays;
 mod hours;
 
 #[cfg(test)]
 mod tests;
 
+use content::folded;
+pub use content::{Content, Ending, STOP_CODE, Sender, Topic};
 pub use holidays::{Feast, Holidays};
 pub use hours::{Hours, Opening, Stretch};
 
@@ -31,12 +34,16 @@ pub struct Rule {
     pub zones: Vec<(Prefix, Zone)>,
     /// When marketing may reach people; `None`: always.
     pub hours: Option<Hours>,
+    /// What it asks of the text.
+    pub content: Content,
 }
 
 /// The rules in force. The default has none.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Rules {
     rules: Vec<Rule>,
+    /// Words that tell how to end a subscription.
+    ways_out: Topic,
     /// The longest first.
     places: Vec<Place>,
 }
@@ -54,7 +61,7 @@ struct Place {
 impl Rules {
     /// Lays the rules out for looking numbers up.
     #[must_use]
-    pub fn new(rules: Vec<Rule>) -> Self {
+    pub fn new(rules: Vec<Rule>, ways_out: Topic) -> Self {
         let mut places = Vec::new();
         for (i, rule) in rules.iter().enumerate() {
             let is_own =
@@ -69,7 +76,7 @@ impl Rules {
             }
         }
         places.sort_by_key(|place| std::cmp::Reverse(place.prefix.digits()));
-        Self { rules, places }
+        Self { rules, ways_out, places }
     }
 
     /// All of them.
@@ -82,6 +89,30 @@ impl Rules {
     #[must_use]
     pub fn have_hours(&self) -> bool {
         self.rules.iter().any(|rule| rule.hours.is_some())
+    }
+
+    /// Whether any country asks something of texts.
+    #[must_use]
+    pub fn ask_of_texts(&self) -> bool {
+        self.rules.iter().any(|rule| rule.content != Content::default())
+    }
+
+    /// A text with a way to end the subscription, where its sender wants one in each: what the
+    /// country ends its texts with is one.
+    pub fn with_way_out(
+        &self,
+        country: Country,
+        content: &Content,
+        text: &str,
+        sender: Sender<'_>,
+    ) -> Result<String, Forbidden> {
+        match sender.opt_out {
+            Some(_) if content.ending.is_some() || self.ways_out.is_in(&folded(text)) => {}
+            Some("") => return Err(Forbidden::NoWayOut(country)),
+            Some(added) => return Ok(format!("{} {added}", text.trim_end())),
+            None => {}
+        }
+        Ok(text.to_owned())
     }
 
     /// The rule for a number of a country.
@@ -107,6 +138,24 @@ pub enum Forbidden {
     /// Its owner's times of the week never meet the country's hours.
     #[error("its owner's times never meet the hours of {0}")]
     NoTime(Country),
+    /// The text does not end as it must, which is here.
+    #[error("{0} asks for the ending {1:?}")]
+    Ending(Country, String),
+    /// It has a place for the number that ends a subscription, and the operator has none.
+    #[error("there is no number for [STOP_CODE] in {0}")]
+    NoStopCode(Country),
+    /// It says no way to end the subscription, and its account wants one in each.
+    #[error("it says no way to end the subscription")]
+    NoWayOut(Country),
+    /// It is about what nobody may write about.
+    #[error("{0} does not allow {1}")]
+    Topic(Country, String),
+    /// It is about what only adults may read, and nobody says that they are.
+    #[error("{0} allows {1} for verified adults only")]
+    ForAdults(Country, String),
+    /// It leads through a shortener that anybody may use.
+    #[error("{0} does not allow public shorteners such as {1}")]
+    Shortener(Country, String),
 }
 
 /// When a message may leave.

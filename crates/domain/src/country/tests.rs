@@ -109,17 +109,21 @@ fn rule(country: &str, prefixes: &[&str], zones: &[(&str, &str)], hours: Option<
         prefixes: prefixes.iter().map(|text| prefix(text)).collect(),
         zones: zones.iter().map(|(text, name)| (prefix(text), zone(name))).collect(),
         hours,
+        content: Content::default(),
     }
 }
 
 #[test]
 fn a_number_has_the_rule_of_its_country_and_the_clock_of_its_territory() {
     let day = || Some(hours(&[(DAILY, "08:00", "22:00")]));
-    let rules = Rules::new(vec![
-        rule("FR", &["33"], &[("33", "Europe/Paris"), ("262", "Indian/Reunion")], day()),
-        rule("US", &["1"], &[("1", "America/New_York"), ("1808", "Pacific/Honolulu")], day()),
-        rule("GB", &["44"], &[], None),
-    ]);
+    let rules = Rules::new(
+        vec![
+            rule("FR", &["33"], &[("33", "Europe/Paris"), ("262", "Indian/Reunion")], day()),
+            rule("US", &["1"], &[("1", "America/New_York"), ("1808", "Pacific/Honolulu")], day()),
+            rule("GB", &["44"], &[], None),
+        ],
+        Topic::default(),
+    );
     // Midnight in Paris.
     let mut table = Timetable::new(&rules, at("2026-11-23T23:00:00Z"), None);
     let mut opens = |number: &str| {

@@ -93,6 +93,37 @@ pub(super) struct Set {
     /// Countries it may send to, as in ES,PT; `all` for all.
     #[arg(long, value_name = "LIST", value_parser = countries)]
     countries: Option<Countries>,
+    /// Whether it has verified that its recipients are adults.
+    #[arg(long, value_name = "yes|no", value_parser = yes_or_no)]
+    ages_verified: Option<bool>,
+    /// What is added to marketing that says no way to end the subscription; `refuse` to refuse such
+    /// texts; `none` to send them as they are.
+    #[arg(long, value_name = "TEXT", value_parser = opt_out_text)]
+    opt_out_text: Option<OptOutText>,
+}
+
+/// What is added; empty: such texts are refused; `None`: nothing.
+#[derive(Debug, Clone)]
+struct OptOutText(Option<String>);
+
+fn opt_out_text(text: &str) -> Result<OptOutText, String> {
+    match text.trim() {
+        "none" => Ok(OptOutText(None)),
+        "refuse" => Ok(OptOutText(Some(String::new()))),
+        "" => Err("write the text, refuse, or none".to_owned()),
+        text if text.len() > 200 || text.contains(['{', '}']) => {
+            Err("write at most 200 bytes without braces".to_owned())
+        }
+        text => Ok(OptOutText(Some(text.to_owned()))),
+    }
+}
+
+fn yes_or_no(text: &str) -> Result<bool, String> {
+    match text {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err("write yes or no".to_owned()),
+    }
 }
 
 fn format(name: &str) -> Result<Format, String> {
@@ -169,6 +200,8 @@ pub(super) fn run(command: Command, config: &Config) -> Result<(), Failure> {
                 rate_per_s: set.rate.map(|limit| limit.0),
                 per_day: set.per_day.map(|limit| limit.0),
                 category: set.category,
+                ages_verified: set.ages_verified,
+                opt_out_text: set.opt_out_text.map(|text| text.0),
                 link_url: set.link_url.map(|url| Some(url).filter(|url| url != "none")),
                 spend_cap: set.spend_cap.map(|limit| limit.0),
                 countries: set.countries.map(|countries| countries.0),
@@ -279,6 +312,8 @@ fn row_json(account: &Account) -> serde_json::Value {
         "linkUrl": account.link_url,
         "spendCap": account.spend_cap.map(|cap| cap.to_string()),
         "countries": country_words(account),
+        "agesVerified": account.ages_verified,
+        "optOutText": account.opt_out_text,
         "allow": account.allow,
         "createdAt": account.created.iso8601(),
     })

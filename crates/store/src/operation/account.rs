@@ -16,11 +16,14 @@ statements! {
     NEW = "insert into account (name, password_hash, balance, currency, created) \
         values ($1, $2, 0, $3, $4) on conflict (name) do nothing returning id";
     LIST = "select id, name, password_hash, balance, currency, disabled, category, rate_per_s, \
-        per_day, allow, created, link_url, spend_cap, countries from account order by name";
+        per_day, allow, created, link_url, spend_cap, countries, \
+        ages_verified, opt_out_text from account order by name";
     BY_NAME = "select id, name, password_hash, balance, currency, disabled, category, rate_per_s, \
-        per_day, allow, created, link_url, spend_cap, countries from account where name = $1";
+        per_day, allow, created, link_url, spend_cap, countries, \
+        ages_verified, opt_out_text from account where name = $1";
     BY_ID = "select id, name, password_hash, balance, currency, disabled, category, rate_per_s, \
-        per_day, allow, created, link_url, spend_cap, countries from account where id = $1";
+        per_day, allow, created, link_url, spend_cap, countries, \
+        ages_verified, opt_out_text from account where id = $1";
     SET_PASSWORD = "update account set password_hash = $1 where name = $2";
     SET_ALLOW = "update account set allow = $1 where name = $2";
     SET_DISABLED = "update account set disabled = $1 where name = $2";
@@ -36,6 +39,8 @@ statements! {
         on conflict (account, day) do update set spent = excluded.spent";
     SPENT = "select spent from account_day where account = $1 and day = $2";
     SET_CATEGORY = "update account set category = $1 where name = $2";
+    SET_AGES_VERIFIED = "update account set ages_verified = $1 where name = $2";
+    SET_OPT_OUT_TEXT = "update account set opt_out_text = $1 where name = $2";
     SET_LINK_URL = "update account set link_url = $1 where name = $2";
     CREDIT = "insert into ledger (account, at, kind, amount) values ($1, $2, $3, $4)";
     LEDGER_SUM = "select cast(coalesce(sum(amount), 0) as bigint) from ledger where account = $1";
@@ -72,6 +77,11 @@ pub struct Account {
     pub spend_cap: Option<Money>,
     /// Countries it may send to; empty: all.
     pub countries: Vec<Country>,
+    /// It says that it has verified its recipients' ages.
+    pub ages_verified: bool,
+    /// Added to marketing that says no way to end the subscription; empty: that is refused; `None`:
+    /// it goes as it is.
+    pub opt_out_text: Option<String>,
 }
 
 impl Account {
@@ -102,6 +112,8 @@ impl Account {
             link_url: row.get(11)?,
             spend_cap: spend_cap.map(Money::from_micros),
             countries: countries.lines().filter_map(Country::parse).collect(),
+            ages_verified: row.get(14)?,
+            opt_out_text: row.get(15)?,
         })
     }
 }
@@ -195,6 +207,10 @@ pub enum Change {
     SpendCap(Option<Money>, Instant),
     /// Countries it may send to.
     Countries(Vec<Country>),
+    /// Whether it has verified its recipients' ages.
+    AgesVerified(bool),
+    /// What is added to marketing that says no way to end the subscription.
+    OptOutText(Option<String>),
 }
 
 /// Changes an account.
@@ -244,6 +260,12 @@ impl Operation for Set {
                 }
                 Change::Category(category) => {
                     work.prepare(SET_CATEGORY)?.execute(values![*category as i64, name])?
+                }
+                Change::AgesVerified(verified) => {
+                    work.prepare(SET_AGES_VERIFIED)?.execute(values![verified, name])?
+                }
+                Change::OptOutText(text) => {
+                    work.prepare(SET_OPT_OUT_TEXT)?.execute(values![text, name])?
                 }
                 Change::LinkUrl(url) => work.prepare(SET_LINK_URL)?.execute(values![url, name])?,
             };

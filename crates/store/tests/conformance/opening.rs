@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pombo_domain::address::{Country, Phone};
-use pombo_domain::country::{Hours, Rule, Rules, Stretch, Zone};
+use pombo_domain::country::{Content, Hours, Rule, Rules, Stretch, Topic, Zone};
 use pombo_domain::id::{MessageId, PartId};
 use pombo_domain::message::Category;
 use pombo_domain::price::Prefix;
@@ -18,12 +18,16 @@ fn siesta() -> Arc<Rules> {
     let daily = [1, 2, 3, 4, 5, 6, 7];
     let week = ["00:00", "14:00"].iter().zip(["13:00", "24:00"]);
     let week = week.map(|(from, to)| Stretch::parse(&daily, from, to).unwrap()).collect();
-    Arc::new(Rules::new(vec![Rule {
-        country: Country::parse("FR").unwrap(),
-        prefixes: vec![prefix],
-        zones: vec![(prefix, Zone::get("Europe/Paris").unwrap())],
-        hours: Some(Hours { week, closed: None }),
-    }]))
+    Arc::new(Rules::new(
+        vec![Rule {
+            country: Country::parse("FR").unwrap(),
+            prefixes: vec![prefix],
+            zones: vec![(prefix, Zone::get("Europe/Paris").unwrap())],
+            hours: Some(Hours { week, closed: None }),
+            content: Content::default(),
+        }],
+        Topic::default(),
+    ))
 }
 
 /// To France where `is_french` says so, else to Spain.

@@ -5,6 +5,7 @@ mod opt_out;
 mod otp;
 mod plan;
 mod texts;
+mod wording;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -146,6 +147,8 @@ pub enum Fate {
         route_why: &'static str,
         /// The earliest time it would leave.
         earliest: Instant,
+        /// Its text, where its recipient's country wants another than was asked for.
+        text: Option<String>,
         /// Why it would end at once instead, and cost nothing.
         rejected: Option<&'static str>,
     },
@@ -325,6 +328,7 @@ fn planned(
             route,
             route_why,
             earliest: plan.held_until(idx).unwrap_or(plan.due),
+            text: plan.worded(send, idx),
             rejected: is_opted_out.then_some(REFUSED),
         }
     });
@@ -348,9 +352,9 @@ fn accept(
         now,
         sender: send.from.to_string(),
         text: plan.text.clone(),
-        texts: match send.text {
-            Text::Same(_) => op::text::Texts::Same,
-            Text::Personal(..) => op::text::Texts::Each(Arc::default()),
+        texts: match plan.has_own_texts(send) {
+            false => op::text::Texts::Same,
+            true => op::text::Texts::Each(Arc::default()),
         },
         encoding: send.encoding,
         split: send.split,

@@ -9,13 +9,13 @@ use pombo_domain::link;
 use pombo_domain::message::{Category, Lane};
 use pombo_domain::money::Money;
 use pombo_domain::route::Choice;
-use pombo_domain::sms::personal::fit_code;
 use pombo_domain::sms::{Cut, Form, TableChoice, Unfit};
 use pombo_domain::time::Instant;
 use pombo_store::operation::accept::{Held, Recipient};
 
 use super::opening::Openings;
 use super::texts::short_base;
+use super::wording::{Chosen, Worded, Wordings, fit};
 use super::{Fate, SendSms, Text};
 use crate::App;
 use crate::auth::Caller;
@@ -35,6 +35,8 @@ pub(super) struct Plan {
     pub(super) due: Instant,
     /// Who of the recipients is due at a time of their own.
     pub(super) held: Vec<Held>,
+    /// The texts, where countries want them otherwise than asked for.
+    pub(super) chosen: Chosen,
     /// The valid recipients, in order.
     pub(super) recipients: Arc<[Recipient]>,
     /// One per entry of `to`.
@@ -44,7 +46,8 @@ pub(super) struct Plan {
 }
 
 /// What was decided of one entry of `to`.
-enum Verdict {
+#[derive(Debug, Clone)]
+pub(super) enum Verdict {
     Valid,
     NoRecipient,
     Unfit(Unfit),
@@ -63,21 +66,7 @@ impl Plan {
         let cut = Cut { encoding: send.encoding, tables: TableChoice::Auto, split: send.split };
         let code_length = send.otp.as_ref().map_or(0, |config| config.length);
         let form = Form { cut, trans: send.trans, parts_max: send.parts_max, code_length };
-        let fit = |text: &str| match code_length {
-            0 => form.fit(text),
-            _ => fit_code(text, form),
-        };
-        let (text, same, own_rows) = match &send.text {
-            Text::Same(text) => match fit(text) {
-                Ok(fitted) => (fitted.text, Ok(fitted.n_parts), 0),
-                // Said before anything about recipients.
-                Err(Unfit::Empty) => return Err(Unfit::Empty.into()),
-                Err(unfit) => (String::new(), Err(unfit), 0),
-            },
-            Text::Personal(template, _) => {
-                (template.source().to_owned(), Ok(0), 1 + template.n_links())
-            }
-        };
+        let (text, same, own_rows) = as_asked(send, form)?;
         let category = send.category.unwrap_or(caller.settings().category);
         let link = link::stand_in(&short_base(app, caller));
         let earliest = send.schedule.map_or(now, |at| at.max(now));
@@ -87,6 +76,7 @@ impl Plan {
             Judge { app, map, caller, send, now, form, category, link }
         };
         let countries = app.inner.countries.rules();
+        let mut wordings = Wordings::of(&countries, caller, (send, form, category));
         let mut openings = Openings::of(&countries, (send, category), (earliest, due));
         let (mut recipients, mut verdicts) = (Vec::new(), Vec::with_capacity(send.to.len()));
         for row in 0..send.to.len() {
@@ -94,10 +84,14 @@ impl Plan {
                 tokio::task::yield_now().await;
             }
             let n_parts = *same.as_ref().unwrap_or(&0);
-            let judged = judge.recipient(row, n_parts).and_then(|(recipient, country)| {
+            let judged = judge.recipient(row, n_parts, wordings.as_mut());
+            let judged = judged.and_then(|(recipient, country, text)| {
                 openings
                     .add(recipients.len(), (recipient.to, country))
                     .map_err(Verdict::Forbidden)?;
+                if let Some((wordings, text)) = wordings.as_mut().zip(text) {
+                    wordings.choose(text);
+                }
                 Ok(recipient)
             });
             verdicts.push(match judged {
@@ -117,8 +111,10 @@ impl Plan {
         }
         let (due, held) = openings.settle(recipients.len());
         let lane = Lane::of(send.category, send.campaign.is_some(), send.to.len());
+        let chosen = wordings.map(Wordings::settle).unwrap_or_default();
+        let (text, own_rows) = chosen.of_request(text, own_rows);
         let recipients = recipients.into();
-        Ok(Self { text, form, category, lane, due, held, recipients, verdicts, own_rows })
+        Ok(Self { text, form, category, lane, due, held, chosen, recipients, verdicts, own_rows })
     }
 
     /// When a recipient is due, where that is later than asked for.
@@ -143,6 +139,23 @@ impl Plan {
         };
         let route = map.rules.routes.iter().find(|route| route.id == recipient.route);
         (route.map(|route| route.name.clone()).unwrap_or_default(), why)
+    }
+
+    /// Whether each message has a text of its own.
+    pub(super) fn has_own_texts(&self, send: &SendSms) -> bool {
+        matches!(send.text, Text::Personal(..)) || !self.chosen.of.is_empty()
+    }
+
+    /// What a recipient would get, where that is not what was asked for.
+    pub(super) fn worded(&self, send: &SendSms, idx: usize) -> Option<String> {
+        let (worded, asked) = match (self.chosen.text(idx)?, &send.text) {
+            (Worded::Same(fitted), Text::Same(asked)) => (fitted.text.as_str(), asked.as_str()),
+            (Worded::Personal(worded), Text::Personal(asked, _)) => {
+                (worded.source(), asked.source())
+            }
+            _ => return None,
+        };
+        (worded != asked).then(|| worded.to_owned())
     }
 
     /// Which entries of `to` the valid recipients are.
@@ -170,6 +183,7 @@ impl Plan {
             held.recipients = place(held.recipients.start)..place(held.recipients.end);
         }
         self.held.retain(|held| !held.recipients.is_empty());
+        self.chosen.leave_out(pending);
     }
 
     /// Rows of the store that it takes in all.
@@ -232,6 +246,22 @@ impl Plan {
     }
 }
 
+/// The text as it was asked for, its parts where it is everybody's, and the rows that each message
+/// has of its own.
+fn as_asked(send: &SendSms, form: Form) -> Result<(String, Result<u8, Unfit>, usize), Refusal> {
+    Ok(match &send.text {
+        Text::Same(text) => match fit(text, form) {
+            Ok(fitted) => (fitted.text, Ok(fitted.n_parts), 0),
+            // Said before anything about recipients.
+            Err(Unfit::Empty) => return Err(Unfit::Empty.into()),
+            Err(unfit) => (String::new(), Err(unfit), 0),
+        },
+        Text::Personal(template, _) => {
+            (template.source().to_owned(), Ok(0), 1 + template.n_links())
+        }
+    })
+}
+
 /// Looks at one entry of `to` after the other.
 struct Judge<'a> {
     app: &'a App,
@@ -246,7 +276,12 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    fn recipient(&self, row: usize, n_parts: u8) -> Result<(Recipient, Country), Verdict> {
+    fn recipient(
+        &self,
+        row: usize,
+        n_parts: u8,
+        mut wordings: Option<&mut Wordings<'_>>,
+    ) -> Result<(Recipient, Country, Option<usize>), Verdict> {
         let Some((to, country)) = self.send.to[row].phone else {
             return Err(Verdict::NoRecipient);
         };
@@ -257,18 +292,30 @@ impl Judge<'_> {
         let (sender, category) = (&self.send.from, self.category);
         let passenger = Passenger { to, country, network, sender, category };
         let route = self.choose(&passenger).ok_or(Verdict::NoRecipient)?.route;
-        let n_parts = match &self.send.text {
-            Text::Same(_) => n_parts,
-            Text::Personal(template, values) => {
+        let text = wordings.as_mut().map(|wordings| wordings.find(to, country)).transpose()?;
+        let wordings = wordings.as_deref();
+        let worded = wordings.zip(text).map(|(wordings, text)| wordings.text(text));
+        let n_parts = match (&self.send.text, worded) {
+            (Text::Same(_), Some(Worded::Same(fitted))) => fitted.n_parts,
+            (Text::Same(_), _) => n_parts,
+            (Text::Personal(template, values), worded) => {
+                let template = match worded {
+                    Some(Worded::Personal(worded)) => worded,
+                    _ => template,
+                };
                 let mut link = |_| self.link.clone();
                 let fitted = template.render(values.row(row), self.form, &mut link);
-                fitted.map_err(Verdict::Unfit)?.n_parts
+                let fitted = fitted.map_err(Verdict::Unfit)?;
+                if let Some(wordings) = wordings {
+                    wordings.judge(to, country, &fitted.text)?;
+                }
+                fitted.n_parts
             }
         };
         let place = (country, network);
         let listed = self.map.book.price(&self.caller.settings().currency, place, self.now);
         let price = listed.unwrap_or(self.map.rules.sms_default_price);
-        Ok((Recipient { to, route, price, n_parts }, country))
+        Ok((Recipient { to, route, price, n_parts }, country, text))
     }
 
     /// A route that is down now may be up before the message is due: better late than never.

@@ -11,6 +11,7 @@ use pombo_domain::time::Instant;
 use pombo_store::operation::text::{NewLink, OwnText, Texts};
 
 use super::plan::Plan;
+use super::wording::Worded;
 use super::{SendSms, Text};
 use crate::App;
 use crate::auth::{self, Caller};
@@ -46,7 +47,11 @@ impl<'a> FinalTexts<'a> {
 
     /// The next `n` recipients' texts, where each has its own.
     pub(super) fn next(&mut self, n: usize) -> Result<Texts, Refusal> {
-        let Text::Personal(template, values) = &self.send.text else { return Ok(Texts::Same) };
+        let (asked, values) = match &self.send.text {
+            Text::Personal(template, values) => (template, values),
+            Text::Same(_) if self.plan.has_own_texts(self.send) => return Ok(self.chosen(n)),
+            Text::Same(_) => return Ok(Texts::Same),
+        };
         let mut texts = Vec::with_capacity(n);
         for (idx, row) in self.rows.by_ref().take(n) {
             let mut links = Vec::new();
@@ -54,6 +59,10 @@ impl<'a> FinalTexts<'a> {
                 let code = Code::new(self.day, u64::from_le_bytes(auth::random()));
                 links.push(NewLink { code, target });
                 short_url(&self.base, code)
+            };
+            let template = match self.plan.chosen.text(idx) {
+                Some(Worded::Personal(worded)) => worded,
+                _ => asked,
             };
             let fitted = template.render(values.row(row), self.plan.form, &mut link)?;
             // A link is as long as the one it was judged with, but for a letter of it that an
@@ -64,5 +73,15 @@ impl<'a> FinalTexts<'a> {
             texts.push(OwnText { text: fitted.text, links });
         }
         Ok(Texts::Each(Arc::from(texts)))
+    }
+
+    /// Those that countries want.
+    fn chosen(&mut self, n: usize) -> Texts {
+        let text = |(idx, _): (usize, usize)| match self.plan.chosen.text(idx) {
+            Some(Worded::Same(fitted)) => fitted.text.clone(),
+            _ => self.plan.text.clone(),
+        };
+        let own = |text: String| OwnText { text, links: Vec::new() };
+        Texts::Each(self.rows.by_ref().take(n).map(text).map(own).collect())
     }
 }

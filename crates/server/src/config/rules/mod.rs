@@ -4,7 +4,7 @@
 mod tests;
 
 use pombo_domain::address::Country;
-use pombo_domain::country::{self, Feast, Holidays, Hours, Rule, Stretch};
+use pombo_domain::country::{self, Content, Ending, Feast, Holidays, Hours, Rule, Stretch, Topic};
 use pombo_domain::price::Prefix;
 
 use super::raw::{self, Mistakes, Node, Section};
@@ -12,6 +12,9 @@ use super::some_text;
 
 /// The rules that hold where no file is named.
 pub const DEFAULT: &str = include_str!("../../../data/country_rules.toml");
+
+/// Bytes that are put beside each text.
+const AFFIX_BYTES_MAX: usize = 200;
 
 /// What messages are called that name no file.
 const DEFAULT_NAME: &str = "country_rules.toml";
@@ -74,14 +77,18 @@ fn read<'m>(mut root: Section<'m>, mistakes: &'m Mistakes) -> country::Rules {
         .into_iter()
         .map(|(country, section)| (country, holidays(section)))
         .collect();
+    let topics = topics(root.take("topics"), mistakes);
     let blocks = each_country(&mut root, "country", mistakes);
+    let mut section = root.section("ways_out");
+    let words = section.each("words", some_text).unwrap_or_default();
+    section.finish();
     root.finish();
     let of = |country| holidays.iter().find(|(its, _)| *its == country).map(|(_, days)| days);
     let rules = blocks
         .into_iter()
-        .map(|(country, section)| rule(country, section, of(country), mistakes))
+        .map(|(country, section)| rule(country, section, (of(country), &topics), mistakes))
         .collect();
-    country::Rules::new(rules)
+    country::Rules::new(rules, Topic::new("ways_out", &words))
 }
 
 /// The tables below a key, each named by a country's two letters.
@@ -111,7 +118,7 @@ fn each_country<'m>(
 fn rule(
     country: Country,
     mut s: Section<'_>,
-    holidays: Option<&Holidays>,
+    (holidays, topics): (Option<&Holidays>, &[Topic]),
     mistakes: &Mistakes,
 ) -> Rule {
     let prefixes = s.each("phone_prefixes", prefix).unwrap_or_default();
@@ -120,6 +127,7 @@ fn rule(
     let at = s.origin("windows");
     let week = s.each("windows", stretch).unwrap_or_default();
     let avoids_holidays = s.get("block_public_holidays", Node::boolean).unwrap_or(false);
+    let content = content(&mut s, topics);
     s.finish();
     let wrong = |what: &str| {
         if let Some(origin) = &at {
@@ -136,7 +144,67 @@ fn rule(
     }
     let closed = if avoids_holidays { holidays.cloned() } else { None };
     let hours = (!week.is_empty()).then_some(Hours { week, closed });
-    Rule { country, prefixes, zones, hours }
+    Rule { country, prefixes, zones, hours, content }
+}
+
+/// Topics by their names.
+fn topics(node: Option<Node>, mistakes: &Mistakes) -> Vec<Topic> {
+    let Some(node) = node else { return Vec::new() };
+    let table = match node.table() {
+        Ok(table) => table,
+        Err(what) => {
+            mistakes.add(&node.origin, "topics", &what);
+            return Vec::new();
+        }
+    };
+    let read = |node: &Node| node.list()?.iter().map(Node::text).collect::<Result<Vec<_>, _>>();
+    let mut topics = Vec::new();
+    for (name, node) in table {
+        match read(&node) {
+            Ok(words) => topics.push(Topic::new(&name, &words)),
+            Err(what) => mistakes.add(&node.origin, &format!("topics.{name}"), &what),
+        }
+    }
+    topics
+}
+
+fn content(s: &mut Section<'_>, topics: &[Topic]) -> Content {
+    let topic = |node: &Node| {
+        let name = node.text()?;
+        let found = topics.iter().find(|topic| topic.name() == name);
+        found.cloned().ok_or_else(|| format!("is {name:?}, of which [topics] has no words"))
+    };
+    let text = s.get("ending", plain).filter(|text| !text.trim().is_empty());
+    let code = s.get("stop_code", stop_code).flatten();
+    let is_added = s.get("add_ending", Node::boolean).unwrap_or(false);
+    Content {
+        before: s.get("before", plain).unwrap_or_default(),
+        after: s.get("after", plain).unwrap_or_default(),
+        ending: text.map(|text| Ending { text, code, is_added }),
+        prohibited: s.each("prohibited", topic).unwrap_or_default(),
+        for_adults: s.each("for_adults", topic).unwrap_or_default(),
+        shorteners: s
+            .each("shorteners", |node| some_text(node).map(|host| host.to_ascii_lowercase()))
+            .unwrap_or_default(),
+    }
+}
+
+/// A text that is put beside others: braces would be placeholders there.
+fn plain(node: &Node) -> Result<String, String> {
+    let text = node.text()?;
+    match text.contains(['{', '}']) || text.len() > AFFIX_BYTES_MAX {
+        true => Err(format!("must be at most {AFFIX_BYTES_MAX} bytes without braces")),
+        false => Ok(text),
+    }
+}
+
+fn stop_code(node: &Node) -> Result<Option<String>, String> {
+    let text = node.text()?;
+    let is_code = (4..=6).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    match text.is_empty() || is_code {
+        true => Ok(Some(text).filter(|code| !code.is_empty())),
+        false => Err(format!("is {text:?}, but must be 4 to 6 digits in quotes")),
+    }
 }
 
 fn prefix(node: &Node) -> Result<Prefix, String> {

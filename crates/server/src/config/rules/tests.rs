@@ -78,6 +78,11 @@ block_holidays = true
 phone_prefixes = ["57"]
 windows = [{ days = [1], from = "07:00", to = "19:00" }]
 block_public_holidays = true
+before = "{name}"
+stop_code = "12"
+prohibited = ["golf"]
+[topics]
+gambling = "casino"
 [holidays.CO]
 fixed = ["02-30"]
 easter = [1000]
@@ -87,16 +92,20 @@ monday_since = { "07-09" = "ever" }
     );
     let mistakes = mistakes.expect_err("there are some");
     insta::assert_snapshot!(mistakes.join("\n"), @r#"
-    rules.toml:14: holidays.CO.fixed[0] is "02-30", but must be MM-DD, as in "05-01"
-    rules.toml:16: holidays.CO.monday_since is text, but must be an integer
-    rules.toml:15: holidays.CO.easter[0] is 1000, but must be days, from -100 to 300
+    rules.toml:19: holidays.CO.fixed[0] is "02-30", but must be MM-DD, as in "05-01"
+    rules.toml:21: holidays.CO.monday_since is text, but must be an integer
+    rules.toml:20: holidays.CO.easter[0] is 1000, but must be days, from -100 to 300
+    rules.toml:17: topics.gambling is text, but must be a list
     rules.toml:2: country.France is no country; write its two letters, as in country.FR
+    rules.toml:14: country.CO.stop_code is "12", but must be 4 to 6 digits in quotes
+    rules.toml:13: country.CO.before must be at most 200 bytes without braces
+    rules.toml:15: country.CO.prohibited[0] is "golf", of which [topics] has no words
     rules.toml:11: country.CO.windows need a clock for every one of phone_prefixes; add it to zone_by_prefix
     rules.toml:5: country.FR.phone_prefixes[0] is "033", but must be the first digits of numbers, as in "33"
     rules.toml:5: country.FR.phone_prefixes[1] is an integer, but must be text in quotes
     rules.toml:6: country.FR.zone_by_prefix has "Europe/Nowhere", but must have names like "Europe/Paris" (IANA)
     rules.toml:7: country.FR.windows[0] must have days from 1 (Monday) to 7, and from and to as "HH:MM", the one before the other
     rules.toml:7: country.FR.windows[1] has day, but its keys are days, from and to
-    rules.toml:8: country.FR.block_holidays is not a key; the keys here are phone_prefixes, zone_by_prefix, windows, block_public_holidays
+    rules.toml:8: country.FR.block_holidays is not a key; the keys here are phone_prefixes, zone_by_prefix, windows, block_public_holidays, ending, stop_code, add_ending, before, after, prohibited, for_adults, shorteners
     "#);
 }

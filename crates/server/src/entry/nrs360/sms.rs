@@ -190,12 +190,31 @@ fn problem_of(i: usize, fate: &Fate) -> Problem {
     }
 }
 
+/// 422 with the rule and the country, as its owner reads them.
 fn forbidden(why: &Forbidden) -> Problem {
-    match why {
-        Forbidden::NoTime(country) => Problem::invalid(format!(
-            "The availableTimes field leaves no time in which {country} allows marketing."
-        )),
-    }
+    Problem::invalid(match why {
+        Forbidden::NoTime(country) => {
+            format!("The availableTimes field leaves no time in which {country} allows marketing.")
+        }
+        Forbidden::Ending(country, ending) => {
+            format!("The message field must end with \"{ending}\" for marketing to {country}.")
+        }
+        Forbidden::NoStopCode(country) => {
+            format!("The message field has [STOP_CODE], of which there is none for {country}.")
+        }
+        Forbidden::NoWayOut(_) => {
+            "The message field must say how to unsubscribe from marketing.".to_owned()
+        }
+        Forbidden::Topic(country, topic) => {
+            format!("The message field is about {topic}, which {country} does not allow.")
+        }
+        Forbidden::ForAdults(country, topic) => format!(
+            "The message field is about {topic}, which {country} allows for verified adults only."
+        ),
+        Forbidden::Shortener(country, host) => format!(
+            "The message field links to {host}; {country} does not allow public shorteners."
+        ),
+    })
 }
 
 fn write_fate(out: &mut Vec<u8>, (i, to): (usize, &str), fate: &Fate, sent: &Sent, dates: &[u8]) {
@@ -216,7 +235,7 @@ fn write_fate(out: &mut Vec<u8>, (i, to): (usize, &str), fate: &Fate, sent: &Sen
                 Some(_) => write_dates(out, *held, sent.expires),
             }
         }
-        Fate::Planned { n_parts, cost, route, route_why, earliest, rejected } => {
+        Fate::Planned { n_parts, cost, route, route_why, earliest, text, rejected } => {
             write::raw(out, ",\"parts\":");
             write::integer(out, i64::from(*n_parts));
             write::raw(out, ",\"cost\":");
@@ -227,6 +246,10 @@ fn write_fate(out: &mut Vec<u8>, (i, to): (usize, &str), fate: &Fate, sent: &Sen
             write::text(out, route_why);
             write::raw(out, ",\"earliest\":");
             write::text(out, &earliest.iso8601());
+            if let Some(text) = text {
+                write::raw(out, ",\"message\":");
+                write::text(out, text);
+            }
             if let Some(why) = rejected {
                 write::raw(out, ",\"rejected\":");
                 write::text(out, why);

@@ -80,3 +80,55 @@ fn an_expiry_before_the_opening_is_kept_beside_it() {
         answer.body
     );
 }
+
+fn described(answer: &crate::house::Answer) -> (u16, String) {
+    let error = &answer.json()["error"]["description"];
+    (answer.status, error.as_str().unwrap_or_default().to_owned())
+}
+
+#[test]
+fn what_a_country_refuses_is_told_with_the_rule_and_the_country() {
+    let house = House::open();
+    let mut told = String::new();
+    for (to, text) in [
+        ("33612345678", "Soldes!"),
+        ("33612345678", "Soldes! STOP au [STOP_CODE]"),
+        ("34666555444", "El CASINò te espera"),
+        ("447400000000", "Poker tonight"),
+        ("12015550123", "New shoes: https://bit.ly/shoes"),
+    ] {
+        let json = format!(
+            r#"{{"to":["{to}"],"from":"SAMPLE","message":"{text}","category":"marketing"}}"#
+        );
+        let (status, description) = described(&house.send(&json));
+        told.push_str(&format!("{to} {text}\n  {status} {description}\n"));
+    }
+    assert_eq!(
+        told,
+        "33612345678 Soldes!\n  \
+         422 The message field must end with \"STOP au [STOP_CODE]\" for marketing to FR.\n\
+         33612345678 Soldes! STOP au [STOP_CODE]\n  \
+         422 The message field has [STOP_CODE], of which there is none for FR.\n\
+         34666555444 El CASINò te espera\n  \
+         422 The message field is about gambling, which ES does not allow.\n\
+         447400000000 Poker tonight\n  \
+         422 The message field is about gambling, which GB allows for verified adults only.\n\
+         12015550123 New shoes: https://bit.ly/shoes\n  \
+         422 The message field links to bit.ly; US does not allow public shorteners.\n"
+    );
+    let both = r#"{"to":["34666555444","351910000000"],"from":"SAMPLE","message":"Casino","category":"marketing"}"#;
+    let answer = house.send(both);
+    assert_eq!(answer.status, 207, "{}", answer.body);
+    let error = &answer.json()["result"][0]["error"];
+    assert_eq!(error["code"], 422);
+    let fine = r#"{"to":["33612345678"],"from":"SAMPLE","message":"Soldes! STOP 36111","category":"marketing"}"#;
+    assert_eq!(house.send(fine).status, 202);
+}
+
+#[test]
+fn what_is_not_marketing_may_say_what_it_likes() {
+    let house = House::open();
+    let json = r#"{"to":["33612345678","34666555444","12015550123"],"from":"SAMPLE",
+        "message":"Your table at the casino: https://bit.ly/table"}"#;
+    assert_eq!(house.send(json).status, 202);
+}

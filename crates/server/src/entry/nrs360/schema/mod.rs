@@ -229,6 +229,8 @@ pub(super) struct SmsResult {
     expires_at: Option<String>,
     /// With `dryRun` only.
     cost: Option<f64>,
+    /// With `dryRun` only: the text, where its recipient's country wants another than was asked for.
+    message: Option<String>,
     /// With `dryRun` only.
     route: Option<String>,
     /// With `dryRun` only.
