@@ -15,6 +15,7 @@ pub mod operate_notifications;
 pub mod operate_opt_out;
 pub mod operate_otp;
 pub mod operate_retention;
+pub mod operate_senders;
 pub mod prices;
 mod routing;
 mod stranded;

@@ -52,6 +52,9 @@ pub enum Problem {
     /// No such campaign.
     #[error("there is no campaign and no sending {0}; `pombo campaign list` shows them")]
     NoCampaign(i64),
+    /// No such sender.
+    #[error("there is no sender {0}; `pombo senders list` shows them with their numbers")]
+    NoSender(i64),
     /// Not an address or range.
     #[error("{0:?} is neither an address nor a range such as 192.0.2.0/24")]
     BadRange(String),
@@ -160,6 +163,8 @@ pub struct Settings {
     pub ages_verified: Option<bool>,
     /// Added to marketing that says no way to end the subscription; inner `None`: nothing.
     pub opt_out_text: Option<Option<String>>,
+    /// Whether its messages may only show senders that were approved.
+    pub approved_senders: Option<bool>,
 }
 
 fn set(store: &Store, name: &str, changes: Vec<Change>) -> Result<(), Problem> {
@@ -192,6 +197,7 @@ pub fn account_set(
         link_url.map(Change::LinkUrl),
         settings.spend_cap.map(|cap| Change::SpendCap(cap, clock.now())),
         settings.countries.map(Change::Countries),
+        settings.approved_senders.map(Change::ApprovedSenders),
         settings.ages_verified.map(Change::AgesVerified),
         settings.opt_out_text.map(Change::OptOutText),
     ];

@@ -54,6 +54,12 @@ pub const OPT_OUTS_PAGE_MAX: usize = 1_000;
 /// Messages from handsets of one page.
 pub const INBOUND_PAGE_MAX: usize = 1_000;
 
+/// Senders that one account may have asked for.
+pub const SENDERS_MAX: usize = 1_000;
+
+/// Characters of the reason that goes with a decision about a sender.
+pub const SENDER_REASON_CHARS_MAX: usize = 200;
+
 /// Campaigns of one page.
 pub const CAMPAIGNS_PAGE_MAX: usize = 1_000;
 

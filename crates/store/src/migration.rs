@@ -35,6 +35,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { once: "", each_day: include_str!("../migrations/0014_otp_texts_day.sql") },
     Step { once: include_str!("../migrations/0015_otp_guard.sql"), each_day: "" },
     Step { once: include_str!("../migrations/0016_country_texts.sql"), each_day: "" },
+    Step { once: include_str!("../migrations/0017_sender.sql"), each_day: "" },
 ];
 
 /// The tables of a day.

@@ -72,6 +72,7 @@ pub(crate) fn all() -> Vec<Statement> {
         op::retention::STATEMENTS,
         op::route::STATEMENTS,
         op::schedule::STATEMENTS,
+        op::sender::STATEMENTS,
         op::settle::STATEMENTS,
         op::stage::STATEMENTS,
         op::status::STATEMENTS,

@@ -11,4 +11,5 @@ pub mod otp;
 pub mod report;
 pub mod scheduled;
 pub mod send;
+pub mod senders;
 pub mod status;

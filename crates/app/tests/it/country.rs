@@ -36,6 +36,7 @@ fn rule(country: &str, prefix: &str, zones: &[(&str, &str)]) -> Rule {
         zones: zones.iter().map(zone).collect(),
         hours: Some(Hours { week, closed: None }),
         content: Content::default(),
+        approves_senders: false,
     }
 }
 

@@ -40,6 +40,18 @@ pub enum SenderKind {
     Short,
 }
 
+impl SenderKind {
+    /// Its name in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Alphanumeric => "alphanumeric",
+            Self::Long => "numeric",
+            Self::Short => "shortcode",
+        }
+    }
+}
+
 impl Sender {
     /// A sender that was parsed before it was stored; trusted.
     #[must_use]

@@ -36,6 +36,8 @@ pub struct Rule {
     pub hours: Option<Hours>,
     /// What it asks of the text.
     pub content: Content,
+    /// Whether it wants senders of marketing to be approved beforehand.
+    pub approves_senders: bool,
 }
 
 /// The rules in force. The default has none.
@@ -44,6 +46,8 @@ pub struct Rules {
     rules: Vec<Rule>,
     /// Words that tell how to end a subscription.
     ways_out: Topic,
+    /// Whether senders that a country wants approved are refused until they are.
+    are_approvals_asked: bool,
     /// The longest first.
     places: Vec<Place>,
 }
@@ -76,7 +80,26 @@ impl Rules {
             }
         }
         places.sort_by_key(|place| std::cmp::Reverse(place.prefix.digits()));
-        Self { rules, ways_out, places }
+        Self { rules, ways_out, are_approvals_asked: false, places }
+    }
+
+    /// The same, where senders that a country wants approved are refused until they are, or not.
+    #[must_use]
+    pub const fn asking_for_approvals(mut self, are_asked: bool) -> Self {
+        self.are_approvals_asked = are_asked;
+        self
+    }
+
+    /// Whether the sender of some marketing may have to be approved.
+    #[must_use]
+    pub fn may_want_approvals(&self) -> bool {
+        self.are_approvals_asked && self.rules.iter().any(|rule| rule.approves_senders)
+    }
+
+    /// Whether the sender of marketing to a country of this rule has to be approved.
+    #[must_use]
+    pub const fn want_approval(&self, rule: &Rule) -> bool {
+        self.are_approvals_asked && rule.approves_senders
     }
 
     /// All of them.
@@ -135,6 +158,12 @@ impl Rules {
 /// Why a country's rules do not let a message go.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Forbidden {
+    /// The country wants senders to be approved, and this one is not.
+    #[error("senders to {0} must be approved")]
+    Sender(Country),
+    /// The account may only show senders that were approved, and this one was not.
+    #[error("the account's senders must be approved")]
+    SenderOfAccount,
     /// Its owner's times of the week never meet the country's hours.
     #[error("its owner's times never meet the hours of {0}")]
     NoTime(Country),

@@ -110,6 +110,7 @@ fn rule(country: &str, prefixes: &[&str], zones: &[(&str, &str)], hours: Option<
         zones: zones.iter().map(|(text, name)| (prefix(text), zone(name))).collect(),
         hours,
         content: Content::default(),
+        approves_senders: false,
     }
 }
 

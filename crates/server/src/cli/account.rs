@@ -93,6 +93,9 @@ pub(super) struct Set {
     /// Countries it may send to, as in ES,PT; `all` for all.
     #[arg(long, value_name = "LIST", value_parser = countries)]
     countries: Option<Countries>,
+    /// What its messages may show as their sender: any, or only what was approved.
+    #[arg(long, value_name = "WHICH", value_parser = senders)]
+    senders: Option<Senders>,
     /// Whether it has verified that its recipients are adults.
     #[arg(long, value_name = "yes|no", value_parser = yes_or_no)]
     ages_verified: Option<bool>,
@@ -152,6 +155,20 @@ fn countries(text: &str) -> Result<Countries, String> {
         .ok_or_else(|| "write countries by two letters, as in ES,PT, or all".to_owned())
 }
 
+/// Whether senders must have been approved.
+#[derive(Debug, Clone, Copy)]
+struct Senders {
+    approved_only: bool,
+}
+
+fn senders(word: &str) -> Result<Senders, String> {
+    match word {
+        "any" => Ok(Senders { approved_only: false }),
+        "approved" => Ok(Senders { approved_only: true }),
+        _ => Err("write any or approved".to_owned()),
+    }
+}
+
 fn spend_cap(text: &str) -> Result<Limit<Money>, String> {
     if text == "none" {
         return Ok(Limit(None));
@@ -205,6 +222,7 @@ pub(super) fn run(command: Command, config: &Config) -> Result<(), Failure> {
                 link_url: set.link_url.map(|url| Some(url).filter(|url| url != "none")),
                 spend_cap: set.spend_cap.map(|limit| limit.0),
                 countries: set.countries.map(|countries| countries.0),
+                approved_senders: set.senders.map(|senders| senders.approved_only),
             };
             operate::account_set(&store, &Clock::system(), &set.name, settings)?;
             let url = set.notify_url.map(|url| if url == "none" { String::new() } else { url });
@@ -270,6 +288,7 @@ fn list(store: &Store, as_json: bool) -> Result<(), Failure> {
         "category",
         "spend cap/day",
         "countries",
+        "senders",
         "allowed from",
         "created",
     ];
@@ -294,6 +313,7 @@ fn row(account: &Account) -> Vec<String> {
         } else {
             country_words(account).join(" ")
         },
+        sender_word(account).to_owned(),
         allowed,
         account.created.iso8601(),
     ]
@@ -314,6 +334,7 @@ fn row_json(account: &Account) -> serde_json::Value {
         "countries": country_words(account),
         "agesVerified": account.ages_verified,
         "optOutText": account.opt_out_text,
+        "senders": sender_word(account),
         "allow": account.allow,
         "createdAt": account.created.iso8601(),
     })
@@ -321,6 +342,10 @@ fn row_json(account: &Account) -> serde_json::Value {
 
 fn country_words(account: &Account) -> Vec<String> {
     account.countries.iter().map(ToString::to_string).collect()
+}
+
+fn sender_word(account: &Account) -> &'static str {
+    if account.approved_senders { "approved" } else { "any" }
 }
 
 fn category_word(category: Category) -> &'static str {

@@ -18,6 +18,7 @@ mod prices;
 mod receipts;
 mod retention;
 mod routes;
+mod senders;
 mod serve;
 mod sms;
 mod store;
@@ -76,6 +77,9 @@ enum Command {
     /// One-time codes: which ranges of numbers use those they are sent.
     #[command(subcommand)]
     Otp(otp::Command),
+    /// Senders: what accounts want to show, and which of it they may.
+    #[command(subcommand)]
+    Senders(senders::Command),
     /// Prices: what parts cost, what carriers ask, and whose network a number is.
     #[command(subcommand)]
     Prices(prices::Command),
@@ -188,6 +192,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Inbound(command) => inbound::run(&command, &config),
         Command::Numbers(command) => numbers::run(&command, &config),
         Command::Otp(command) => otp::run(command, &config),
+        Command::Senders(command) => senders::run(command, &config),
         Command::Prices(command) => prices::run(command, &config),
         Command::Ledger(command) => ledger::run(&command, &config),
         Command::Cdr(command) => cdr::run(command, &config),

@@ -31,9 +31,11 @@ impl Display for Config {
             LogFormat::Json => "json",
         };
         writeln!(f, "\n[log]\nformat = {}\nlevel = {}", quoted(&format), quoted(&self.log.level))?;
+        writeln!(f, "\n[rules]")?;
         if let Some(file) = &self.rules.file {
-            writeln!(f, "\n[rules]\nfile = {}", quoted(file))?;
+            writeln!(f, "file = {}", quoted(file))?;
         }
+        writeln!(f, "approve_senders = {}", self.rules.approve_senders)?;
         let choose = match self.choose {
             Choose::Priority => "priority",
             Choose::Cost => "cost",

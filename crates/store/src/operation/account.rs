@@ -17,13 +17,13 @@ statements! {
         values ($1, $2, 0, $3, $4) on conflict (name) do nothing returning id";
     LIST = "select id, name, password_hash, balance, currency, disabled, category, rate_per_s, \
         per_day, allow, created, link_url, spend_cap, countries, \
-        ages_verified, opt_out_text from account order by name";
+        ages_verified, opt_out_text, approved_senders from account order by name";
     BY_NAME = "select id, name, password_hash, balance, currency, disabled, category, rate_per_s, \
         per_day, allow, created, link_url, spend_cap, countries, \
-        ages_verified, opt_out_text from account where name = $1";
+        ages_verified, opt_out_text, approved_senders from account where name = $1";
     BY_ID = "select id, name, password_hash, balance, currency, disabled, category, rate_per_s, \
         per_day, allow, created, link_url, spend_cap, countries, \
-        ages_verified, opt_out_text from account where id = $1";
+        ages_verified, opt_out_text, approved_senders from account where id = $1";
     SET_PASSWORD = "update account set password_hash = $1 where name = $2";
     SET_ALLOW = "update account set allow = $1 where name = $2";
     SET_DISABLED = "update account set disabled = $1 where name = $2";
@@ -37,6 +37,7 @@ statements! {
         where id >= $1 and at >= $2 and account = $3 and kind in (1, 2)";
     SET_SPENT = "insert into account_day (account, day, messages, spent) values ($1, $2, 0, $3) \
         on conflict (account, day) do update set spent = excluded.spent";
+    SET_APPROVED_SENDERS = "update account set approved_senders = $1 where name = $2";
     SPENT = "select spent from account_day where account = $1 and day = $2";
     SET_CATEGORY = "update account set category = $1 where name = $2";
     SET_AGES_VERIFIED = "update account set ages_verified = $1 where name = $2";
@@ -82,6 +83,8 @@ pub struct Account {
     /// Added to marketing that says no way to end the subscription; empty: that is refused; `None`:
     /// it goes as it is.
     pub opt_out_text: Option<String>,
+    /// Its messages may only show senders that were approved.
+    pub approved_senders: bool,
 }
 
 impl Account {
@@ -114,6 +117,7 @@ impl Account {
             countries: countries.lines().filter_map(Country::parse).collect(),
             ages_verified: row.get(14)?,
             opt_out_text: row.get(15)?,
+            approved_senders: row.get(16)?,
         })
     }
 }
@@ -207,6 +211,8 @@ pub enum Change {
     SpendCap(Option<Money>, Instant),
     /// Countries it may send to.
     Countries(Vec<Country>),
+    /// Whether its messages may only show senders that were approved.
+    ApprovedSenders(bool),
     /// Whether it has verified its recipients' ages.
     AgesVerified(bool),
     /// What is added to marketing that says no way to end the subscription.
@@ -257,6 +263,9 @@ impl Operation for Set {
                 Change::Countries(countries) => {
                     let lines: Vec<&str> = countries.iter().map(Country::as_str).collect();
                     work.prepare(SET_COUNTRIES)?.execute(values![lines.join("\n"), name])?
+                }
+                Change::ApprovedSenders(only) => {
+                    work.prepare(SET_APPROVED_SENDERS)?.execute(values![only, name])?
                 }
                 Change::Category(category) => {
                     work.prepare(SET_CATEGORY)?.execute(values![*category as i64, name])?

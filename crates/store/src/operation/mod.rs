@@ -29,6 +29,7 @@ pub mod request;
 pub mod retention;
 pub mod route;
 pub mod schedule;
+pub mod sender;
 pub mod settle;
 pub mod stage;
 pub mod status;

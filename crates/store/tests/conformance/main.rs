@@ -27,6 +27,7 @@ mod receipt;
 mod recover;
 mod retention;
 mod schedule;
+mod sender;
 mod server;
 mod status;
 mod uncertain;

@@ -25,6 +25,7 @@ fn siesta() -> Arc<Rules> {
             zones: vec![(prefix, Zone::get("Europe/Paris").unwrap())],
             hours: Some(Hours { week, closed: None }),
             content: Content::default(),
+            approves_senders: false,
         }],
         Topic::default(),
     ))

@@ -4,6 +4,7 @@ mod opening;
 mod opt_out;
 mod otp;
 mod plan;
+mod senders;
 mod texts;
 mod wording;
 

@@ -14,12 +14,13 @@ use pombo_domain::time::Instant;
 use pombo_store::operation::accept::{Held, Recipient};
 
 use super::opening::Openings;
+use super::senders::Senders;
 use super::texts::short_base;
 use super::wording::{Chosen, Worded, Wordings, fit};
 use super::{Fate, SendSms, Text};
 use crate::App;
 use crate::auth::Caller;
-use crate::error::Refusal;
+use crate::error::{Error, Refusal};
 use crate::routing::{Map, Passenger};
 
 /// Entries of `to` that are judged before others have a turn.
@@ -62,7 +63,7 @@ impl Plan {
         caller: &Caller,
         send: &SendSms,
         now: Instant,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, Error> {
         let cut = Cut { encoding: send.encoding, tables: TableChoice::Auto, split: send.split };
         let code_length = send.otp.as_ref().map_or(0, |config| config.length);
         let form = Form { cut, trans: send.trans, parts_max: send.parts_max, code_length };
@@ -71,11 +72,12 @@ impl Plan {
         let link = link::stand_in(&short_base(app, caller));
         let earliest = send.schedule.map_or(now, |at| at.max(now));
         let due = send.windows.as_ref().map_or(earliest, |windows| windows.next_open(earliest));
+        let countries = app.inner.countries.rules();
+        let senders = Senders::of(app, caller, &countries, (send, category)).await?;
         let judge = {
             let map = app.inner.routing.of(caller.account(), now);
-            Judge { app, map, caller, send, now, form, category, link }
+            Judge { app, map, caller, send, now, form, category, link, senders }
         };
-        let countries = app.inner.countries.rules();
         let mut wordings = Wordings::of(&countries, caller, (send, form, category));
         let mut openings = Openings::of(&countries, (send, category), (earliest, due));
         let (mut recipients, mut verdicts) = (Vec::new(), Vec::with_capacity(send.to.len()));
@@ -103,11 +105,11 @@ impl Plan {
             });
         }
         if verdicts.iter().all(|verdict| matches!(verdict, Verdict::NoRecipient)) {
-            return Err(Refusal::NoValidRecipients);
+            return Err(Refusal::NoValidRecipients.into());
         }
-        same?;
+        same.map_err(Refusal::from)?;
         if send.expires.is_some_and(|end| end <= due) {
-            return Err(Refusal::ExpiresBeforeSending);
+            return Err(Refusal::ExpiresBeforeSending.into());
         }
         let (due, held) = openings.settle(recipients.len());
         let lane = Lane::of(send.category, send.campaign.is_some(), send.to.len());
@@ -273,6 +275,8 @@ struct Judge<'a> {
     category: Category,
     /// As long as every link will be.
     link: String,
+    /// Which senders may be shown; `None`: all.
+    senders: Option<Senders<'a>>,
 }
 
 impl Judge<'_> {
@@ -292,6 +296,9 @@ impl Judge<'_> {
         let (sender, category) = (&self.send.from, self.category);
         let passenger = Passenger { to, country, network, sender, category };
         let route = self.choose(&passenger).ok_or(Verdict::NoRecipient)?.route;
+        if let Some(senders) = &self.senders {
+            senders.judge(to, country, category).map_err(Verdict::Forbidden)?;
+        }
         let text = wordings.as_mut().map(|wordings| wordings.find(to, country)).transpose()?;
         let wordings = wordings.as_deref();
         let worded = wordings.zip(text).map(|(wordings, text)| wordings.text(text));

@@ -24,6 +24,8 @@ const DEFAULT_NAME: &str = "country_rules.toml";
 pub struct Rules {
     /// Where they were read from; `None`: they came with the program.
     pub file: Option<String>,
+    /// Whether senders that a country wants approved are refused until they are.
+    pub approve_senders: bool,
     /// What they say.
     pub countries: country::Rules,
 }
@@ -32,7 +34,7 @@ impl Default for Rules {
     fn default() -> Self {
         // A test reads it.
         let countries = Self::parse(DEFAULT, DEFAULT_NAME).map(|rules| rules.countries);
-        Self { file: None, countries: countries.unwrap_or_default() }
+        Self { file: None, approve_senders: false, countries: countries.unwrap_or_default() }
     }
 }
 
@@ -44,7 +46,10 @@ impl Rules {
         let countries = read(Section::new(String::new(), tree, &mistakes), &mistakes);
         let lines = mistakes.into_lines();
         let file = Some(name.to_owned());
-        if lines.is_empty() { Ok(Self { file, countries }) } else { Err(lines) }
+        match lines.is_empty() {
+            true => Ok(Self { file, approve_senders: false, countries }),
+            false => Err(lines),
+        }
     }
 }
 
@@ -52,16 +57,23 @@ impl Rules {
 pub(super) fn rules(mut section: Section<'_>, mistakes: &Mistakes) -> Rules {
     let key = section.name("file");
     let named = section.take("file");
+    let approve_senders = section.get("approve_senders", Node::boolean).unwrap_or(false);
     section.finish();
-    let Some(node) = named else { return Rules::default() };
-    let read = some_text(&node).and_then(|path| match std::fs::read_to_string(&path) {
+    let rules = named.map_or_else(Rules::default, |node| of_file(&node, &key, mistakes));
+    let countries = rules.countries.asking_for_approvals(approve_senders);
+    Rules { approve_senders, countries, ..rules }
+}
+
+/// Reads the file that a key names.
+fn of_file(node: &Node, key: &str, mistakes: &Mistakes) -> Rules {
+    let read = some_text(node).and_then(|path| match std::fs::read_to_string(&path) {
         Ok(text) => Ok((path, text)),
         Err(e) => Err(format!("is {path:?}, which cannot be read: {e}; name a readable file")),
     });
     let (path, text) = match read {
         Ok(read) => read,
         Err(what) => {
-            mistakes.add(&node.origin, &key, &what);
+            mistakes.add(&node.origin, key, &what);
             return Rules::default();
         }
     };
@@ -128,6 +140,7 @@ fn rule(
     let week = s.each("windows", stretch).unwrap_or_default();
     let avoids_holidays = s.get("block_public_holidays", Node::boolean).unwrap_or(false);
     let content = content(&mut s, topics);
+    let approves_senders = s.get("approves_senders", Node::boolean).unwrap_or(false);
     s.finish();
     let wrong = |what: &str| {
         if let Some(origin) = &at {
@@ -144,7 +157,7 @@ fn rule(
     }
     let closed = if avoids_holidays { holidays.cloned() } else { None };
     let hours = (!week.is_empty()).then_some(Hours { week, closed });
-    Rule { country, prefixes, zones, hours, content }
+    Rule { country, prefixes, zones, hours, content, approves_senders }
 }
 
 /// Topics by their names.

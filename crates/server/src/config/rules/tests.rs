@@ -106,6 +106,6 @@ monday_since = { "07-09" = "ever" }
     rules.toml:6: country.FR.zone_by_prefix has "Europe/Nowhere", but must have names like "Europe/Paris" (IANA)
     rules.toml:7: country.FR.windows[0] must have days from 1 (Monday) to 7, and from and to as "HH:MM", the one before the other
     rules.toml:7: country.FR.windows[1] has day, but its keys are days, from and to
-    rules.toml:8: country.FR.block_holidays is not a key; the keys here are phone_prefixes, zone_by_prefix, windows, block_public_holidays, ending, stop_code, add_ending, before, after, prohibited, for_adults, shorteners
+    rules.toml:8: country.FR.block_holidays is not a key; the keys here are phone_prefixes, zone_by_prefix, windows, block_public_holidays, ending, stop_code, add_ending, before, after, prohibited, for_adults, shorteners, approves_senders
     "#);
 }

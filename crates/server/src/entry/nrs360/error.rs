@@ -213,12 +213,16 @@ impl Problem {
         let waits = matches!(self.header, Header::RetryAfter(_));
         let status = if waits { self.http } else { 200 };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response =
-            super::older::text(status, format!("{}: {}", self.code, self.description));
+        let mut response = super::older::text(status, self.line());
         if let Header::RetryAfter(seconds) = self.header {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
+    }
+
+    /// Its line in the older form's GET.
+    pub(super) fn line(&self) -> String {
+        format!("{}: {}", self.code, self.description)
     }
 
     /// The code that the caller sees.
@@ -271,7 +275,7 @@ fn retry_after(wait: Duration) -> Header {
 }
 
 /// Writes `{"code":…,"description":…}`.
-pub(super) fn write_error(out: &mut Vec<u8>, code: u16, description: &str) {
+fn write_error(out: &mut Vec<u8>, code: u16, description: &str) {
     super::write::raw(out, "{\"code\":");
     super::write::integer(out, i64::from(code));
     super::write::raw(out, ",\"description\":");

@@ -16,6 +16,7 @@ mod page;
 mod report;
 mod scheduled;
 mod schema;
+mod senders;
 mod sms;
 mod sms_in;
 mod write;
@@ -68,6 +69,9 @@ enum Action {
     Inbound,
     GenerateOtp,
     CheckOtp,
+    Senders,
+    AskForSender,
+    WithdrawSender,
     Notifications,
     SetNotifications,
     RotateSecret,
@@ -100,6 +104,9 @@ pub const ROUTES: &[Route] = &[
     Route { method: "GET", path: "/inbound", action: Action::Inbound },
     Route { method: "POST", path: "/otp/generate", action: Action::GenerateOtp },
     Route { method: "POST", path: "/otp/check", action: Action::CheckOtp },
+    Route { method: "GET", path: "/senders", action: Action::Senders },
+    Route { method: "POST", path: "/senders", action: Action::AskForSender },
+    Route { method: "DELETE", path: "/senders/{id}", action: Action::WithdrawSender },
     Route { method: "GET", path: "/account/notifications", action: Action::Notifications },
     Route { method: "PUT", path: "/account/notifications", action: Action::SetNotifications },
     Route { method: "POST", path: "/account/notifications/secret", action: Action::RotateSecret },
@@ -171,6 +178,9 @@ pub const ROUTES: &[Route] = &[
         blacklist::remove,
         otp::generate,
         otp::check,
+        senders::list,
+        senders::ask,
+        senders::withdraw,
         notifications::view,
         notifications::set,
         notifications::rotate,
@@ -200,6 +210,9 @@ pub const ROUTES: &[Route] = &[
         schema::OtpAnswer,
         schema::OtpCheck,
         schema::OtpCheckAnswer,
+        schema::SendersAnswer,
+        schema::SenderAnswer,
+        schema::SenderRequest,
         schema::NotificationsAnswer,
         schema::NotificationsChange,
         schema::RotateRequest,
@@ -278,6 +291,8 @@ async fn act(house: &House, peer: IpAddr, request: Request<Incoming>) -> Result<
         Action::DeadLetters => notifications::dead(house, &caller, head.uri.query()).await,
         Action::Blacklist => blacklist::list(house, &caller, head.uri.query()).await,
         Action::Inbound => inbound::list(house, &caller, head.uri.query()).await,
+        Action::Senders => senders::list(house, &caller).await,
+        Action::WithdrawSender => senders::withdraw(house, &caller, argument).await,
         Action::Campaigns => campaign::list_campaigns(house, &caller, head.uri.query()).await,
         Action::Campaign => campaign::one_campaign(house, &caller, argument).await,
         Action::OrderCampaign(order) => {
@@ -318,6 +333,7 @@ async fn act_with(
         Action::RemoveFromBlacklist => blacklist::remove(house, caller, query, body).await,
         Action::GenerateOtp => otp::generate(house, caller, body).await,
         Action::CheckOtp => otp::check(house, caller, body).await,
+        Action::AskForSender => senders::ask(house, caller, body).await,
         Action::OlderMessage => older::message(house, caller, body.clone()).await,
         Action::ListScheduled => scheduled::list(house, caller, query, body).await,
         Action::MoveScheduled => scheduled::update(house, caller, query, body).await,

@@ -11,8 +11,8 @@ use pombo_app::auth::Caller;
 use pombo_app::usecase::send::{Fate, Sent, send_sms};
 
 use super::body::{self, Many, Scalar, SmsIn};
-use super::error::{Code, Problem, write_error};
-use super::sms::off_thread;
+use super::error::{Code, Problem};
+use super::sms::{off_thread, problem_of};
 use super::sms_in::{self, Around};
 use super::{auth, write};
 use crate::entry::{House, Response, json};
@@ -97,7 +97,7 @@ fn plainly(now: pombo_domain::time::Instant) -> Around {
 
 fn answer(sent: &Sent) -> Vec<u8> {
     let mut out = Vec::with_capacity(2 + sent.fates.len() * 64);
-    for (to, fate) in &sent.fates {
+    for (i, (to, fate)) in sent.fates.iter().enumerate() {
         out.push(if out.is_empty() { b'[' } else { b',' });
         if let Fate::Accepted { id, .. } = fate {
             write::raw(&mut out, "{\"accepted\":true,\"to\":");
@@ -109,8 +109,7 @@ fn answer(sent: &Sent) -> Vec<u8> {
             write::raw(&mut out, "{\"accepted\":false,\"to\":");
             write::text(&mut out, to);
             write::raw(&mut out, ",\"error\":");
-            let code = Code::NoValidRecipients;
-            write_error(&mut out, code.number(), code.description());
+            problem_of(i, fate).write(&mut out);
             out.push(b'}');
         }
     }
@@ -185,14 +184,11 @@ async fn send_by_query(
 
 /// A line for each recipient, in order.
 fn lines(sent: &Sent) -> String {
-    let line = |fate: &Fate| match fate {
+    let line = |(i, (_, fate)): (usize, &(String, Fate))| match fate {
         Fate::Accepted { id, .. } => format!("0: {}. ID {id}", Code::Accepted.description()),
-        _ => {
-            let code = Code::NoValidRecipients;
-            format!("{}: {}", code.number(), code.description())
-        }
+        _ => problem_of(i, fate).line(),
     };
-    sent.fates.iter().map(|(_, fate)| line(fate)).collect::<Vec<_>>().join("\n")
+    sent.fates.iter().enumerate().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// An answer of plain text.

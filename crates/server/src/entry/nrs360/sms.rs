@@ -48,7 +48,7 @@ pub(super) struct Asked<'a> {
     responses(
         (status = 202, description = "All accepted", body = super::schema::SmsAnswer),
         (status = 207, description = "Some accepted", body = super::schema::SmsAnswer),
-        (status = 400, description = "None accepted; codes 102, 104 to 110, 113, 119, 125, 126, 142, 183 to 189, 194, 196", body = super::schema::ErrorAnswer),
+        (status = 400, description = "None accepted; codes 102, 104 to 110, 113, 115, 119, 125, 126, 142, 183 to 189, 194, 196", body = super::schema::ErrorAnswer),
         (status = 401, description = "Codes 103, 112", body = super::schema::ErrorAnswer),
         (status = 402, description = "Code 111", body = super::schema::ErrorAnswer),
         (status = 409, description = "None accepted: with `rejectIfPendingCode`, codes are pending", body = super::schema::ErrorAnswer),
@@ -176,7 +176,7 @@ pub(super) fn status_of(sent: &Sent) -> Result<StatusCode, Problem> {
 }
 
 /// Why the recipient with this index was not accepted.
-fn problem_of(i: usize, fate: &Fate) -> Problem {
+pub(super) fn problem_of(i: usize, fate: &Fate) -> Problem {
     match fate {
         Fate::Unfit(Unfit::NotAUrl(name)) => {
             Problem::invalid(format!("The sub.{i}.{name} field must be a valid URL."))
@@ -190,9 +190,12 @@ fn problem_of(i: usize, fate: &Fate) -> Problem {
     }
 }
 
-/// 422 with the rule and the country, as its owner reads them.
+/// 115 for a sender, else 422 with the rule and the country, as its owner reads them.
 fn forbidden(why: &Forbidden) -> Problem {
     Problem::invalid(match why {
+        Forbidden::Sender(_) | Forbidden::SenderOfAccount => {
+            return Code::SenderNotVerified.into();
+        }
         Forbidden::NoTime(country) => {
             format!("The availableTimes field leaves no time in which {country} allows marketing.")
         }
@@ -259,6 +262,11 @@ fn write_fate(out: &mut Vec<u8>, (i, to): (usize, &str), fate: &Fate, sent: &Sen
         Fate::NoValidRecipient | Fate::Unfit(_) | Fate::CodePending | Fate::Forbidden(_) => {
             write::raw(out, ",\"error\":");
             problem_of(i, fate).write(out);
+            if let Fate::Forbidden(why @ (Forbidden::Sender(_) | Forbidden::SenderOfAccount)) = fate
+            {
+                write::raw(out, ",\"rule\":");
+                write::text(out, &why.to_string());
+            }
         }
     }
     out.push(b'}');

@@ -37,7 +37,7 @@ pub(super) fn parse(json: &[u8], around: Around) -> Result<SendSms, Problem> {
 
 /// The command that the fields ask for.
 pub(super) fn command(sms: &SmsIn<'_>, around: Around) -> Result<SendSms, Problem> {
-    let from = sender(&sms.from)?;
+    let from = sender("from", &sms.from)?;
     let text = message(&sms.message)?;
     let to = recipients(&sms.to)?;
     let encoding = encoding(&sms.encoding)?;
@@ -73,16 +73,19 @@ pub(super) fn command(sms: &SmsIn<'_>, around: Around) -> Result<SendSms, Proble
     })
 }
 
-fn sender(from: &Scalar<'_>) -> Result<Sender, Problem> {
+/// Reads a sender from the field of this name.
+pub(super) fn sender(field: &str, from: &Scalar<'_>) -> Result<Sender, Problem> {
     let text = match from {
         Scalar::Null => return Err(Code::SenderMissing.into()),
         Scalar::Text(text) => text,
-        _ => return Err(Problem::wrong_type("from", "a string")),
+        _ => return Err(Problem::wrong_type(field, "a string")),
     };
     Sender::parse(text).map_err(|e| match e {
         SenderError::Missing => Code::SenderMissing.into(),
         SenderError::TooLong => Code::SenderTooLong.into(),
-        SenderError::BadCharacter(_) => Problem::invalid("The from field format is invalid."),
+        SenderError::BadCharacter(_) => {
+            Problem::invalid(format!("The {field} field format is invalid."))
+        }
     })
 }
 

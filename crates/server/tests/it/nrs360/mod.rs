@@ -14,4 +14,5 @@ mod parameters;
 mod personal;
 mod report;
 mod scheduled;
+mod senders;
 mod status;

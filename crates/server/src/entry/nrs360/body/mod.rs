@@ -288,6 +288,29 @@ pub(super) fn otp_config(raw: Raw<'_>) -> Result<OtpIn<'_>, NotAnObject> {
     }
 }
 
+/// A sender that somebody asks for.
+#[derive(Debug, PartialEq, Default)]
+pub(super) struct SenderIn<'a> {
+    pub(super) sender: Scalar<'a>,
+    pub(super) country: Scalar<'a>,
+}
+
+object!(SenderVisitor => SenderIn {
+    "sender" => Sender sender,
+    "countryIso" => Country country,
+});
+
+/// Reads the sender of a body.
+pub(super) fn parse_sender(body: &[u8]) -> Result<SenderIn<'_>, NotAnObject> {
+    read(body)
+}
+
+impl<'de> Deserialize<'de> for SenderIn<'de> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(SenderVisitor)
+    }
+}
+
 impl<'de> Deserialize<'de> for Times<'de> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         from.deserialize_any(TimesVisitor)

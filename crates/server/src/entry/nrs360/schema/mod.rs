@@ -7,6 +7,7 @@ mod campaign;
 mod inbound;
 mod notifications;
 mod otp;
+mod senders;
 
 use utoipa::ToSchema;
 
@@ -15,6 +16,7 @@ pub(super) use campaign::*;
 pub(super) use inbound::*;
 pub(super) use notifications::*;
 pub(super) use otp::*;
+pub(super) use senders::*;
 
 /// The body of `POST /sms`. Unknown keys are ignored; `null` is absent.
 #[derive(ToSchema)]
@@ -243,6 +245,9 @@ pub(super) struct SmsResult {
     rejected: Option<String>,
     /// Where it was not accepted.
     error: Option<ErrorBody>,
+    /// With code 115: who wants senders to be approved.
+    #[schema(example = "senders to FR must be approved")]
+    rule: Option<String>,
 }
 
 /// The answer to `GET /sms/{ids}`.
