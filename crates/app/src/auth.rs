@@ -261,7 +261,8 @@ impl App {
         self.authenticate(header.as_deref(), source).await
     }
 
-    /// From the snapshot, or from the store where the account is newer than that.
+    /// From the snapshot, which is read anew where the account is newer than that. Never from the
+    /// store itself: who was once answered by new settings is not answered by older ones after.
     async fn find_account(&self, name: &str) -> Result<Option<Arc<Account>>, Denied> {
         let found = self
             .inner
@@ -277,7 +278,8 @@ impl App {
         if newer {
             self.inner.accounts.refresh(&self.inner.store).await?;
         }
-        Ok(found.map(Arc::new))
+        let seen = || self.inner.accounts.by_name(name);
+        Ok(found.map(|found| seen().unwrap_or_else(|| Arc::new(found))))
     }
 
     /// Compares on a thread of its own, a few at a time. An unknown user costs the same.
