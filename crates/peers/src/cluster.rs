@@ -1,16 +1,19 @@
 //! A PostgreSQL server for one test alone, that syncs, and can be stopped, killed and started again.
 
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::postgres::{is_root, program, run};
+use crate::postgres::{ask, is_root, program, run};
 
 /// The server; it ends when dropped.
 #[derive(Debug)]
 pub struct Cluster {
     folder: PathBuf,
+    /// The port that it encrypts, where it has one.
+    port: Option<u16>,
 }
 
 /// How long a killed server's processes may take to notice.
@@ -31,9 +34,45 @@ impl Cluster {
         let mut initdb = program("initdb");
         initdb.arg("-D").arg(folder).args(["-A", "trust", "-U", "pombo", "-N"]);
         assert!(run(&mut initdb), "initdb makes a cluster in {}", folder.display());
-        let cluster = Self { folder: folder.to_owned() };
+        let cluster = Self { folder: folder.to_owned(), port: None };
         cluster.start_again();
         cluster
+    }
+
+    /// The same, with a port on which it speaks TLS as `localhost`, by a certificate of its own:
+    /// `server.crt` in the folder.
+    ///
+    /// # Panics
+    /// Where openssl is not installed, and as [`Cluster::start`].
+    #[must_use]
+    pub fn encrypted(folder: &Path) -> Self {
+        let mut cluster = Self::start(folder);
+        cluster.stop();
+        let (certificate, key) = (folder.join("server.crt"), folder.join("server.key"));
+        let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+        let mut openssl = Command::new("openssl");
+        openssl.args(["req", "-x509", "-days", "2", "-subj", "/CN=localhost"]).args(curve);
+        openssl.args(["-addext", "subjectAltName=DNS:localhost"]);
+        openssl.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
+        openssl.arg("-out").arg(&certificate).arg("-keyout").arg(&key);
+        assert!(run(&mut openssl), "openssl makes a certificate: apt-get install openssl");
+        if is_root() {
+            assert!(run(Command::new("chown").arg("postgres").arg(&key)), "chown postgres");
+        }
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+        cluster.port = Some(free.expect("a port is free").port());
+        cluster.start_again();
+        cluster
+    }
+
+    /// As `store.url` names its database by the port that it encrypts.
+    ///
+    /// # Panics
+    /// Where it has none.
+    #[must_use]
+    pub fn url_by_port(&self, host: &str) -> String {
+        let port = self.port.expect("it was started with one");
+        format!("postgres://pombo@{host}:{port}/postgres")
     }
 
     /// As `store.url` names its database.
@@ -43,13 +82,27 @@ impl Cluster {
         format!("postgres://pombo@{socket}/postgres")
     }
 
+    /// Runs SQL in its database, beside whoever uses it.
+    ///
+    /// # Panics
+    /// Where it is refused.
+    #[must_use]
+    pub fn run(&self, sql: &str) -> String {
+        let port = self.port.map(|port| port.to_string());
+        ask(&self.folder, port.as_deref(), "postgres", sql)
+    }
+
     /// Starts it where it does not run.
     ///
     /// # Panics
     /// Where it does not start.
     pub fn start_again(&self) {
         let folder = self.folder.display();
-        let options = format!("-c listen_addresses='' -c unix_socket_directories='{folder}'");
+        let door = match self.port {
+            Some(port) => format!("-c listen_addresses=localhost -p {port} -c ssl=on"),
+            None => "-c listen_addresses=''".to_owned(),
+        };
+        let options = format!("{door} -c unix_socket_directories='{folder}'");
         let log = format!("{folder}/log");
         let start = Instant::now();
         // A process of one that was killed may hold its memory a little longer.

@@ -3,5 +3,6 @@
 pub mod cluster;
 pub mod load;
 pub mod postgres;
+pub mod proxy;
 pub mod sink;
 pub mod smsc;

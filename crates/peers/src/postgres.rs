@@ -2,6 +2,7 @@
 //! that run, stopped when the gate is through with its tests. It syncs nothing, so it is no place for tests of that.
 
 use std::fs::File;
+use std::net::SocketAddr;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -36,9 +37,21 @@ impl Database {
         format!("postgres://pombo@{socket}/{}", self.name)
     }
 
+    /// As `store.url` names it by way of a port.
+    #[must_use]
+    pub fn url_by(&self, address: SocketAddr) -> String {
+        format!("postgres://pombo@{address}/{}", self.name)
+    }
+
+    /// The server's socket.
+    #[must_use]
+    pub fn socket() -> PathBuf {
+        folder().join(".s.PGSQL.5432")
+    }
+
     /// Runs SQL in it, beside whoever uses it.
     pub fn run(&self, sql: &str) -> String {
-        ask(&self.name, sql)
+        ask(&folder(), None, &self.name, sql)
     }
 }
 
@@ -90,13 +103,13 @@ fn control(args: &[&str]) -> bool {
 }
 
 fn tell(sql: &str) {
-    ask("postgres", sql);
+    ask(&folder(), None, "postgres", sql);
 }
 
-fn ask(database: &str, sql: &str) -> String {
+pub(crate) fn ask(socket: &Path, port: Option<&str>, database: &str, sql: &str) -> String {
     let out = Command::new("psql")
-        .args(["-qAtX", "-U", "pombo", "-v", "ON_ERROR_STOP=1", "-h"])
-        .arg(folder())
+        .args(["-qAtX", "-U", "pombo", "-v", "ON_ERROR_STOP=1", "-p", port.unwrap_or("5432"), "-h"])
+        .arg(socket)
         .args(["-c", sql, database])
         .output()
         .expect("psql is installed: apt-get install postgresql-15");

@@ -125,6 +125,8 @@ pub async fn run(
                 Some(Order::Stop) | None => break,
             },
             _ = upkeep.tick() => metrics.run_upkeep(),
+            // Nothing of it is finished: what this process knows of messages is not true any more.
+            why = store.superseded() => return Err(format!("store.url: {why}")),
         }
     }
     tracing::info!("stopping");

@@ -2,9 +2,12 @@
 
 use pombo_domain::route::ReceiptId;
 
+use crate::sql::storable;
+
 /// The normal form: trimmed, lower case, without leading zeros.
 pub(crate) fn normal(id: &str) -> String {
     let trimmed = id.trim_matches(|c: char| c == '\0' || c.is_whitespace()).to_ascii_lowercase();
+    let trimmed = storable(&trimmed);
     let short = trimmed.trim_start_matches('0');
     if short.is_empty() && !trimmed.is_empty() { "0".to_owned() } else { short.to_owned() }
 }

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::operation::copy::{
     Begin, Begun, Cell, Checksum, Count, Finish, Page, Place, Put, Shape, Shapes,
@@ -118,42 +117,13 @@ pub fn copy(
 /// Opening brings tables up to date, which is not for somebody else's.
 fn look_at_version(url: &str) -> Result<(), CopyError> {
     let known = i64::try_from(crate::migration::STEPS.len()).unwrap_or(i64::MAX);
-    match version(url)? {
+    match crate::postgres::version(url)? {
         Some(found) if found != known => {
             Err(CopyError::OtherVersion { place: shown_url(url), found, known })
         }
         _ => Ok(()),
     }
 }
-
-/// The version of a database's tables; `None` where it has none.
-fn version(url: &str) -> Result<Option<i64>, CopyError> {
-    let place = shown_url(url);
-    let config: tokio_postgres::Config = url.parse().map_err(|_| OpenError::Url(place.clone()))?;
-    let unusable = |why: String| OpenError::Server { place: place.clone(), why };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|why| unusable(why.to_string()))?;
-    let asking = async {
-        let (client, connection) = config.connect(tokio_postgres::NoTls).await?;
-        tokio::spawn(connection);
-        let there = "select 1 from pg_tables where schemaname = current_schema() \
-            and tablename = 'schema_version'";
-        if client.query_opt(there, &[]).await?.is_none() {
-            return Ok(None);
-        }
-        let row = client.query_opt("select max(version) from schema_version", &[]).await?;
-        row.map_or(Ok(None), |row| row.try_get(0))
-    };
-    let answer = runtime
-        .block_on(async { tokio::time::timeout(CONNECT_TIMEOUT, asking).await })
-        .map_err(|_| unusable("the server does not answer".into()))?;
-    Ok(answer.map_err(|why: tokio_postgres::Error| unusable(Error::from(why).to_string()))?)
-}
-
-/// How long the server may take to tell its tables' version.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The two stores.
 struct Pair {

@@ -14,6 +14,7 @@ mod reader;
 mod sql;
 mod sqlite;
 mod statement;
+mod tenure;
 mod work;
 mod writer;
 
@@ -94,6 +95,8 @@ pub struct Store {
     writer: Writer,
     readers: Readers,
     kind: Kind,
+    /// Of the one that serves, where others could.
+    tenure: Option<Arc<tenure::Tenure>>,
 }
 
 /// What only one of the engines can tell or do.
@@ -182,6 +185,21 @@ impl Store {
         match &self.kind {
             Kind::Sqlite(sqlite) => sqlite.room(),
             Kind::Postgres(_) => None,
+        }
+    }
+
+    /// Whether what was claimed may be sent now: no other process can be the one that serves.
+    #[must_use]
+    pub fn may_send(&self) -> bool {
+        self.tenure.as_ref().is_none_or(|tenure| tenure.holds())
+    }
+
+    /// Waits until another process has served while this one could not know of it, and says so:
+    /// what this one knows is not true any more, and it must end. On most stores that never happens.
+    pub async fn superseded(&self) -> String {
+        match &self.tenure {
+            Some(tenure) => tenure.ended().await,
+            None => std::future::pending().await,
         }
     }
 

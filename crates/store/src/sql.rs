@@ -42,7 +42,10 @@ impl<'c> Database<'c> {
     pub(crate) fn turn(self) -> Result<i64> {
         match self {
             Self::Sqlite(_) => self.prepare("pragma data_version"),
-            Self::Postgres(_) => self.prepare("select others from turn"),
+            Self::Postgres(session) => match session.turn() {
+                Some(turn) => return Ok(turn),
+                None => self.prepare("select others from turn"),
+            },
         }?
         .one((), |row| row.get(0))
     }
@@ -187,9 +190,21 @@ impl rusqlite::ToSql for Value<'_> {
         Ok(ToSqlOutput::Borrowed(match *self {
             Self::Null => ValueRef::Null,
             Self::Int(n) => ValueRef::Integer(n),
-            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Text(text) => match storable(text) {
+                Cow::Borrowed(text) => ValueRef::Text(text.as_bytes()),
+                Cow::Owned(text) => return Ok(ToSqlOutput::from(text)),
+            },
             Self::Octets(octets) => ValueRef::Blob(octets),
         }))
+    }
+}
+
+/// A text as it is stored: a server takes no U+0000, which carriers may send all the same, and both
+/// engines keep the same.
+pub(crate) fn storable(text: &str) -> Cow<'_, str> {
+    match text.as_bytes().contains(&0) {
+        true => Cow::Owned(text.replace('\0', "\u{FFFD}")),
+        false => Cow::Borrowed(text),
     }
 }
 

@@ -8,7 +8,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
@@ -65,12 +66,23 @@ pub(crate) trait Engine: Send + 'static {
     fn database(&self) -> Database<'_>;
     /// Opens a transaction. No other process has one open until it ends.
     fn begin(&mut self) -> Result<()>;
-    /// Makes it durable.
-    fn commit(&mut self) -> std::result::Result<(), NotCommitted>;
+    /// Makes it durable. Where nobody knows at first whether it is, `is_open` is called again and
+    /// again, with the reason, until that is known, or until it says that there is no time left.
+    fn commit(
+        &mut self,
+        is_open: &mut dyn FnMut(&Error) -> bool,
+    ) -> std::result::Result<(), NotCommitted>;
     /// Undoes what is open, if anything is.
     fn roll_back(&mut self);
     /// What is to be done between two transactions.
     fn tend(&mut self);
+    /// How long it may rest between two transactions before [`Engine::beat`] is due; `None`: for
+    /// ever.
+    fn rest(&self) -> Option<Duration> {
+        None
+    }
+    /// What is to be done while nothing else is.
+    fn beat(&mut self) {}
     /// What is to be done after the last.
     fn close(&mut self);
 }
@@ -97,8 +109,9 @@ impl Writer {
         let backlog = Arc::new(AtomicUsize::new(0));
         let shelf = Shelf::load(engine.database())?;
         let (tell, events) = watch::channel(shelf.last_event());
-        let mut loop_ = Loop { engine, shelf, backlog: Arc::clone(&backlog), events: tell };
-        let run = move || loop_.run(&commands);
+        let commands = Commands { queue: commands, backlog: Arc::clone(&backlog), closing: None };
+        let mut loop_ = Loop { engine, shelf, commands, events: tell };
+        let run = move || loop_.run();
         if let Err(error) = std::thread::Builder::new().name("store-write".into()).spawn(run) {
             tracing::error!(%error, "the writer thread could not be started");
         }
@@ -140,38 +153,84 @@ struct Failed {
     again: bool,
 }
 
+/// What waits to be run.
+struct Commands {
+    queue: Receiver<Message>,
+    backlog: Arc<AtomicUsize>,
+    /// Whoever waits for the end.
+    closing: Option<Sender<()>>,
+}
+
+impl Commands {
+    /// All that waits, as far as one transaction takes it; `None` after `rest`.
+    fn group(&mut self, rest: Option<Duration>) -> Option<Vec<Box<dyn Job>>> {
+        let first = match rest {
+            None => self.queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(rest) => self.queue.recv_timeout(rest),
+        };
+        let mut group = Vec::new();
+        let mut rows = 0;
+        let mut next = match first {
+            Ok(message) => Some(message),
+            Err(RecvTimeoutError::Timeout) => return None,
+            // Whoever could have waited for the end is gone.
+            Err(RecvTimeoutError::Disconnected) => {
+                self.closing = Some(channel().0);
+                None
+            }
+        };
+        while let Some(message) = next.take() {
+            match message {
+                Message::Job(job) => {
+                    rows += job.rows();
+                    group.push(job);
+                }
+                Message::Close(done) => {
+                    self.closing = Some(done);
+                    break;
+                }
+            }
+            if rows < GROUP_ROWS_MAX {
+                next = self.queue.try_recv().ok();
+            }
+        }
+        self.backlog.fetch_sub(rows, Ordering::Relaxed);
+        Some(group)
+    }
+
+    /// Refuses all that waits: it was not begun. Answers whether the store is to stay open.
+    fn refuse(&mut self, error: &Error) -> bool {
+        while self.closing.is_none()
+            && let Ok(message) = self.queue.try_recv()
+        {
+            match message {
+                Message::Job(job) => {
+                    self.backlog.fetch_sub(job.rows(), Ordering::Relaxed);
+                    job.reply(Err(Error::Unavailable(error.to_string())));
+                }
+                Message::Close(done) => self.closing = Some(done),
+            }
+        }
+        self.closing.is_none()
+    }
+}
+
 struct Loop<E: Engine> {
     engine: E,
     shelf: Shelf,
-    backlog: Arc<AtomicUsize>,
+    commands: Commands,
     events: watch::Sender<i64>,
 }
 
 impl<E: Engine> Loop<E> {
-    fn run(&mut self, commands: &Receiver<Message>) {
-        while let Ok(first) = commands.recv() {
-            let mut group = Vec::new();
-            let mut rows = 0;
-            let mut closing = None;
-            let mut next = Some(first);
-            while let Some(message) = next.take() {
-                match message {
-                    Message::Job(job) => {
-                        rows += job.rows();
-                        group.push(job);
-                    }
-                    Message::Close(done) => {
-                        closing = Some(done);
-                        break;
-                    }
-                }
-                if rows < GROUP_ROWS_MAX {
-                    next = commands.try_recv().ok();
-                }
+    fn run(&mut self) {
+        loop {
+            match self.commands.group(self.engine.rest()) {
+                Some(group) if !group.is_empty() => self.commit(group),
+                Some(_) => {}
+                None => self.engine.beat(),
             }
-            self.backlog.fetch_sub(rows, Ordering::Relaxed);
-            self.commit(group);
-            if let Some(done) = closing {
+            if let Some(done) = self.commands.closing.take() {
                 self.engine.close();
                 let _ = done.send(());
                 return;
@@ -181,7 +240,12 @@ impl<E: Engine> Loop<E> {
 
     /// Commits the group, or each of its commands alone where the group as a whole fails.
     fn commit(&mut self, mut group: Vec<Box<dyn Job>>) {
-        match self.transaction(&mut group) {
+        let mut done = self.transaction(&mut group);
+        // A connection that was lost blames no command: the next one may carry them all.
+        if done.as_ref().is_err_and(|failed| failed.again && failed.error.is_passing()) {
+            done = self.transaction(&mut group);
+        }
+        match done {
             Ok(()) => group.into_iter().for_each(|job| job.reply(Ok(()))),
             // Where no transaction could be opened no command is to blame; where nobody knows
             // whether it was kept, running them again could do everything twice.
@@ -209,9 +273,8 @@ impl<E: Engine> Loop<E> {
         let done = self.work(group);
         if done.is_err() {
             self.engine.roll_back();
-            if let Err(error) = self.shelf.reset(self.engine.database()) {
-                tracing::error!(%error, "the store cannot be read after a rollback");
-            }
+            // Read anew by the next transaction: between two, others may write.
+            self.shelf.forget();
         }
         // Before the answers, so that whoever has one finds the bell rung.
         let last = self.shelf.last_event();
@@ -221,7 +284,8 @@ impl<E: Engine> Loop<E> {
 
     fn work(&mut self, group: &mut [Box<dyn Job>]) -> std::result::Result<(), Failed> {
         self.run_all(group).map_err(|error| Failed { error, again: true })?;
-        self.engine.commit().map_err(|failed| match failed {
+        let Self { engine, commands, .. } = self;
+        engine.commit(&mut |error| commands.refuse(error)).map_err(|failed| match failed {
             NotCommitted::Undone(error) => Failed { error, again: true },
             NotCommitted::Unknown(error) => Failed { error, again: false },
         })

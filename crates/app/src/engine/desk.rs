@@ -33,6 +33,8 @@ const CLAIM_AHEAD_S: f64 = 0.5;
 const THROTTLE_SHARE: f64 = 0.8;
 /// And regains it by this share of the configured rate each time [`RouteDesk::recover_rate`] is called.
 const RECOVERY_SHARE: f64 = 0.01;
+/// Pause while nobody knows whether another process may be sending too.
+const UNSURE_PAUSE: Duration = Duration::from_millis(100);
 
 /// One route's desk.
 #[derive(Debug)]
@@ -258,6 +260,9 @@ impl RouteDesk {
 
     /// Takes work for a link; the second value is how long to wait for the rate where it holds back.
     fn take(&self, room: usize) -> (Vec<Attempt>, Option<Duration>) {
+        if !self.store.may_send() {
+            return (Vec::new(), Some(UNSURE_PAUSE));
+        }
         let now = self.clock.now();
         let mut stock = lock(&self.stock);
         let stale = stock.take_expired(now);

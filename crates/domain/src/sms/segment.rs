@@ -76,7 +76,14 @@ pub fn segment(text: &str, how: Cut) -> Result<Segmented, CannotEncode> {
     };
     let bytes = match how.encoding {
         Encoding::Gsm | Encoding::GsmPt => encode_gsm(text, tables)?,
-        Encoding::Utf16 => encode_utf16be(text),
+        Encoding::Utf16 => match text.as_bytes().contains(&0) {
+            // No handset shows it, and no database of ours keeps it.
+            true => {
+                let position = text.chars().take_while(|c| *c != '\0').count() + 1;
+                return Err(CannotEncode { character: '\0', position });
+            }
+            false => encode_utf16be(text),
+        },
     };
     let mut segmented =
         Segmented { encoding: how.encoding, tables, split: how.split, bytes, cuts: Vec::new() };

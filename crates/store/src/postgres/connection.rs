@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
+use super::served::Served;
 use super::session::Session;
 use crate::error::{Error, Result};
 use crate::reader::Snapshots;
-use crate::sql::{Database, values};
+use crate::sql::Database;
 use crate::writer::{Engine, NotCommitted};
 
 /// The writer's. One process writes at a time: it holds the store's turn from the begin of a
@@ -15,76 +18,102 @@ pub(super) struct Writing {
     session: Session,
     /// This opening of the store, among all that have it open.
     own: i64,
-    /// Whether it is the one that serves.
-    serves: bool,
-    /// Whether this connection holds the lock of the one that serves, where it is to.
-    holds: bool,
-    /// The server's number of the open transaction.
-    transaction: i64,
-}
-
-/// Held by the one `serve` of a store.
-pub(super) const SERVED: i64 = 0x706f_6d62_6f02;
-
-/// Takes the lock of the one that serves, on this connection.
-pub(super) fn take_served(session: &Session) -> Result<bool> {
-    let text = "select cast(cast(pg_try_advisory_lock($1) as int) as bigint)";
-    Database::Postgres(session).prepare(text)?.one([SERVED], |row| row.get(0))
+    /// Where it is the one that serves.
+    served: Option<Served>,
+    /// The open transaction's number among those of all that write.
+    number: i64,
 }
 
 /// The number of the lock that is the turn.
 const TURN: i64 = 0x706f_6d62_6f00;
 
-/// What became of a transaction.
-enum Became {
-    Committed,
-    Aborted,
-    Unfinished,
-}
+/// Takes the turn. A transaction sees what the one before it wrote because each statement looks anew.
+const BEGIN: &str = "begin isolation level read committed read write";
 
-/// How often, and after how long each time, the server is asked what became of a commit.
-const ASKED_MAX: usize = 120;
+/// Everyone sees that there was a commit, the next writer whether it was another's, and this one
+/// later whether it was kept.
+const TAKE: &str = "with taken as (update turn set number = number + 1, \
+     others = others + (case when writer = $1 then 0 else 1 end), writer = $1 \
+     returning number, others) \
+     insert into written (writer, number) select cast($1 as bigint), number from taken \
+     on conflict (writer) do update set number = excluded.number \
+     returning number, (select others from taken)";
+
+/// Whether a transaction of ours, or one after it, was kept.
+const WRITTEN: &str = "select number from written where writer = $1";
+
+/// After how long the server is asked again what became of a commit.
 const ASKED_AGAIN: Duration = Duration::from_millis(250);
+/// How often, once the store is to be closed.
+const LAST_ASKED: usize = 20;
+/// Every how many times it is complained of.
+const COMPLAINED: usize = 40;
+/// How long the one that serves may rest before it looks whether it holds its lock.
+const REST: Duration = Duration::from_millis(500);
 
 impl Writing {
-    pub(super) const fn new(session: Session, own: i64, serves: bool) -> Self {
-        Self { session, own, serves, holds: true, transaction: 0 }
+    pub(super) const fn new(session: Session, own: i64, served: Option<Served>) -> Self {
+        Self { session, own, served, number: 0 }
     }
 
-    /// Connects again where the connection was lost. The lock of the one that serves went with it:
-    /// whoever finds that another has it writes nothing while that is so.
+    /// Connects again where the connection was lost.
+    fn reconnect(&mut self) -> Result<()> {
+        if self.session.is_lost()
+            && let Some(served) = &mut self.served
+        {
+            served.lost();
+        }
+        self.session.revive().map(drop)
+    }
+
+    /// The same, with the lock of the one that serves: whoever finds that another has it writes
+    /// nothing.
     fn revive(&mut self) -> Result<()> {
         self.reconnect()?;
-        if self.serves && !self.holds {
-            self.holds = take_served(&self.session)?;
-            if !self.holds {
-                let why = "another pombo serves from this database now; stop one of them";
-                return Err(Error::Unavailable(why.into()));
-            }
+        match &mut self.served {
+            Some(served) => served.hold(&self.session),
+            None => Ok(()),
         }
+    }
+
+    fn take_turn(&mut self) -> Result<()> {
+        let asked = Instant::now();
+        // Prepared outside of the transaction, so that one way and back is enough for it.
+        let take = self.session.prepare(TAKE)?;
+        let client = self.session.client();
+        let turn = format!("{BEGIN}; select pg_advisory_xact_lock({TURN})");
+        let row = self.session.wait(async {
+            let own: [&(dyn tokio_postgres::types::ToSql + Sync); 1] = [&self.own];
+            let (begun, taken) =
+                tokio::join!(client.batch_execute(&turn), client.query_one(&take, &own));
+            begun?;
+            taken
+        })?;
+        self.number = row.try_get(0)?;
+        self.session.turn.set(Some(row.try_get(1)?));
+        self.prove(asked);
         Ok(())
     }
 
-    fn reconnect(&mut self) -> Result<()> {
-        if self.session.revive()? {
-            self.holds = false;
+    fn prove(&self, asked: Instant) {
+        if let Some(served) = &self.served {
+            served.prove(asked);
         }
-        Ok(())
     }
 
-    /// Asks the server, on a new connection where the old one was lost.
-    fn became(&mut self) -> Result<Became> {
+    /// Whether the last transaction was kept. It is over once its turn is free, and until then
+    /// nobody knows.
+    fn was_kept(&mut self) -> Result<bool> {
         self.reconnect()?;
-        let text = "select coalesce(pg_xact_status(cast(cast($1 as text) as xid8)), '')";
-        let number = self.transaction.to_string();
-        let status: String = Database::Postgres(&self.session)
-            .prepare(text)?
-            .one(values![number], |row| row.get(0))?;
-        Ok(match status.as_str() {
-            "committed" => Became::Committed,
-            "aborted" => Became::Aborted,
-            _ => Became::Unfinished,
-        })
+        // What was never told to end must not answer for itself.
+        let turn = format!("rollback; {BEGIN}; select pg_advisory_xact_lock({TURN})");
+        let asked = self.session.batch(&turn).and_then(|()| {
+            Database::Postgres(&self.session)
+                .prepare(WRITTEN)?
+                .first([self.own], |row| row.get::<i64>(0))
+        });
+        self.roll_back();
+        Ok(asked?.is_some_and(|written| written >= self.number))
     }
 }
 
@@ -95,33 +124,52 @@ impl Engine for Writing {
 
     fn begin(&mut self) -> Result<()> {
         self.revive()?;
-        self.session.batch(&format!("begin; select pg_advisory_xact_lock({TURN})"))?;
-        // Everyone sees that there was a commit, and the next writer whether it was another's.
-        let database = Database::Postgres(&self.session);
-        let take = "update turn set number = number + 1, \
-             others = others + (case when writer = $1 then 0 else 1 end), writer = $1 \
-             returning cast(cast(pg_current_xact_id() as text) as bigint)";
-        self.transaction = database.prepare(take)?.one([self.own], |row| row.get(0))?;
-        Ok(())
+        match self.take_turn() {
+            // The server was started anew while nothing was asked of it, and nothing is written yet.
+            Err(_) if self.session.is_lost() => {
+                self.revive()?;
+                self.take_turn()
+            }
+            done => done,
+        }
     }
 
-    fn commit(&mut self) -> std::result::Result<(), NotCommitted> {
-        let Err(error) = self.session.batch("commit") else { return Ok(()) };
+    fn commit(
+        &mut self,
+        is_open: &mut dyn FnMut(&Error) -> bool,
+    ) -> std::result::Result<(), NotCommitted> {
+        let asked = Instant::now();
+        let Err(error) = self.session.batch("commit") else {
+            self.prove(asked);
+            return Ok(());
+        };
         tracing::warn!(%error, "a commit had no answer; asking what became of it");
-        for _ in 0..ASKED_MAX {
-            match self.became() {
-                Ok(Became::Committed) => return Ok(()),
-                Ok(Became::Aborted) => return Err(NotCommitted::Undone(error)),
-                Ok(Became::Unfinished) | Err(_) => std::thread::sleep(ASKED_AGAIN),
+        let mut last = LAST_ASKED;
+        for n in 1_usize.. {
+            match self.was_kept() {
+                Ok(true) => return Ok(()),
+                Ok(false) => return Err(NotCommitted::Undone(error)),
+                Err(why) if n.is_multiple_of(COMPLAINED) => {
+                    tracing::error!(error = %why, "what became of a commit is not known yet");
+                }
+                Err(_) => {}
             }
+            if !is_open(&error) {
+                last -= 1;
+                if last == 0 {
+                    break;
+                }
+            }
+            std::thread::sleep(ASKED_AGAIN);
         }
         let why = format!("nobody knows whether the last commit was kept: {error}");
         Err(NotCommitted::Unknown(Error::Unavailable(why)))
     }
 
     fn roll_back(&mut self) {
+        self.session.turn.set(None);
         // Where the connection is lost, the server rolls back by itself.
-        if !self.session.client().is_closed()
+        if !self.session.is_lost()
             && let Err(error) = self.session.batch("rollback")
         {
             tracing::warn!(%error, "a transaction could not be rolled back");
@@ -132,9 +180,35 @@ impl Engine for Writing {
 
     fn tend(&mut self) {}
 
+    fn rest(&self) -> Option<Duration> {
+        self.served.as_ref().map(|_| REST)
+    }
+
+    fn beat(&mut self) {
+        let asked = Instant::now();
+        match self.revive().and_then(|()| self.session.batch("")) {
+            Ok(()) => self.prove(asked),
+            Err(error) => {
+                if let Some(served) = &mut self.served
+                    && self.session.is_lost()
+                {
+                    served.lost();
+                }
+                tracing::warn!(%error, "nobody knows now whether this one serves; it sends nothing");
+            }
+        }
+    }
+
     fn close(&mut self) {
-        if !self.session.client().is_closed()
-            && let Err(error) = self.session.batch("select pg_advisory_unlock_all()")
+        if self.session.is_lost() {
+            return;
+        }
+        let left = match &mut self.served {
+            Some(served) => served.leave(&self.session),
+            None => Ok(()),
+        };
+        if let Err(error) =
+            left.and_then(|()| self.session.batch("select pg_advisory_unlock_all()"))
         {
             tracing::warn!(%error, "the server lets go of the store when it notices the end");
         }
@@ -144,18 +218,27 @@ impl Engine for Writing {
 /// A reader's.
 pub(super) struct Reading(pub(super) Session);
 
+impl Reading {
+    fn begin(&mut self) -> Result<()> {
+        self.0.revive()?;
+        self.0.batch("begin isolation level repeatable read, read only")
+    }
+}
+
 impl Snapshots for Reading {
     fn database(&self) -> Database<'_> {
         Database::Postgres(&self.0)
     }
 
     fn open(&mut self) -> Result<()> {
-        self.0.revive()?;
-        self.0.batch("begin isolation level repeatable read, read only")
+        match self.begin() {
+            Err(_) if self.0.is_lost() => self.begin(),
+            done => done,
+        }
     }
 
     fn end(&mut self) {
-        if !self.0.client().is_closed()
+        if !self.0.is_lost()
             && let Err(error) = self.0.batch("rollback")
         {
             tracing::warn!(%error, "a reader cannot end its snapshot");
@@ -165,30 +248,116 @@ impl Snapshots for Reading {
 
 #[cfg(test)]
 mod tests {
+    use pombo_peers::postgres::Database as Peer;
+    use pombo_peers::proxy::Proxy;
+
+    use super::super::place::Place;
+    use super::super::session::Limits;
     use super::*;
+
+    const CUT_OFF: &str = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
+         where pid <> pg_backend_pid() and datname = current_database()";
+
+    fn patient(_: &Error) -> bool {
+        true
+    }
 
     #[test]
     fn after_a_lost_answer_the_server_tells_what_became_of_the_commit() {
-        let server = pombo_peers::postgres::Database::fresh();
+        let server = Peer::fresh();
         let (session, _) = super::super::migrated(&server.url());
-        let mut writing = Writing::new(session, 1, false);
-        let end = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
-             where pid <> pg_backend_pid() and datname = current_database()";
+        let mut writing = Writing::new(session, 1, None);
+        let (other, _) = super::super::migrated(&server.url());
+        let mut other = Writing::new(other, 2, None);
         for (last_word, kept) in [("commit", true), ("rollback", false)] {
             writing.begin().expect("it begins");
             writing.session.batch(last_word).expect("it ends");
-            server.run(end);
-            match (writing.commit(), kept) {
+            // Whoever writes meanwhile does not make the answer less certain.
+            for _ in 0..3 {
+                other.begin().expect("it begins");
+                assert!(other.commit(&mut patient).is_ok());
+            }
+            server.run(CUT_OFF);
+            match (writing.commit(&mut patient), kept) {
                 (Ok(()), true) | (Err(NotCommitted::Undone(_)), false) => {}
                 _ => panic!("{last_word}: the wrong answer"),
             }
         }
         // Cut off before the last word, nothing was kept, and the next transaction works.
         writing.begin().expect("it begins");
-        server.run(end);
-        assert!(matches!(writing.commit(), Err(NotCommitted::Undone(_))));
+        server.run(CUT_OFF);
+        assert!(matches!(writing.commit(&mut patient), Err(NotCommitted::Undone(_))));
         writing.roll_back();
         writing.begin().expect("it begins again");
-        assert!(writing.commit().is_ok());
+        assert!(writing.commit(&mut patient).is_ok());
+    }
+
+    #[test]
+    fn what_became_of_a_commit_is_asked_until_it_is_known_or_the_store_is_closed() {
+        let server = Peer::fresh();
+        let (session, _) = super::super::migrated(&server.url());
+        let mut writing = Writing::new(session, 1, None);
+        let rename = |from: &str, to: &str| format!("alter table {from} rename to {to}");
+        for closes in [false, true] {
+            writing.begin().expect("it begins");
+            writing.session.batch("commit").expect("it ends");
+            server.run(CUT_OFF);
+            // The question has no answer for a while.
+            server.run(&rename("written", "away"));
+            let mut asked = 0;
+            let known = writing.commit(&mut |_| {
+                asked += 1;
+                if asked == 8 && !closes {
+                    server.run(&rename("away", "written"));
+                }
+                !closes
+            });
+            match (known, closes) {
+                (Ok(()), false) => assert_eq!(asked, 8),
+                (Err(NotCommitted::Unknown(_)), true) => assert_eq!(asked, LAST_ASKED),
+                _ => panic!("the wrong answer"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_silent_server_is_given_up_and_its_commit_is_asked_for_until_it_speaks_again() {
+        let server = Peer::fresh();
+        drop(super::super::migrated(&server.url()));
+        let way = Proxy::to(&Peer::socket());
+        let url = format!("{}?connect_timeout=1", server.url_by(way.address()));
+        let limits = Limits { statement: Some(Duration::from_secs(1)) };
+        let session = Session::open(Place::parse(&url).expect("a URL"), limits);
+        let mut writing = Writing::new(session.expect("the server runs"), 1, None);
+        writing.begin().expect("it begins");
+        way.be_silent(true);
+        let begun = Instant::now();
+        let mut asked = 0;
+        let known = writing.commit(&mut |_| {
+            asked += 1;
+            way.be_silent(asked < 2);
+            true
+        });
+        // The server never heard the word, and gives the transaction up by itself.
+        assert!(matches!(known, Err(NotCommitted::Undone(_))));
+        assert!(asked >= 2);
+        way.be_silent(true);
+        assert!(writing.begin().is_err());
+        assert!(begun.elapsed() < Duration::from_secs(50));
+        way.be_silent(false);
+        writing.begin().expect("it begins again");
+        assert!(writing.commit(&mut patient).is_ok());
+    }
+
+    #[test]
+    fn a_server_that_was_started_anew_is_noticed_before_anything_is_written() {
+        let server = Peer::fresh();
+        let (session, _) = super::super::migrated(&server.url());
+        let mut writing = Writing::new(session, 1, None);
+        for _ in 0..3 {
+            server.run(CUT_OFF);
+            writing.begin().expect("it begins");
+            assert!(writing.commit(&mut patient).is_ok());
+        }
     }
 }

@@ -11,6 +11,16 @@ use crate::sql::Database;
 /// Held while a schema is looked at and changed, so that nodes which start together take turns.
 const LOCK: i64 = 0x706f_6d62_6f01;
 
+/// What only this engine needs: whose commits came last, how far each that writes has come, and
+/// which of those that serve has the lock, or had it when it took no leave.
+const OWN: &str = "create table if not exists turn \
+         (writer bigint not null, number bigint not null, others bigint not null); \
+     insert into turn (writer, number, others) select 0, 0, 0 where not exists (select 1 from turn); \
+     create table if not exists written (writer bigint primary key, number bigint not null); \
+     delete from written where number < (select number from turn) - 100000; \
+     create table if not exists served (number bigint not null, open bigint not null); \
+     insert into served (number, open) select 0, 0 where not exists (select 1 from served)";
+
 pub(super) fn migrate(session: &Session, place: &str) -> std::result::Result<(), OpenError> {
     let unusable = |why: Error| OpenError::Server { place: place.to_owned(), why: why.to_string() };
     let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
@@ -28,9 +38,8 @@ pub(super) fn migrate(session: &Session, place: &str) -> std::result::Result<(),
         run(session, step).map_err(unusable)?;
     }
     let finish = format!(
-        "create table if not exists turn (writer bigint not null, number bigint not null, \
-         others bigint not null); insert into turn (writer, number, others) select 0, 0, 0 where not exists (select 1 from turn); \
-         delete from schema_version; insert into schema_version (version) values ({known}); commit"
+        "{OWN}; delete from schema_version; \
+         insert into schema_version (version) values ({known}); commit"
     );
     session.batch(&finish).map_err(unusable)
 }

@@ -2,12 +2,14 @@
 
 mod connection;
 mod migrate;
+mod place;
+mod recent;
+mod served;
 mod session;
+mod tls;
 mod value;
 
-use std::time::Duration;
-
-use tokio_postgres::Config;
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::operation::{Question, View};
@@ -15,8 +17,11 @@ use crate::reader::Readers;
 use crate::sql::Database;
 use crate::writer::Writer;
 use crate::{Kind, OpenError, Options, Store, shown_url};
-use connection::{Reading, SERVED, Writing, take_served};
+use connection::{Reading, Writing};
 pub(crate) use migrate::translated;
+use place::Place;
+use served::{SERVED, Served};
+use session::Limits;
 pub(crate) use session::Session;
 pub(crate) use value::Bound;
 
@@ -29,32 +34,44 @@ pub(crate) struct Postgres {
 
 /// Connects, and starts the threads.
 pub(crate) fn open(url: &str, options: &Options) -> std::result::Result<Store, OpenError> {
-    let mut config: Config = url.parse().map_err(|_| OpenError::Url(shown_url(url)))?;
-    config.application_name("pombo");
-    let place = shown_url(url);
-    let unusable = |why: Error| OpenError::Server { place: place.clone(), why: why.to_string() };
-    let connect = || Session::open(config.clone()).map_err(unusable);
-    let first = connect()?;
-    migrate::migrate(&first, &place)?;
+    let place = Place::parse(url)?;
+    let shown = shown_url(url);
+    let unusable = |why: Error| OpenError::Server { place: shown.clone(), why: why.to_string() };
     let serves = options.exclusive;
-    if serves {
-        // The server may not have noticed yet that the one before has gone.
-        let mut patience = 20;
-        while !take_served(&first).map_err(unusable)? {
-            if patience == 0 {
-                return Err(OpenError::InUse { path: place });
-            }
-            patience -= 1;
-            std::thread::sleep(Duration::from_millis(100));
-        }
-    }
+    let limits = if serves { Limits::SERVING } else { Limits::COMMAND };
+    let mut first = Session::open(place.clone(), Limits::NONE).map_err(unusable)?;
+    migrate::migrate(&first, &shown)?;
+    first.limit(Limits::SERVING).map_err(unusable)?;
+    let served = match serves {
+        true => match Served::take(&first).map_err(unusable)? {
+            Some(served) => Some(served),
+            None => return Err(OpenError::InUse { path: shown }),
+        },
+        false => None,
+    };
     let readers = (0..options.readers.max(1))
-        .map(|_| connect().map(Reading))
+        .map(|_| Session::open(place.clone(), limits).map(Reading).map_err(unusable))
         .collect::<std::result::Result<Vec<_>, _>>()?;
     let own = own_number(&first).map_err(unusable)?;
-    let writer = Writer::start(Writing::new(first, own, serves)).map_err(unusable)?;
+    let tenure = served.as_ref().map(|served| Arc::clone(&served.tenure));
+    let writer = Writer::start(Writing::new(first, own, served)).map_err(unusable)?;
     let kind = Kind::Postgres(Postgres { serves });
-    Ok(Store { writer, readers: Readers::start(readers), kind })
+    Ok(Store { writer, readers: Readers::start(readers), kind, tenure })
+}
+
+/// The version of a database's tables; `None` where it has none.
+pub(crate) fn version(url: &str) -> std::result::Result<Option<i64>, OpenError> {
+    let unusable =
+        |why: Error| OpenError::Server { place: shown_url(url), why: why.to_string() };
+    let session = Session::open(Place::parse(url)?, Limits::SERVING).map_err(unusable)?;
+    let database = Database::Postgres(&session);
+    let version = || {
+        if database.tables("schema_version")?.is_empty() {
+            return Ok(None);
+        }
+        database.prepare("select max(version) from schema_version")?.one((), |row| row.get(0))
+    };
+    version().map_err(unusable)
 }
 
 /// How many commits there were.
@@ -94,7 +111,8 @@ fn own_number(session: &Session) -> Result<i64> {
 #[cfg(test)]
 pub(crate) fn migrated(url: &str) -> (Session, i64) {
     const DAY: i64 = 20_000;
-    let session = Session::open(url.parse().expect("a URL")).expect("the server runs");
+    let place = Place::parse(url).expect("a URL");
+    let session = Session::open(place, Limits::SERVING).expect("the server runs");
     migrate::migrate(&session, url).expect("every step runs");
     let database = Database::Postgres(&session);
     crate::work::Days::default().ensure(database, DAY).expect("a day's tables can be made");

@@ -1,60 +1,144 @@
 //! One connection: a client with a small runtime of its own, so that the store's threads can wait.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Runtime;
-use tokio_postgres::{Client, Config, NoTls, Statement};
+use tokio::task::AbortHandle;
+use tokio_postgres::{Client, Connection, NoTls, Statement};
 
+use super::place::Place;
+use super::recent::Recent;
 use crate::error::{Error, Result};
 
-/// How long the server may take to answer a call.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// What a server is given time for before it is believed to be gone.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// One statement; `None`: as long as it takes.
+    pub(super) statement: Option<Duration>,
+}
+
+impl Limits {
+    /// For what changes the tables' form.
+    pub(super) const NONE: Self = Self { statement: None };
+    /// For what serves: no statement of it takes a second.
+    pub(super) const SERVING: Self = Self { statement: Some(Duration::from_secs(20)) };
+    /// For commands: an audit reads everything.
+    pub(super) const COMMAND: Self = Self { statement: Some(Duration::from_secs(1_800)) };
+
+    /// How long an answer is waited for: the server itself gives up sooner.
+    fn patience(self) -> Option<Duration> {
+        self.statement.map(|statement| statement * 5 / 4)
+    }
+
+    /// What a session is told at its begin. A transaction whose client has gone silent must not
+    /// keep the others waiting, and neither must a table that somebody else holds.
+    fn words(self) -> String {
+        let statement_ms = self.statement.unwrap_or_default().as_millis();
+        let lock_ms = if self.statement.is_some() { 10_000 } else { 0 };
+        format!(
+            "set statement_timeout = {statement_ms}; set lock_timeout = {lock_ms}; \
+             set idle_in_transaction_session_timeout = 30000; set tcp_keepalives_idle = 5; \
+             set tcp_keepalives_interval = 3; set tcp_keepalives_count = 3; \
+             set tcp_user_timeout = 10000; set jit = off"
+        )
+    }
+}
 
 /// A connection. It is mended by [`Session::revive`], between two transactions.
 pub(crate) struct Session {
     /// There until it is dropped.
     runtime: Option<Runtime>,
-    config: Config,
+    place: Place,
+    limits: Limits,
     client: Client,
-    statements: RefCell<HashMap<String, Statement>>,
+    /// The task that reads and writes the socket.
+    line: AbortHandle,
+    /// Whether nobody waits for its answers any more.
+    hung_up: Cell<bool>,
+    statements: RefCell<Recent<String, Statement>>,
+    /// Others' commits so far, as of the begin of the open transaction.
+    pub(super) turn: Cell<Option<i64>>,
 }
+
+/// Statements kept prepared, at most; each costs some memory of the server too.
+const STATEMENTS_MAX: usize = 512;
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("hosts", &self.config.get_hosts()).finish_non_exhaustive()
+        let hosts = self.place.config.get_hosts();
+        f.debug_struct("Session").field("hosts", &hosts).finish_non_exhaustive()
     }
 }
 
 impl Session {
-    pub(super) fn open(config: Config) -> Result<Self> {
+    pub(super) fn open(place: Place, limits: Limits) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|why| Error::Unavailable(why.to_string()))?;
-        let client = call(&runtime, &config)?;
-        Ok(Self { runtime: Some(runtime), config, client, statements: RefCell::default() })
+        let (client, line) = runtime.block_on(call(&place, limits))?;
+        Ok(Self {
+            runtime: Some(runtime),
+            place,
+            limits,
+            client,
+            line,
+            hung_up: Cell::new(false),
+            statements: RefCell::new(Recent::new(STATEMENTS_MAX)),
+            turn: Cell::new(None),
+        })
+    }
+
+    /// Gives the server these limits from now on.
+    pub(super) fn limit(&mut self, limits: Limits) -> Result<()> {
+        self.limits = limits;
+        self.batch(&limits.words())
     }
 
     /// Calls the server again where the connection was lost; says whether it was.
     pub(super) fn revive(&mut self) -> Result<bool> {
-        if self.client.is_closed() {
-            self.statements.borrow_mut().clear();
-            let runtime = self.runtime.as_ref().ok_or(Error::Closed)?;
-            self.client = call(runtime, &self.config)?;
-            tracing::info!("connected to PostgreSQL again");
-            return Ok(true);
+        if !self.is_lost() {
+            return Ok(false);
         }
-        Ok(false)
+        self.statements.borrow_mut().clear();
+        let runtime = self.runtime.as_ref().ok_or(Error::Closed)?;
+        (self.client, self.line) = runtime.block_on(call(&self.place, self.limits))?;
+        self.hung_up.set(false);
+        tracing::info!("connected to PostgreSQL again");
+        Ok(true)
     }
 
+    /// Whether the connection is of no use any more.
+    pub(super) fn is_lost(&self) -> bool {
+        self.hung_up.get() || self.client.is_closed()
+    }
+
+    /// Waits for an answer, but not for ever: a server that says nothing is given up, and the
+    /// connection with it.
     pub(super) fn wait<T>(
         &self,
         future: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
     ) -> Result<T> {
-        Ok(self.runtime.as_ref().ok_or(Error::Closed)?.block_on(future)?)
+        let runtime = self.runtime.as_ref().ok_or(Error::Closed)?;
+        if self.hung_up.get() {
+            return Err(silent());
+        }
+        let Some(patience) = self.limits.patience() else {
+            return Ok(runtime.block_on(future)?);
+        };
+        match runtime.block_on(async { tokio::time::timeout(patience, future).await }) {
+            Ok(answer) => Ok(answer?),
+            Err(_) => {
+                self.hung_up.set(true);
+                self.line.abort();
+                // The task goes, and the socket with it.
+                runtime.block_on(tokio::task::yield_now());
+                Err(silent())
+            }
+        }
     }
 
     pub(super) const fn client(&self) -> &Client {
@@ -63,12 +147,17 @@ impl Session {
 
     /// The statement of a text, prepared once.
     pub(crate) fn prepare(&self, text: &str) -> Result<Statement> {
-        if let Some(known) = self.statements.borrow().get(text) {
+        if let Some(known) = self.statements.borrow_mut().get(text) {
             return Ok(known.clone());
         }
         let statement = self.wait(self.client.prepare(text))?;
         self.statements.borrow_mut().insert(text.to_owned(), statement.clone());
         Ok(statement)
+    }
+
+    /// How often others have committed, where this connection has just taken its turn.
+    pub(crate) fn turn(&self) -> Option<i64> {
+        self.turn.get()
     }
 
     pub(crate) fn batch(&self, text: &str) -> Result<()> {
@@ -89,18 +178,32 @@ impl Drop for Session {
     }
 }
 
-fn call(runtime: &Runtime, config: &Config) -> Result<Client> {
-    let connecting = async {
-        let (client, connection) = tokio::time::timeout(CONNECT_TIMEOUT, config.connect(NoTls))
-            .await
-            .map_err(|_| Error::Unavailable("the server does not answer".into()))??;
-        // It runs whenever this thread waits for an answer.
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::warn!(%error, "the connection to PostgreSQL was lost");
-            }
-        });
-        Ok(client)
+fn silent() -> Error {
+    Error::Unavailable("PostgreSQL does not answer".into())
+}
+
+async fn call(place: &Place, limits: Limits) -> Result<(Client, AbortHandle)> {
+    let calling = async {
+        let (client, line) = match &place.tls {
+            None => attended(place.config.connect(NoTls).await?),
+            Some(tls) => attended(place.config.connect(tls.clone()).await?),
+        };
+        client.batch_execute(&limits.words()).await?;
+        Ok((client, line))
     };
-    runtime.block_on(connecting)
+    tokio::time::timeout(place.patience(), calling).await.map_err(|_| silent())?
+}
+
+/// The connection runs whenever this thread waits for an answer.
+fn attended<S, T>((client, connection): (Client, Connection<S, T>)) -> (Client, AbortHandle)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let line = tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::warn!(%error, "the connection to PostgreSQL was lost");
+        }
+    });
+    (client, line.abort_handle())
 }

@@ -5,7 +5,7 @@ use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
 use super::session::Session;
 use crate::error::Result;
-use crate::sql::Value;
+use crate::sql::{Value, storable};
 
 impl ToSql for Value<'_> {
     fn to_sql(
@@ -16,7 +16,7 @@ impl ToSql for Value<'_> {
         match *self {
             Value::Null => Ok(IsNull::Yes),
             Value::Int(n) => n.to_sql(kind, out),
-            Value::Text(text) => text.to_sql(kind, out),
+            Value::Text(text) => storable(text).as_ref().to_sql(kind, out),
             Value::Octets(octets) => octets.to_sql(kind, out),
         }
     }

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::checkpoint::{self, Checkpointer};
 use super::turn::Turn;
 use crate::Room;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::reader::Snapshots;
 use crate::sql::Database;
 use crate::writer::{Engine, NotCommitted};
@@ -50,7 +50,10 @@ impl Engine for Writing {
         Ok(())
     }
 
-    fn commit(&mut self) -> std::result::Result<(), NotCommitted> {
+    fn commit(
+        &mut self,
+        _: &mut dyn FnMut(&Error) -> bool,
+    ) -> std::result::Result<(), NotCommitted> {
         let done = self.connection.prepare_cached("commit").and_then(|mut c| c.execute([]));
         done.map(drop).map_err(|error| NotCommitted::Undone(error.into()))
     }

@@ -64,7 +64,8 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Store, OpenError> {
         .and_then(Writer::start)
         .map_err(|why| OpenError::of(path, why))?;
     let kind = Sqlite { path: path.to_owned(), watch, _lock: lock };
-    Ok(Store { writer, readers: Readers::start(readers), kind: Kind::Sqlite(Arc::new(kind)) })
+    let kind = Kind::Sqlite(Arc::new(kind));
+    Ok(Store { writer, readers: Readers::start(readers), kind, tenure: None })
 }
 
 impl Sqlite {

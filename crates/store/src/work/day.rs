@@ -6,6 +6,9 @@ use crate::error::Result;
 use crate::sql::{Database, Prepared};
 use crate::statement::Statement;
 
+/// Texts kept: a question may go through all days there are, and days pass.
+const TEXTS_MAX: usize = 1_024;
+
 /// Which days have tables, and each statement's text for each day.
 #[derive(Debug, Default)]
 pub(crate) struct Days {
@@ -18,6 +21,7 @@ pub(crate) struct Days {
 impl Days {
     /// Looks up which days there are: at first, after a rollback, after another process's commit.
     pub(crate) fn reload(&mut self, database: Database<'_>) -> Result<()> {
+        self.texts.clear();
         let names = database.tables("part_")?;
         self.known.clear();
         self.known
@@ -40,6 +44,7 @@ impl Days {
         if !self.known.contains(&day) {
             database.batch(&database.day_tables().replace("{day}", &day.to_string()))?;
             self.known.insert(day);
+            self.texts.clear();
         }
         Ok(())
     }
@@ -52,11 +57,6 @@ impl Days {
     /// The days that have tables, newest first, none older than `oldest`.
     pub(crate) fn newest_first(&self, oldest: i64) -> impl Iterator<Item = i64> + '_ {
         self.known.range(oldest..).rev().copied()
-    }
-
-    /// The newest day that has tables.
-    pub(crate) fn newest(&self) -> Option<i64> {
-        self.known.last().copied()
     }
 
     /// The oldest day that has tables.
@@ -73,16 +73,13 @@ impl Days {
     ) -> Result<Prepared<'c>> {
         // What lies where never changes, so address and length name a text.
         let text = (statement.sql.as_ptr().addr(), statement.sql.len());
+        if self.texts.len() >= TEXTS_MAX {
+            self.texts.clear();
+        }
         let text = self
             .texts
             .entry((text, day))
             .or_insert_with(|| statement.sql.replace("{day}", &day.to_string()));
         database.prepare(text)
-    }
-
-    /// Forgets the texts of all days but the newest few, so that they do not pile up.
-    pub(crate) fn forget_old_texts(&mut self) {
-        let Some(newest) = self.newest() else { return };
-        self.texts.retain(|(_, day), _| *day + 7 >= newest);
     }
 }

@@ -101,7 +101,6 @@ impl Shelf {
     pub(crate) fn reset(&mut self, database: Database<'_>) -> Result<()> {
         self.forget();
         self.days.reload(database)?;
-        self.days.forget_old_texts();
         let early = database.prepare(EARLY.sql)?.all((), |row| {
             let route = RouteId(row.get(0)?);
             Ok((route, row.get(1)?))

@@ -140,6 +140,23 @@ fn another_processs_commits_are_seen() {
 }
 
 #[test]
+fn another_processs_commits_are_seen_after_a_command_of_ours_was_undone() {
+    on_every_store(|w| {
+        let beside = Store::open(&w.place.url(), &SHARED).unwrap();
+        let theirs = |n| crate::world::first(beside.run_blocking(w.request(n)).unwrap());
+        let mut seen = Vec::new();
+        for _ in 0..5 {
+            seen.push(theirs(1));
+            let broken = Broken { inner: w.request(2), panics: false };
+            assert!(w.store.run_blocking(broken).is_err());
+            seen.extend([theirs(1), w.message()]);
+        }
+        assert!(seen.is_sorted_by(|a, b| a < b), "no id twice");
+        assert_eq!(parts_of(&w.claim(100)).len(), 15);
+    });
+}
+
+#[test]
 fn two_processes_that_write_at_once_spend_no_credit_twice() {
     on_every_store(|w| {
         let amount = PRICE.times(60).unwrap() - CREDIT;

@@ -30,5 +30,6 @@ mod schedule;
 mod sender;
 mod server;
 mod status;
+mod tls;
 mod uncertain;
 mod world;

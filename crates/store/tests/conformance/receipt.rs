@@ -3,6 +3,7 @@
 use pombo_domain::channel::Receipt;
 use pombo_domain::message::{EventKind, PartState};
 use pombo_domain::route::ReceiptId;
+use pombo_store::operation::accept::Accept;
 use pombo_store::operation::receipt::{CountUnmatched, Unmatched};
 use pombo_store::operation::settle::{Item, Settlement};
 
@@ -297,5 +298,23 @@ fn only_an_end_that_nobody_knows_is_followed_by_delivered() {
             w.settle(vec![w.receipt(word, PartState::Delivered, 0)]);
             assert_eq!(w.state(message), then, "{word}");
         }
+    });
+}
+
+#[test]
+fn a_text_with_u_0000_is_kept_as_a_text_on_every_engine() {
+    on_every_store(|w| {
+        let message = w.sent_message("a\0b");
+        let mut receipt = w.bare_receipt("nobody's", PartState::Delivered, 0);
+        receipt.text = "\u{5}\0\u{3}part".to_owned();
+        receipt.error = "\0".to_owned();
+        w.settle(vec![Item::Receipt(receipt), w.receipt("a\0b", PartState::Delivered, 0)]);
+        assert_eq!(w.state(message), PartState::Delivered);
+        assert_eq!(w.view(message).events[0].detail, "a\u{FFFD}b");
+        let kept = w.ask(Unmatched { limit: 10 });
+        assert_eq!(kept[0].text_start, "\u{5}\u{FFFD}\u{3}part");
+        let sender = "S\0".to_owned();
+        let first = w.accept(Accept { sender, ..w.request(1) });
+        assert_eq!(w.view(first).request.sender, "S\u{FFFD}");
     });
 }

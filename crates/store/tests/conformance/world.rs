@@ -90,6 +90,12 @@ impl Place {
         }
     }
 
+    /// The database, where it is one.
+    pub(crate) fn database(&self) -> &pombo_peers::postgres::Database {
+        let Self::Postgres(database) = self else { panic!("{self:?} is no server") };
+        database
+    }
+
     /// The folder, where it lies in one.
     pub(crate) fn folder(&self) -> &Folder {
         let Self::Sqlite(folder) = self else { panic!("{self:?} is no folder") };

@@ -335,6 +335,12 @@ pub(crate) fn not_encodable(character: char, position: usize) -> String {
 }
 
 impl Problem {
+    /// The store does not say what became of it.
+    pub(super) fn unanswered() -> Self {
+        tracing::error!("a request was given up: the store has not answered");
+        Self { http: 503, header: retry_after(Duration::from_secs(5)), ..Code::Database.into() }
+    }
+
     /// A failure of the store, where the API has a code of its own for what was asked.
     pub(super) fn of_store(fault: Fault, code: Code) -> Self {
         let is_passing = matches!(fault, Fault::StoreUnavailable(_));

@@ -87,6 +87,27 @@ enum Action {
     SendingEvents,
 }
 
+impl Action {
+    /// Whether the request's body says more.
+    const fn reads_a_body(self) -> bool {
+        matches!(
+            self,
+            Self::OlderMessage
+                | Self::ListScheduled
+                | Self::MoveScheduled
+                | Self::CancelScheduled
+                | Self::AddToBlacklist
+                | Self::RemoveFromBlacklist
+                | Self::GenerateOtp
+                | Self::CheckOtp
+                | Self::AskForSender
+                | Self::SetNotifications
+                | Self::RotateSecret
+                | Self::Replay
+        )
+    }
+}
+
 /// Every route of the dialect.
 pub const ROUTES: &[Route] = &[
     Route { method: "POST", path: "/sms", action: Action::SendSms },
@@ -254,6 +275,9 @@ pub(super) fn is_ours(path: &str) -> bool {
         || Door::at(path).is_some()
 }
 
+/// How long a request may take once its body is here. Nothing takes as long while the store answers.
+const ANSWER_MAX: Duration = Duration::from_secs(90);
+
 /// Answers a request.
 pub(super) async fn answer(house: &House, peer: IpAddr, request: Request<Incoming>) -> Response {
     let response = match act(house, peer, request).await {
@@ -283,38 +307,55 @@ async fn act(house: &House, peer: IpAddr, request: Request<Incoming>) -> Result<
         Action::SendSms => {
             let (body, _taken) = super::body::read(body, &house.bodies).await?;
             let asked = sms::Asked { headers: &head.headers, query: head.uri.query() };
-            sms::send(house, &caller, asked, body).await
+            patiently(sms::send(house, &caller, asked, body)).await
         }
-        Action::SmsStatus => sms::status(house, &caller, argument, head.uri.query()).await,
-        Action::Account => account::view(house, &caller).await,
-        Action::Notifications => notifications::view(house, &caller).await,
-        Action::DeadLetters => notifications::dead(house, &caller, head.uri.query()).await,
-        Action::Blacklist => blacklist::list(house, &caller, head.uri.query()).await,
-        Action::Inbound => inbound::list(house, &caller, head.uri.query()).await,
-        Action::Senders => senders::list(house, &caller).await,
-        Action::WithdrawSender => senders::withdraw(house, &caller, argument).await,
-        Action::Campaigns => campaign::list_campaigns(house, &caller, head.uri.query()).await,
-        Action::Campaign => campaign::one_campaign(house, &caller, argument).await,
-        Action::OrderCampaign(order) => {
-            campaign::order_campaign(house, &caller, argument, order).await
-        }
-        Action::CampaignEvents => {
-            report::of_campaign(house, &caller, argument, head.uri.query()).await
-        }
-        Action::Sendings => campaign::list_sendings(house, &caller, head.uri.query()).await,
-        Action::Sending => campaign::one_sending(house, &caller, argument).await,
-        Action::OrderSending(order) => {
-            campaign::order_sending(house, &caller, argument, order).await
-        }
-        Action::SendingEvents => {
-            report::of_sending(house, &caller, argument, head.uri.query()).await
-        }
-        Action::Coverage => coverage::networks(house, &caller, head.uri.query()).await,
-        Action::CoverageCountries => coverage::countries(house, &caller, head.uri.query()).await,
-        with_body => {
+        action if action.reads_a_body() => {
             let (body, _taken) = super::body::read(body, &house.bodies).await?;
-            act_with(house, &caller, with_body, (head.uri.query(), &body)).await
+            patiently(act_with(house, &caller, action, (head.uri.query(), &body))).await
         }
+        action => patiently(look(house, &caller, action, (argument, head.uri.query()))).await,
+    }
+}
+
+/// What the answer is, or that the store keeps it waiting too long.
+async fn patiently(
+    answer: impl Future<Output = Result<Response, Problem>>,
+) -> Result<Response, Problem> {
+    let given_up = |_| Err(Problem::unanswered());
+    tokio::time::timeout(ANSWER_MAX, answer).await.unwrap_or_else(given_up)
+}
+
+/// The actions that read no body.
+async fn look(
+    house: &House,
+    caller: &Caller,
+    action: Action,
+    (argument, query): (&str, Option<&str>),
+) -> Result<Response, Problem> {
+    match action {
+        Action::SmsStatus => sms::status(house, caller, argument, query).await,
+        Action::Account => account::view(house, caller).await,
+        Action::Notifications => notifications::view(house, caller).await,
+        Action::DeadLetters => notifications::dead(house, caller, query).await,
+        Action::Blacklist => blacklist::list(house, caller, query).await,
+        Action::Inbound => inbound::list(house, caller, query).await,
+        Action::Senders => senders::list(house, caller).await,
+        Action::WithdrawSender => senders::withdraw(house, caller, argument).await,
+        Action::Campaigns => campaign::list_campaigns(house, caller, query).await,
+        Action::Campaign => campaign::one_campaign(house, caller, argument).await,
+        Action::OrderCampaign(order) => {
+            campaign::order_campaign(house, caller, argument, order).await
+        }
+        Action::CampaignEvents => report::of_campaign(house, caller, argument, query).await,
+        Action::Sendings => campaign::list_sendings(house, caller, query).await,
+        Action::Sending => campaign::one_sending(house, caller, argument).await,
+        Action::OrderSending(order) => {
+            campaign::order_sending(house, caller, argument, order).await
+        }
+        Action::SendingEvents => report::of_sending(house, caller, argument, query).await,
+        Action::Coverage => coverage::networks(house, caller, query).await,
+        Action::CoverageCountries => coverage::countries(house, caller, query).await,
+        _ => Err(Problem::not_found()), // None of the others comes here.
     }
 }
 

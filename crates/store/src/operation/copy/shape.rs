@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::hash::Hasher;
 
 use crate::error::{Error, Result};
-use crate::sql::{AsValue, Database, Row, Value, Values};
+use crate::sql::{AsValue, Database, Row, Value, Values, storable};
 
 /// A table: its columns, and those of its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,7 +159,10 @@ impl Shape {
         let cell = |(at, column): (usize, &Column)| {
             Ok(match column.kind {
                 Kind::Int => row.get::<Option<i64>>(at)?.map_or(Cell::Null, Cell::Int),
-                Kind::Text => row.get::<Option<String>>(at)?.map_or(Cell::Null, Cell::Text),
+                // As every engine keeps it, whenever it was written.
+                Kind::Text => row
+                    .get::<Option<String>>(at)?
+                    .map_or(Cell::Null, |text| Cell::Text(storable(&text).into_owned())),
                 // No table has octets that may be missing.
                 Kind::Octets => Cell::Octets(row.get(at)?),
             })

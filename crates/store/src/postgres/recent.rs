@@ -1,0 +1,66 @@
+//! What was used lately, and no more of it than may be kept.
+
+use std::borrow::Borrow;
+use std::collections::HashMap;
+use std::hash::Hash;
+
+/// Two generations: what the older one holds and nobody asks for goes when the younger one is full.
+#[derive(Debug)]
+pub(super) struct Recent<K, V> {
+    half: usize,
+    young: HashMap<K, V>,
+    old: HashMap<K, V>,
+}
+
+impl<K: Hash + Eq, V> Recent<K, V> {
+    /// Keeps at most so many.
+    pub(super) fn new(max: usize) -> Self {
+        Self { half: (max / 2).max(1), young: HashMap::new(), old: HashMap::new() }
+    }
+
+    pub(super) fn get<Q>(&mut self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        if !self.old.is_empty()
+            && !self.young.contains_key(key)
+            && let Some((key, value)) = self.old.remove_entry(key)
+        {
+            self.insert(key, value);
+        }
+        self.young.get(key)
+    }
+
+    pub(super) fn insert(&mut self, key: K, value: V) {
+        if self.young.len() >= self.half {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(key, value);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.young.clear();
+        self.old.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_used_stays_and_the_rest_goes() {
+        let mut recent = Recent::new(8);
+        for n in 0..1_000 {
+            recent.insert(n, n);
+            if n >= 3 {
+                assert_eq!(recent.get(&3), Some(&3), "after {n}");
+            }
+            assert!(recent.young.len() + recent.old.len() <= 8);
+        }
+        assert_eq!(recent.get(&5), None);
+        recent.clear();
+        assert_eq!(recent.get(&3), None);
+    }
+}

@@ -1,0 +1,94 @@
+//! Whether this process may send: it is the one that serves from a database, and lately was told so.
+//!
+//! The lock of the one that serves lives as long as a connection, and a connection can be lost without
+//! a sound. So what lies on the desks is handed out only for a moment after the server last answered
+//! on that connection; and whoever takes the lock without a farewell of the one before waits longer
+//! than that moment. Two never send at the same time.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// How long an answer of the server is good for.
+const LASTS: Duration = Duration::from_secs(4);
+
+/// How long a successor waits: clocks differ a little, and bytes take their time.
+pub(crate) const OVER_AFTER: Duration = Duration::from_secs(5);
+
+/// The time of the one that serves.
+#[derive(Debug)]
+pub(crate) struct Tenure {
+    start: Instant,
+    /// Until when it may send: microseconds since `start`.
+    until: AtomicU64,
+    /// Why it is over for good.
+    over: watch::Sender<Option<String>>,
+}
+
+impl Tenure {
+    /// Begins now.
+    pub(crate) fn new() -> Self {
+        let tenure = Self {
+            start: Instant::now(),
+            until: AtomicU64::new(0),
+            over: watch::Sender::new(None),
+        };
+        tenure.prove(Instant::now());
+        tenure
+    }
+
+    /// The lock was held at a time after `asked`.
+    pub(crate) fn prove(&self, asked: Instant) {
+        let until = asked.saturating_duration_since(self.start) + LASTS;
+        self.until.store(micros(until), Ordering::Release);
+    }
+
+    /// Nobody knows who holds the lock.
+    pub(crate) fn suspend(&self) {
+        self.until.store(0, Ordering::Release);
+    }
+
+    /// Another has served meanwhile: what this process knows of messages is not true any more.
+    pub(crate) fn end(&self, why: &str) {
+        self.suspend();
+        self.over.send_replace(Some(why.to_owned()));
+    }
+
+    /// Whether it may send now.
+    pub(crate) fn holds(&self) -> bool {
+        micros(self.start.elapsed()) < self.until.load(Ordering::Acquire)
+    }
+
+    /// Waits until it is over for good, and says why.
+    pub(crate) async fn ended(&self) -> String {
+        let mut over = self.over.subscribe();
+        match over.wait_for(Option::is_some).await {
+            Ok(why) => why.clone().unwrap_or_default(),
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+fn micros(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_good_from_when_it_was_asked_for() {
+        let tenure = Tenure::new();
+        assert!(tenure.holds());
+        tenure.prove(Instant::now() - LASTS);
+        assert!(!tenure.holds());
+        tenure.prove(Instant::now());
+        assert!(tenure.holds());
+        tenure.suspend();
+        assert!(!tenure.holds());
+        assert!(LASTS < OVER_AFTER);
+    }
+}
