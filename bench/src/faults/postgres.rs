@@ -22,14 +22,14 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "postgres-kill",
         fault: "PostgreSQL is killed with SIGKILL under load, three times, and recovers",
         promise: "what was answered with 202 was synced there too",
-        quick: false,
+        quick: true,
         run: |effort| breaking(effort, Cluster::kill),
     },
     Scenario {
         name: "two-serves",
         fault: "a second serve on the same PostgreSQL; the first is killed",
         promise: "the second is refused while the first lives, and takes over after its death",
-        quick: false,
+        quick: true,
         run: two_serves,
     },
 ];

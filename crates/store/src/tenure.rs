@@ -41,7 +41,7 @@ impl Tenure {
 
     /// The lock was held at a time after `asked`.
     pub(crate) fn prove(&self, asked: Instant) {
-        let until = asked.saturating_duration_since(self.start) + LASTS;
+        let until = (asked + LASTS).saturating_duration_since(self.start);
         self.until.store(micros(until), Ordering::Release);
     }
 

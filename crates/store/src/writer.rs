@@ -255,9 +255,20 @@ impl<E: Engine> Loop<E> {
             }
             Err(Failed { error, .. }) => {
                 tracing::warn!(%error, commands = group.len(), "a group failed; each goes alone");
+                let mut gone = None;
                 for job in group {
+                    if let Some(error) = &gone {
+                        job.reply(Err(Error::clone(error)));
+                        continue;
+                    }
                     let mut alone = vec![job];
-                    let done = self.transaction(&mut alone).map_err(|failed| failed.error);
+                    let done = self.transaction(&mut alone).map_err(|failed| {
+                        // Where nothing can be begun any more, the others need not find out.
+                        if !failed.again {
+                            gone = Some(failed.error.clone());
+                        }
+                        failed.error
+                    });
                     alone.into_iter().for_each(|job| job.reply(done.clone()));
                 }
             }

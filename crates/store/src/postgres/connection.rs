@@ -78,6 +78,7 @@ impl Writing {
 
     fn take_turn(&mut self) -> Result<()> {
         let asked = Instant::now();
+        self.session.has_failed();
         // Prepared outside of the transaction, so that one way and back is enough for it.
         let take = self.session.prepare(TAKE)?;
         let client = self.session.client();
@@ -139,6 +140,10 @@ impl Engine for Writing {
         is_open: &mut dyn FnMut(&Error) -> bool,
     ) -> std::result::Result<(), NotCommitted> {
         let asked = Instant::now();
+        if self.session.has_failed() {
+            let why = "a statement of the transaction had failed";
+            return Err(NotCommitted::Undone(Error::Failed(why.into())));
+        }
         let Err(error) = self.session.batch("commit") else {
             self.prove(asked);
             return Ok(());

@@ -61,8 +61,7 @@ pub(crate) fn open(url: &str, options: &Options) -> std::result::Result<Store, O
 
 /// The version of a database's tables; `None` where it has none.
 pub(crate) fn version(url: &str) -> std::result::Result<Option<i64>, OpenError> {
-    let unusable =
-        |why: Error| OpenError::Server { place: shown_url(url), why: why.to_string() };
+    let unusable = |why: Error| OpenError::Server { place: shown_url(url), why: why.to_string() };
     let session = Session::open(Place::parse(url)?, Limits::SERVING).map_err(unusable)?;
     let database = Database::Postgres(&session);
     let version = || {

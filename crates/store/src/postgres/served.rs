@@ -16,6 +16,9 @@ pub(super) const SERVED: i64 = 0x706f_6d62_6f02;
 /// The one before may have gone, and the server not have noticed yet.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long a process of the server may take to end.
+const ENDING_MS: i64 = 2_000;
+
 /// A process of the server: its number and when it was started.
 type Backend = (i64, i64);
 
@@ -83,11 +86,11 @@ impl Served {
         let (process, started) = self.backend;
         database
             .prepare(
-                "select cast(count(pg_terminate_backend(pid)) as bigint) from pg_stat_activity \
-                 where cast(pid as bigint) = $1 \
-                 and cast(extract(epoch from backend_start) * 1000000 as bigint) = $2",
+                "select cast(count(pg_terminate_backend(pid, $1)) as bigint) from pg_stat_activity \
+                 where cast(pid as bigint) = $2 \
+                 and cast(extract(epoch from backend_start) * 1000000 as bigint) = $3",
             )?
-            .all([process, started], |_| Ok(()))?;
+            .all([ENDING_MS, process, started], |_| Ok(()))?;
         let is_locked = try_lock(session)?;
         let number: i64 =
             database.prepare("select number from served")?.one((), |row| row.get(0))?;

@@ -58,6 +58,9 @@ pub(crate) struct Session {
     line: AbortHandle,
     /// Whether nobody waits for its answers any more.
     hung_up: Cell<bool>,
+    /// Whether a statement has failed since the transaction began: the server undoes it all then, and
+    /// answers a commit as if it had been one.
+    failed: Cell<bool>,
     statements: RefCell<Recent<String, Statement>>,
     /// Others' commits so far, as of the begin of the open transaction.
     pub(super) turn: Cell<Option<i64>>,
@@ -87,6 +90,7 @@ impl Session {
             client,
             line,
             hung_up: Cell::new(false),
+            failed: Cell::new(false),
             statements: RefCell::new(Recent::new(STATEMENTS_MAX)),
             turn: Cell::new(None),
         })
@@ -119,6 +123,20 @@ impl Session {
     /// Waits for an answer, but not for ever: a server that says nothing is given up, and the
     /// connection with it.
     pub(super) fn wait<T>(
+        &self,
+        future: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
+    ) -> Result<T> {
+        let answer = self.answer(future);
+        self.failed.set(self.failed.get() || answer.is_err());
+        answer
+    }
+
+    /// Whether a statement has failed since this was last asked.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.take()
+    }
+
+    fn answer<T>(
         &self,
         future: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
     ) -> Result<T> {
