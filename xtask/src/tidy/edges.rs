@@ -44,7 +44,7 @@ const THEIRS: &[(&str, &[&str])] = &[
     ("utoipa", &["pombo"]),
     ("tracing-subscriber", &["pombo"]),
     ("hyper", &["pombo-channels", "pombo"]),
-    ("rustls", &["pombo-channels", "pombo"]),
+    ("rustls", &["pombo-store", "pombo-channels", "pombo"]),
     // Chance is an argument, like time: only `app` makes any.
     ("getrandom", &["pombo-app"]),
     ("rand", &[]),
