@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Runtime;
 use tokio::task::AbortHandle;
+use tokio_postgres::error::Severity;
 use tokio_postgres::{Client, Connection, NoTls, Statement};
 
 use super::place::Place;
@@ -148,15 +149,27 @@ impl Session {
             return Ok(runtime.block_on(future)?);
         };
         match runtime.block_on(async { tokio::time::timeout(patience, future).await }) {
-            Ok(answer) => Ok(answer?),
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => {
+                // The server's last word on this connection, whose end may come a moment later.
+                let last = [Some(Severity::Fatal), Some(Severity::Panic)];
+                if error.as_db_error().is_some_and(|told| last.contains(&told.parsed_severity())) {
+                    self.hang_up(runtime);
+                }
+                Err(error.into())
+            }
             Err(_) => {
-                self.hung_up.set(true);
-                self.line.abort();
-                // The task goes, and the socket with it.
-                runtime.block_on(tokio::task::yield_now());
+                self.hang_up(runtime);
                 Err(silent())
             }
         }
+    }
+
+    /// The task goes, and the socket with it.
+    fn hang_up(&self, runtime: &Runtime) {
+        self.hung_up.set(true);
+        self.line.abort();
+        runtime.block_on(tokio::task::yield_now());
     }
 
     pub(super) const fn client(&self) -> &Client {
