@@ -165,6 +165,7 @@ pub(crate) fn spec(
         floor: config.floor,
         receipt_id: config.receipt_id,
         validity_max: config.validity_max,
+        affixes: config.affixes.clone(),
     })
 }
 

@@ -150,8 +150,9 @@ async fn a_dry_run_plans_and_writes_nothing() {
     let plan = SendSms { dry_run: true, text: Text::Same(long_text()), ..sms(2) };
     let sent = send_sms(&house.app, &caller, plan).await.unwrap();
     for (_, fate) in &sent.fates {
-        let Fate::Planned { n_parts: 3, cost, route, .. } = fate else { panic!("{fate:?}") };
-        assert_eq!((cost, route.as_str()), (&Money::parse("0.15").unwrap(), "a"));
+        let Fate::Planned(planned) = fate else { panic!("{fate:?}") };
+        let told = (planned.n_parts, planned.cost, planned.route.as_str());
+        assert_eq!(told, (3, Money::parse("0.15").unwrap(), "a"));
     }
     assert_eq!((balance(&house).await, house.row("a").queued), (before.0, 0));
     assert_eq!(house.store.version().await.unwrap(), before.1);

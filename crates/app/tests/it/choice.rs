@@ -39,7 +39,7 @@ async fn planned(house: &House, send: SendSms) -> (String, &'static str) {
     let caller = house.account("one").await;
     let sent = send_sms(&house.app, &caller, SendSms { dry_run: true, ..send }).await.unwrap();
     match &sent.fates[0].1 {
-        Fate::Planned { route, route_why, .. } => (route.clone(), route_why),
+        Fate::Planned(planned) => (planned.route.clone(), planned.route_why),
         other => panic!("not planned: {other:?}"),
     }
 }

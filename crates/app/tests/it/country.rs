@@ -68,7 +68,7 @@ fn marketing(to: &[&str]) -> SendSms {
 fn held(fate: &Fate) -> Option<String> {
     match fate {
         Fate::Accepted { held, .. } => held.map(Instant::iso8601),
-        Fate::Planned { earliest, .. } => Some(earliest.iso8601()),
+        Fate::Planned(planned) => Some(planned.earliest.iso8601()),
         other => panic!("not accepted: {other:?}"),
     }
 }
@@ -329,7 +329,7 @@ async fn an_accounts_way_out_is_added_or_asked_for_as_it_says() {
     house.account("one").await;
     set("BAJA al 1234");
     let to = ["34600000000", FRENCH];
-    let is_longer = |fate: &Fate| matches!(fate, Fate::Planned { n_parts: 2, .. });
+    let is_longer = |fate: &Fate| matches!(fate, Fate::Planned(planned) if planned.n_parts == 2);
     let (text, caller) = until_fate(&house, &to, is_longer).await;
     let sent = send_sms(&house.app, &caller, says(&text, &to)).await.unwrap();
     assert_eq!(text_of(&house, &caller, &sent.fates[0].1).await, format!("{text} BAJA al 1234"));
@@ -372,7 +372,7 @@ async fn an_account_that_has_verified_ages_may_write_what_is_for_adults() {
     for _ in 0..2_000 {
         let caller = house.account("one").await;
         let sent = send_sms(&house.app, &caller, asked()).await.unwrap();
-        if matches!(sent.fates[0].1, Fate::Planned { .. }) {
+        if matches!(sent.fates[0].1, Fate::Planned(_)) {
             return;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -3,14 +3,8 @@
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 
-use super::Forbidden;
+use super::{Ending, Forbidden, Sender};
 use crate::address::Country;
-
-/// What stands in a text for the number that ends a subscription.
-pub const STOP_CODE: &str = "[STOP_CODE]";
-
-/// Digits that such a number has.
-const CODE_DIGITS: std::ops::RangeInclusive<usize> = 4..=6;
 
 /// What one country asks. The default asks nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,33 +23,12 @@ pub struct Content {
     pub shorteners: Vec<String>,
 }
 
-/// How each text ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ending {
-    /// As in `STOP au [STOP_CODE]`.
-    pub text: String,
-    /// The number, where the operator has one.
-    pub code: Option<String>,
-    /// Whether it is added where it lacks; else the text is refused.
-    pub is_added: bool,
-}
-
 /// Words that tell what a text is about.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Topic {
     name: String,
     /// Folded, with a space before and behind.
     words: Vec<String>,
-}
-
-/// What an account may and wants.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Sender<'a> {
-    /// It says that it has verified its recipients' ages.
-    pub has_verified_ages: bool,
-    /// Added to texts that say no way to end the subscription; empty: they are refused; `None`: they
-    /// go as they are.
-    pub opt_out: Option<&'a str>,
 }
 
 impl Topic {
@@ -96,23 +69,6 @@ pub(super) fn folded(text: &str) -> String {
 }
 
 impl Content {
-    /// A text, or its template, as the country wants it, or why it cannot be so.
-    pub fn worded(&self, country: Country, text: &str) -> Result<String, Forbidden> {
-        let mut text = format!("{}{text}{}", self.before, self.after);
-        let Some(ending) = &self.ending else { return Ok(text) };
-        if !ending.is_at_the_end_of(&text) {
-            if !ending.is_added {
-                return Err(Forbidden::Ending(country, ending.text.clone()));
-            }
-            text = format!("{} {}", text.trim_end(), ending.text);
-        }
-        match &ending.code {
-            Some(code) => Ok(text.replace(STOP_CODE, code)),
-            None if text.contains(STOP_CODE) => Err(Forbidden::NoStopCode(country)),
-            None => Ok(text),
-        }
-    }
-
     /// Whether the country has nothing against a final text.
     pub fn judge(&self, country: Country, text: &str, sender: Sender<'_>) -> Result<(), Forbidden> {
         if !(self.prohibited.is_empty() && self.for_adults.is_empty()) {
@@ -129,25 +85,6 @@ impl Content {
             Some(host) => Err(Forbidden::Shortener(country, host.clone())),
             None => Ok(()),
         }
-    }
-}
-
-impl Ending {
-    /// With a number in the place of [`STOP_CODE`], or that itself; the words between the first and
-    /// the number may lack, and a full stop may follow.
-    fn is_at_the_end_of(&self, text: &str) -> bool {
-        let text = text.trim_end().trim_end_matches('.').trim_end();
-        let Some((wanted, _)) = self.text.rsplit_once(STOP_CODE) else {
-            return folded(text).ends_with(&folded(&self.text));
-        };
-        let Some((before, code)) = text.rsplit_once(char::is_whitespace) else { return false };
-        let is_number =
-            CODE_DIGITS.contains(&code.len()) && code.bytes().all(|b| b.is_ascii_digit());
-        let wanted = folded(wanted);
-        let first = wanted.split(' ').find(|word| !word.is_empty()).unwrap_or_default();
-        let before = folded(before);
-        (is_number || code == STOP_CODE)
-            && (before.ends_with(&wanted) || before.ends_with(&format!(" {first} ")))
     }
 }
 
@@ -174,50 +111,6 @@ mod tests {
 
     fn country(letters: &str) -> Country {
         Country::parse(letters).expect(letters)
-    }
-
-    fn ending(is_added: bool, code: Option<&str>) -> Content {
-        let ending =
-            Ending { text: "STOP au [STOP_CODE]".into(), code: code.map(str::to_owned), is_added };
-        Content { ending: Some(ending), ..Content::default() }
-    }
-
-    #[test]
-    fn a_text_ends_as_the_country_asks_or_is_refused_or_completed() {
-        let fr = country("FR");
-        let refusing = ending(false, Some("36111"));
-        for (text, worded) in [
-            ("Soldes! STOP au [STOP_CODE]", Some("Soldes! STOP au 36111")),
-            ("Soldes! STOP au 36222", Some("Soldes! STOP au 36222")),
-            ("Soldes! stop 36222 . ", Some("Soldes! stop 36222 . ")),
-            ("Soldes! Stop  au 36222.", Some("Soldes! Stop  au 36222.")),
-            ("Soldes!", None),
-            ("STOP au 36222 puis soldes", None),
-            ("Nonstop 36222", None),
-            ("Soldes! STOP au 362", None),
-            ("Soldes! STOP au code", None),
-            ("36222", None),
-            ("", None),
-        ] {
-            let expected = worded.map(str::to_owned);
-            let expected =
-                expected.ok_or_else(|| Forbidden::Ending(fr, "STOP au [STOP_CODE]".into()));
-            assert_eq!(refusing.worded(fr, text), expected, "{text}");
-        }
-        let adding = ending(true, Some("36111"));
-        assert_eq!(adding.worded(fr, "Soldes!").as_deref(), Ok("Soldes! STOP au 36111"));
-        assert_eq!(adding.worded(fr, "Non STOP 36222").as_deref(), Ok("Non STOP 36222"));
-        assert_eq!(ending(true, None).worded(fr, "Soldes!"), Err(Forbidden::NoStopCode(fr)));
-    }
-
-    #[test]
-    fn what_a_country_puts_around_a_text_stands_around_it() {
-        let content =
-            Content { before: "ACME: ".into(), after: " acme.co".into(), ..Content::default() };
-        assert_eq!(
-            content.worded(country("CO"), "Rebajas").as_deref(),
-            Ok("ACME: Rebajas acme.co")
-        );
     }
 
     fn topic(name: &str, words: &[&str]) -> Topic {

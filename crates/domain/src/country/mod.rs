@@ -2,17 +2,21 @@
 //!
 //! They bind marketing; transactional messages are exempt (360NRS API document, country restrictions).
 
+mod cause;
 mod content;
 mod holidays;
 mod hours;
+mod wording;
 
 #[cfg(test)]
 mod tests;
 
+pub use cause::Cause;
 use content::folded;
-pub use content::{Content, Ending, STOP_CODE, Sender, Topic};
+pub use content::{Content, Topic};
 pub use holidays::{Feast, Holidays};
 pub use hours::{Hours, Opening, Stretch};
+pub use wording::{Affixes, Ending, SENDER, STOP_CODE, Sender, Wording};
 
 /// A zone of clocks, by the names of the IANA.
 pub use jiff::tz::TimeZone as Zone;
@@ -120,22 +124,9 @@ impl Rules {
         self.rules.iter().any(|rule| rule.content != Content::default())
     }
 
-    /// A text with a way to end the subscription, where its sender wants one in each: what the
-    /// country ends its texts with is one.
-    pub fn with_way_out(
-        &self,
-        country: Country,
-        content: &Content,
-        text: &str,
-        sender: Sender<'_>,
-    ) -> Result<String, Forbidden> {
-        match sender.opt_out {
-            Some(_) if content.ending.is_some() || self.ways_out.is_in(&folded(text)) => {}
-            Some("") => return Err(Forbidden::NoWayOut(country)),
-            Some(added) => return Ok(format!("{} {added}", text.trim_end())),
-            None => {}
-        }
-        Ok(text.to_owned())
+    /// Whether a text says how to end the subscription.
+    fn name_a_way_out(&self, text: &str) -> bool {
+        self.ways_out.is_in(&folded(text))
     }
 
     /// The rule for a number of a country.

@@ -8,6 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::address::Sender;
+use crate::country::Affixes;
 use crate::health::Floor;
 use crate::id::{AccountId, RouteId};
 use crate::message::Category;
@@ -148,6 +149,8 @@ pub struct Route {
     pub receipt_id: ReceiptId,
     /// Longest validity the carrier allows.
     pub validity_max: Duration,
+    /// What the carrier wants of marketing.
+    pub affixes: Affixes,
 }
 
 /// What the choice of a route looks at.
@@ -190,6 +193,7 @@ impl Route {
             floor: Floor::default(),
             receipt_id: ReceiptId::Auto,
             validity_max: Duration::from_secs(172_800),
+            affixes: Affixes::default(),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use pombo_domain::country::Affixes;
 use pombo_domain::health::Floor;
 use pombo_domain::message::Category;
 use pombo_domain::money::Money;
@@ -12,6 +13,7 @@ use pombo_domain::route::{
 
 use super::link::{Smpp, link};
 use super::raw::{Mistakes, Node, Origin, Section};
+use super::rules::{affix, stop_code};
 use super::{one_of, price, some_text};
 
 /// The longest validity where none is configured: 48 hours.
@@ -56,6 +58,8 @@ pub struct RouteConfig {
     pub receipt_id: ReceiptId,
     /// Longest validity the carrier allows.
     pub validity_max: Duration,
+    /// What the carrier wants of marketing.
+    pub affixes: Affixes,
 }
 
 impl RouteConfig {
@@ -81,6 +85,7 @@ impl RouteConfig {
             floor: Floor::default(),
             receipt_id: ReceiptId::Auto,
             validity_max: VALIDITY_MAX,
+            affixes: Affixes::default(),
         }
     }
 }
@@ -191,6 +196,11 @@ fn rest(mut s: Section<'_>, name: String, transport: Transport) -> RouteConfig {
         validity_max: s
             .get("validity_max_s", |n| seconds(n, 60, 63 * 86_400))
             .unwrap_or(VALIDITY_MAX),
+        affixes: Affixes {
+            prefix: s.get("prefix", affix).unwrap_or_default(),
+            suffix: s.get("suffix", affix).unwrap_or_default(),
+            stop_code: s.get("stop_code", stop_code).flatten(),
+        },
     };
     s.finish();
     route

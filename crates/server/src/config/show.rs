@@ -86,6 +86,10 @@ fn route(f: &mut fmt::Formatter<'_>, route: &RouteConfig) -> fmt::Result {
     writeln!(f, "senders = {}", list(&route.senders))?;
     writeln!(f, "accounts = {}", list(&route.accounts))?;
     writeln!(f, "categories = {}", list(&categories))?;
+    writeln!(f, "prefix = {}", quoted(&route.affixes.prefix))?;
+    writeln!(f, "suffix = {}", quoted(&route.affixes.suffix))?;
+    let stop_code = route.affixes.stop_code.as_deref().unwrap_or_default();
+    writeln!(f, "stop_code = {}", quoted(&stop_code))?;
     writeln!(f, "priority = {}\nweight = {}", route.priority, route.weight)?;
     route.buy_price.map_or(Ok(()), |price| writeln!(f, "buy_price = {}", quoted(&price)))
 }

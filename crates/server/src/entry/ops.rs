@@ -14,7 +14,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 use utoipa::OpenApi as _;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{Components, InfoBuilder, OpenApi, OpenApiBuilder};
+use utoipa::openapi::{Components, ContactBuilder, InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::{link, nrs360, sandbox};
@@ -228,12 +228,19 @@ async fn not_found() -> impl IntoResponse {
 
 /// The OpenAPI document, made from the handlers.
 pub(crate) fn documentation(brand: &Brand, public_url: &str) -> OpenApi {
+    let contact = ContactBuilder::new()
+        .name(Some(brand.name.as_str()))
+        .email(Some(brand.support_email.as_str()))
+        .build();
     let info = InfoBuilder::new()
         .title(format!("{} API", brand.name))
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
-            "The 360NRS dialect. Errors are `{\"error\":{\"code\":…,\"description\":…}}`.",
+            "The 360NRS dialect. Errors are `{\"error\":{\"code\":…,\"description\":…}}`. Marketing must \
+             obey the rules of each recipient's country; they change, and the sender answers for \
+             obeying them.",
         ))
+        .contact(Some(contact))
         .build();
     let mut components = Components::new();
     let basic = HttpBuilder::new()

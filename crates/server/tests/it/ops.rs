@@ -52,5 +52,6 @@ fn the_front_page_says_what_is_here() {
     let page = house.call_with("GET", "/", &[], b"");
     assert!(page.body.contains("<h1>&lt;Doves &amp; Co&gt;</h1>"), "{}", page.body);
     assert!(page.body.contains("/sandbox"));
+    assert!(page.body.contains("Help: support@example.com"), "who knows about a country's rules");
     assert!(page.header("content-security-policy").unwrap().contains("default-src 'none'"));
 }

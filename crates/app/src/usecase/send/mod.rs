@@ -4,6 +4,7 @@ mod opening;
 mod opt_out;
 mod otp;
 mod plan;
+mod planned;
 mod senders;
 mod texts;
 mod wording;
@@ -14,12 +15,10 @@ use std::time::Duration;
 
 use pombo_domain::address::{Country, Phone, Sender};
 use pombo_domain::callback;
-use pombo_domain::country::Forbidden;
+use pombo_domain::country::{Cause, Forbidden};
 use pombo_domain::id::{CampaignId, MessageId, RouteId, SendingId};
 use pombo_domain::limits::ROWS_PER_OPERATION_MAX;
 use pombo_domain::message::Category;
-use pombo_domain::money::Money;
-use pombo_domain::opt_out::REFUSED;
 use pombo_domain::otp::Config;
 use pombo_domain::sms::personal::{Template, Values};
 use pombo_domain::sms::{Encoding, Unfit};
@@ -33,7 +32,10 @@ use crate::auth::Caller;
 use crate::error::{Error, Fault, Refusal};
 
 use plan::Plan;
+use planned::{dry_run, planned};
 use texts::FinalTexts;
+
+pub use planned::Planned;
 
 /// One recipient as the caller wrote it.
 #[derive(Debug, Clone)]
@@ -136,25 +138,11 @@ pub enum Fate {
         held: Option<Instant>,
     },
     /// Only asked (`dryRun`): what would happen.
-    Planned {
-        /// Its parts.
-        n_parts: u8,
-        /// What it would cost.
-        cost: Money,
-        /// By which route it would go.
-        route: String,
-        /// Why that one: `only`, `priority`, `cost`, `weight`, `others unavailable` or
-        /// `none available`.
-        route_why: &'static str,
-        /// The earliest time it would leave.
-        earliest: Instant,
-        /// Its text, where its recipient's country wants another than was asked for.
-        text: Option<String>,
-        /// Why it would end at once instead, and cost nothing.
-        rejected: Option<&'static str>,
-    },
-    /// Not a number, or no route carries to it.
+    Planned(Box<Planned>),
+    /// Not a number.
     NoValidRecipient,
+    /// A number that the account may not send to, or that no route carries to.
+    Unreachable(Cause),
     /// Its own text cannot be sent.
     Unfit(Unfit),
     /// It has a one-time code that is pending, and was to get no other.
@@ -267,30 +255,6 @@ fn has_room(app: &App) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Looks whether it would be accepted.
-async fn dry_run(
-    app: &App,
-    caller: &Caller,
-    send: &SendSms,
-    (mut plan, now): (Plan, Instant),
-) -> Result<Sent, Error> {
-    let opted_out = opt_out::among(app, caller, &plan.recipients).await?;
-    plan.recipients = op::opt_out::unpriced(&plan.recipients, &opted_out);
-    let find = op::account::Find::Id(caller.account());
-    let account = app.inner.store.ask(find).await?;
-    let balance = account.as_ref().map_or(Money::ZERO, |account| account.balance);
-    let Some(cost) = plan.cost().filter(|cost| *cost <= balance) else {
-        return Err(Refusal::NotEnoughCredits.into());
-    };
-    if let Some(cap) = account.and_then(|account| account.spend_cap) {
-        let spent = op::account::Spent { account: caller.account(), day: now.day() };
-        if app.inner.store.ask(spent).await? + cost > cap {
-            return Err(Refusal::SpendCap.into());
-        }
-    }
-    Ok(planned((app, caller), send, (&plan, now), &opted_out))
-}
-
 /// Why the store did not take it.
 fn refused(answer: Accepted, caller: &Caller, now: Instant) -> Error {
     let refusal = match answer {
@@ -311,36 +275,6 @@ const PENDING_LOOKS: usize = 3;
 
 /// Rows waiting for the writer above which new requests are asked to come later.
 const BACKLOG_MAX: usize = 200_000;
-
-/// What a dry run answers. Those who opted out end at once.
-fn planned(
-    (app, caller): (&App, &Caller),
-    send: &SendSms,
-    (plan, now): (&Plan, Instant),
-    opted_out: &[usize],
-) -> Sent {
-    let map = app.inner.routing.of(caller.account(), now);
-    let fates = plan.fates(send, |idx, recipient| {
-        let is_opted_out = opted_out.binary_search(&idx).is_ok();
-        let (route, route_why) = plan.route_of(recipient, (app, &map, &send.from));
-        Fate::Planned {
-            n_parts: recipient.n_parts,
-            cost: recipient.price.times(usize::from(recipient.n_parts)).unwrap_or_default(),
-            route,
-            route_why,
-            earliest: plan.held_until(idx).unwrap_or(plan.due),
-            text: plan.worded(send, idx),
-            rejected: is_opted_out.then_some(REFUSED),
-        }
-    });
-    Sent {
-        campaign: CampaignId(0),
-        sending: SendingId(0),
-        fates,
-        scheduled: send.schedule,
-        expires: send.expires,
-    }
-}
 
 fn accept(
     app: &App,

@@ -3,8 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use pombo_domain::address::{Country, Sender};
-use pombo_domain::country::Forbidden;
+use pombo_domain::address::Country;
+use pombo_domain::country::{Cause, Forbidden};
 use pombo_domain::link;
 use pombo_domain::message::{Category, Lane};
 use pombo_domain::money::Money;
@@ -50,7 +50,10 @@ pub(super) struct Plan {
 #[derive(Debug, Clone)]
 pub(super) enum Verdict {
     Valid,
+    /// It is no number.
     NoRecipient,
+    /// It is a number that is not reached.
+    Unreachable(Cause),
     Unfit(Unfit),
     CodePending,
     Forbidden(Forbidden),
@@ -78,7 +81,8 @@ impl Plan {
             let map = app.inner.routing.of(caller.account(), now);
             Judge { app, map, caller, send, now, form, category, link, senders }
         };
-        let mut wordings = Wordings::of(&countries, caller, (send, form, category));
+        let routes = &judge.map.rules.routes;
+        let mut wordings = Wordings::of((&countries, routes), caller, (send, form, category));
         let mut openings = Openings::of(&countries, (send, category), (earliest, due));
         let (mut recipients, mut verdicts) = (Vec::new(), Vec::with_capacity(send.to.len()));
         for row in 0..send.to.len() {
@@ -104,7 +108,9 @@ impl Plan {
                 Err(verdict) => verdict,
             });
         }
-        if verdicts.iter().all(|verdict| matches!(verdict, Verdict::NoRecipient)) {
+        let is_reached =
+            |verdict: &Verdict| !matches!(verdict, Verdict::NoRecipient | Verdict::Unreachable(_));
+        if !verdicts.iter().any(is_reached) {
             return Err(Refusal::NoValidRecipients.into());
         }
         same.map_err(Refusal::from)?;
@@ -126,38 +132,9 @@ impl Plan {
         held.map(|held| held.due)
     }
 
-    /// The name of a recipient's route, and why that one: what a dry run tells.
-    pub(super) fn route_of(
-        &self,
-        recipient: &Recipient,
-        (app, map, from): (&App, &Map, &Sender),
-    ) -> (String, &'static str) {
-        let passenger = map.passenger(recipient.to, from, self.category);
-        let engine = &app.inner.engine;
-        let why = match map.choose(&passenger, |id| engine.is_fit(id, passenger.country)) {
-            Some(Choice { route, why }) if route == recipient.route => why.as_str(),
-            // All that take it are down or paused, or deliver too little.
-            _ => "none available",
-        };
-        let route = map.rules.routes.iter().find(|route| route.id == recipient.route);
-        (route.map(|route| route.name.clone()).unwrap_or_default(), why)
-    }
-
     /// Whether each message has a text of its own.
     pub(super) fn has_own_texts(&self, send: &SendSms) -> bool {
         matches!(send.text, Text::Personal(..)) || !self.chosen.of.is_empty()
-    }
-
-    /// What a recipient would get, where that is not what was asked for.
-    pub(super) fn worded(&self, send: &SendSms, idx: usize) -> Option<String> {
-        let (worded, asked) = match (self.chosen.text(idx)?, &send.text) {
-            (Worded::Same(fitted), Text::Same(asked)) => (fitted.text.as_str(), asked.as_str()),
-            (Worded::Personal(worded), Text::Personal(asked, _)) => {
-                (worded.source(), asked.source())
-            }
-            _ => return None,
-        };
-        (worded != asked).then(|| worded.to_owned())
     }
 
     /// Which entries of `to` the valid recipients are.
@@ -233,6 +210,7 @@ impl Plan {
         let fate = |verdict: &Verdict| match verdict {
             Verdict::Valid => valid.next().map(|(idx, recipient)| of(idx, recipient)),
             Verdict::NoRecipient => None,
+            Verdict::Unreachable(cause) => Some(Fate::Unreachable(cause.clone())),
             Verdict::Unfit(unfit) => Some(Fate::Unfit(unfit.clone())),
             Verdict::CodePending => Some(Fate::CodePending),
             Verdict::Forbidden(why) => Some(Fate::Forbidden(why.clone())),
@@ -241,6 +219,8 @@ impl Plan {
         let entries = send.to.iter().zip(fates);
         entries
             .map(|(entry, fate)| match (entry.phone, fate) {
+                // Who is not reached finds what was written.
+                (_, Some(fate @ Fate::Unreachable(_))) => (entry.written.clone(), fate),
                 (Some((to, _)), Some(fate)) => (to.to_string(), fate),
                 _ => (entry.written.clone(), Fate::NoValidRecipient),
             })
@@ -290,16 +270,17 @@ impl Judge<'_> {
             return Err(Verdict::NoRecipient);
         };
         if !self.caller.settings().may_reach(country) {
-            return Err(Verdict::NoRecipient);
+            return Err(Verdict::Unreachable(Cause::Account("countries")));
         }
         let network = self.map.book.network(to);
         let (sender, category) = (&self.send.from, self.category);
         let passenger = Passenger { to, country, network, sender, category };
-        let route = self.choose(&passenger).ok_or(Verdict::NoRecipient)?.route;
+        let route = self.choose(&passenger).ok_or(Verdict::Unreachable(Cause::Routes))?.route;
         if let Some(senders) = &self.senders {
             senders.judge(to, country, category).map_err(Verdict::Forbidden)?;
         }
-        let text = wordings.as_mut().map(|wordings| wordings.find(to, country)).transpose()?;
+        let text =
+            wordings.as_mut().map(|wordings| wordings.find((to, country), route)).transpose()?;
         let wordings = wordings.as_deref();
         let worded = wordings.zip(text).map(|(wordings, text)| wordings.text(text));
         let n_parts = match (&self.send.text, worded) {

@@ -1,8 +1,10 @@
 //! The text of marketing as each recipient's country wants it, and whether it has anything against it.
 
 use pombo_domain::address::{Country, Phone};
-use pombo_domain::country::{Content, Rules, Sender};
+use pombo_domain::country::{Affixes, Cause, Content, Rules, Sender};
+use pombo_domain::id::RouteId;
 use pombo_domain::message::Category;
+use pombo_domain::route::Route;
 use pombo_domain::sms::personal::{Template, fit_code};
 use pombo_domain::sms::{Fitted, Form, Unfit};
 
@@ -18,8 +20,12 @@ pub(super) fn fit(text: &str, form: Form) -> Result<Fitted, Unfit> {
     }
 }
 
+fn has_affixes(route: &Route) -> bool {
+    route.affixes != Affixes::default()
+}
+
 /// What a request's text became.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) enum Worded {
     /// The same for all of a country.
     Same(Fitted),
@@ -27,15 +33,25 @@ pub(super) enum Worded {
     Personal(Template),
 }
 
+/// A text, and the rules by which it is another than was asked for.
+#[derive(Debug, PartialEq)]
+pub(super) struct Made {
+    worded: Worded,
+    causes: Vec<Cause>,
+}
+
+/// Whose rules a text is made by: those of a country, and of a route that wants something.
+type Whose = (Option<Country>, Option<RouteId>);
+
 /// The texts of a request, each made once.
 pub(super) struct Wordings<'a> {
     rules: &'a Rules,
+    routes: &'a [Route],
     send: &'a SendSms,
     form: Form,
     sender: Sender<'a>,
-    /// By whose rule it is.
-    found: Vec<(Option<Country>, Result<usize, Verdict>)>,
-    texts: Vec<Worded>,
+    found: Vec<(Whose, Result<usize, Verdict>)>,
+    texts: Vec<Made>,
     /// The texts of the recipients so far, by their places in `texts`.
     chosen: Vec<usize>,
 }
@@ -44,26 +60,29 @@ pub(super) struct Wordings<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Chosen {
     /// All of them.
-    pub(super) texts: Vec<Worded>,
+    pub(super) texts: Vec<Made>,
     /// By recipient; empty where all have the first of `texts`, or none was made.
     pub(super) of: Vec<usize>,
 }
 
 impl<'a> Wordings<'a> {
-    /// `None` where no country and no account asks anything of the text.
+    /// `None` where no country, no account and no route asks anything of the text.
     pub(super) fn of(
-        rules: &'a Rules,
+        (rules, routes): (&'a Rules, &'a [Route]),
         caller: &'a Caller,
         (send, form, category): (&'a SendSms, Form, Category),
     ) -> Option<Self> {
         let account = caller.settings();
         let sender = Sender {
+            from: send.from.as_str(),
             has_verified_ages: account.ages_verified,
             opt_out: account.opt_out_text.as_deref(),
         };
-        let asks = || sender.opt_out.is_some() || rules.ask_of_texts();
+        let asks =
+            || sender.opt_out.is_some() || rules.ask_of_texts() || routes.iter().any(has_affixes);
         (category == Category::Marketing && asks()).then(|| Self {
             rules,
+            routes,
             send,
             form,
             sender,
@@ -73,45 +92,55 @@ impl<'a> Wordings<'a> {
         })
     }
 
-    /// The text for a recipient, by its place.
-    pub(super) fn find(&mut self, to: Phone, country: Country) -> Result<usize, Verdict> {
+    /// The text for a recipient who is reached by a route, by its place.
+    pub(super) fn find(
+        &mut self,
+        (to, country): (Phone, Country),
+        route: RouteId,
+    ) -> Result<usize, Verdict> {
         let rule = self.rules.of(to, country);
-        let whose = rule.map(|rule| rule.country);
+        let route = self.routes.iter().find(|its| its.id == route && has_affixes(its));
+        let whose = (rule.map(|rule| rule.country), route.map(|route| route.id));
         if let Some((_, found)) = self.found.iter().find(|(its, _)| *its == whose) {
             return found.clone();
         }
         let nothing = Content::default();
         let content = rule.map_or(&nothing, |rule| &rule.content);
-        let made = self.make(whose.unwrap_or(country), content).map(|worded| {
-            self.texts.push(worded);
-            self.texts.len() - 1
+        let made = self.make((whose.0.unwrap_or(country), content), route).map(|made| {
+            // Where all come to one text, the request has it.
+            self.texts.iter().position(|known| *known == made).unwrap_or_else(|| {
+                self.texts.push(made);
+                self.texts.len() - 1
+            })
         });
         self.found.push((whose, made.clone()));
         made
     }
 
-    fn make(&self, country: Country, content: &Content) -> Result<Worded, Verdict> {
-        let worded = |text: &str| {
-            let text = self.rules.with_way_out(country, content, text, self.sender);
-            let text = text.map_err(Verdict::Forbidden)?;
-            content.worded(country, &text).map_err(Verdict::Forbidden)
-        };
+    fn make(&self, of: (Country, &Content), route: Option<&Route>) -> Result<Made, Verdict> {
+        let (country, content) = of;
+        let word =
+            |text: &str| self.rules.word(of, text, self.sender, route).map_err(Verdict::Forbidden);
         match &self.send.text {
             Text::Same(text) => {
-                let fitted = fit(&worded(text)?, self.form).map_err(Verdict::Unfit)?;
+                let wording = word(text)?;
+                let fitted = fit(&wording.text, self.form).map_err(Verdict::Unfit)?;
                 let judged = content.judge(country, &fitted.text, self.sender);
                 judged.map_err(Verdict::Forbidden)?;
-                Ok(Worded::Same(fitted))
+                Ok(Made { worded: Worded::Same(fitted), causes: wording.causes })
             }
             Text::Personal(template, _) => {
-                let template = Template::parse(&worded(template.source())?);
-                template.map(Worded::Personal).map_err(|_| Verdict::Unfit(Unfit::TooLong))
+                let wording = word(template.source())?;
+                // It has the placeholders of the one that was asked for.
+                let template = Template::parse(&wording.text);
+                let template = template.map_err(|_| Verdict::Unfit(Unfit::TooLong))?;
+                Ok(Made { worded: Worded::Personal(template), causes: wording.causes })
             }
         }
     }
 
     pub(super) fn text(&self, idx: usize) -> &Worded {
-        &self.texts[idx]
+        &self.texts[idx].worded
     }
 
     /// Whether a recipient's own text may be sent.
@@ -157,7 +186,15 @@ impl Chosen {
 
     /// What a recipient's text is made of; `None`: what was asked for.
     pub(super) fn text(&self, idx: usize) -> Option<&Worded> {
-        let place = self.of.get(idx).copied().unwrap_or(0);
-        self.texts.get(place)
+        self.made(idx).map(|made| &made.worded)
+    }
+
+    /// By which rules it is another than was asked for.
+    pub(super) fn causes(&self, idx: usize) -> &[Cause] {
+        self.made(idx).map_or(&[], |made| &made.causes)
+    }
+
+    fn made(&self, idx: usize) -> Option<&Made> {
+        self.texts.get(self.of.get(idx).copied().unwrap_or(0))
     }
 }

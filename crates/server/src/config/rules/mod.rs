@@ -187,12 +187,12 @@ fn content(s: &mut Section<'_>, topics: &[Topic]) -> Content {
         let found = topics.iter().find(|topic| topic.name() == name);
         found.cloned().ok_or_else(|| format!("is {name:?}, of which [topics] has no words"))
     };
-    let text = s.get("ending", plain).filter(|text| !text.trim().is_empty());
+    let text = s.get("ending", affix).filter(|text| !text.trim().is_empty());
     let code = s.get("stop_code", stop_code).flatten();
     let is_added = s.get("add_ending", Node::boolean).unwrap_or(false);
     Content {
-        before: s.get("before", plain).unwrap_or_default(),
-        after: s.get("after", plain).unwrap_or_default(),
+        before: s.get("before", affix).unwrap_or_default(),
+        after: s.get("after", affix).unwrap_or_default(),
         ending: text.map(|text| Ending { text, code, is_added }),
         prohibited: s.each("prohibited", topic).unwrap_or_default(),
         for_adults: s.each("for_adults", topic).unwrap_or_default(),
@@ -203,7 +203,7 @@ fn content(s: &mut Section<'_>, topics: &[Topic]) -> Content {
 }
 
 /// A text that is put beside others: braces would be placeholders there.
-fn plain(node: &Node) -> Result<String, String> {
+pub(super) fn affix(node: &Node) -> Result<String, String> {
     let text = node.text()?;
     match text.contains(['{', '}']) || text.len() > AFFIX_BYTES_MAX {
         true => Err(format!("must be at most {AFFIX_BYTES_MAX} bytes without braces")),
@@ -211,7 +211,8 @@ fn plain(node: &Node) -> Result<String, String> {
     }
 }
 
-fn stop_code(node: &Node) -> Result<Option<String>, String> {
+/// A number of 4 to 6 digits, or none.
+pub(super) fn stop_code(node: &Node) -> Result<Option<String>, String> {
     let text = node.text()?;
     let is_code = (4..=6).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     match text.is_empty() || is_code {

@@ -7,6 +7,7 @@ use hyper::StatusCode;
 use hyper::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use pombo_app::auth::Denied;
 use pombo_app::error::{Error, Fault, Refusal};
+use pombo_domain::country::Cause;
 use pombo_domain::sms::{CannotEncode, Unfit};
 
 use crate::entry::{Response, json};
@@ -136,6 +137,8 @@ pub(super) struct Problem {
     code: u16,
     description: Cow<'static, str>,
     header: Header,
+    /// The rule that decided, where one of the operator's did.
+    rule: Option<String>,
 }
 
 /// The one header that a failure may need.
@@ -157,13 +160,19 @@ impl From<Code> for Problem {
             _ => Header::None,
         };
         let description = Cow::Borrowed(code.description());
-        Self { http: code.http(), code: code.number(), description, header }
+        Self { http: code.http(), code: code.number(), description, header, rule: None }
     }
 }
 
 impl Problem {
     fn plain(http: u16, description: impl Into<Cow<'static, str>>) -> Self {
-        Self { http, code: http, description: description.into(), header: Header::None }
+        let description = description.into();
+        Self { http, code: http, description, header: Header::None, rule: None }
+    }
+
+    /// The same, and which rule decided it.
+    pub(super) fn by_rule(self, cause: &Cause) -> Self {
+        Self { rule: Some(cause.to_string()), ..self }
     }
 
     /// 404.
@@ -242,12 +251,21 @@ impl Problem {
         write_error(out, self.code, &self.description);
     }
 
+    /// Writes `,"rule":…` beside it, where a rule decided.
+    pub(super) fn write_rule(&self, out: &mut Vec<u8>) {
+        if let Some(rule) = &self.rule {
+            super::write::raw(out, ",\"rule\":");
+            super::write::text(out, rule);
+        }
+    }
+
     /// The answer.
     pub(super) fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.http).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut body = Vec::with_capacity(96);
         body.extend_from_slice(b"{\"error\":");
         write_error(&mut body, self.code, &self.description);
+        self.write_rule(&mut body);
         body.push(b'}');
         let mut response = json(status, body);
         let headers = response.headers_mut();

@@ -5,7 +5,7 @@ use hyper::StatusCode;
 use hyper::header::HeaderMap;
 use pombo_app::auth::Caller;
 use pombo_app::error::Refusal;
-use pombo_app::usecase::send::{Fate, Idempotency, Sent, send_sms};
+use pombo_app::usecase::send::{Fate, Idempotency, Planned, Sent, send_sms};
 use pombo_app::usecase::status::{SmsStatus, StatusEvent, sms_status};
 use pombo_domain::country::Forbidden;
 use pombo_domain::id::MessageId;
@@ -158,7 +158,7 @@ fn write_dates(out: &mut Vec<u8>, scheduled: Option<Instant>, expires: Option<In
 /// 202 where all were accepted, 207 where some. Where none was, the first text that cannot be sent
 /// says why, rather than a number that is none.
 pub(super) fn status_of(sent: &Sent) -> Result<StatusCode, Problem> {
-    let accepted = |fate: &Fate| matches!(fate, Fate::Accepted { .. } | Fate::Planned { .. });
+    let accepted = |fate: &Fate| matches!(fate, Fate::Accepted { .. } | Fate::Planned(_));
     let says_why =
         |fate: &Fate| matches!(fate, Fate::Unfit(_) | Fate::CodePending | Fate::Forbidden(_));
     let n_accepted = sent.fates.iter().filter(|(_, fate)| accepted(fate)).count();
@@ -183,8 +183,9 @@ pub(super) fn problem_of(i: usize, fate: &Fate) -> Problem {
         }
         Fate::Unfit(unfit) => Refusal::Unfit(unfit.clone()).into(),
         Fate::CodePending => Refusal::CodePending.into(),
-        Fate::Forbidden(why) => forbidden(why),
-        Fate::NoValidRecipient | Fate::Accepted { .. } | Fate::Planned { .. } => {
+        Fate::Forbidden(why) => forbidden(why).by_rule(&why.cause()),
+        Fate::Unreachable(cause) => Problem::from(Code::NoValidRecipients).by_rule(cause),
+        Fate::NoValidRecipient | Fate::Accepted { .. } | Fate::Planned(_) => {
             Code::NoValidRecipients.into()
         }
     }
@@ -221,7 +222,7 @@ fn forbidden(why: &Forbidden) -> Problem {
 }
 
 fn write_fate(out: &mut Vec<u8>, (i, to): (usize, &str), fate: &Fate, sent: &Sent, dates: &[u8]) {
-    let accepted = matches!(fate, Fate::Accepted { .. } | Fate::Planned { .. });
+    let accepted = matches!(fate, Fate::Accepted { .. } | Fate::Planned(_));
     write::raw(
         out,
         if accepted { "{\"accepted\":true,\"to\":" } else { "{\"accepted\":false,\"to\":" },
@@ -238,38 +239,53 @@ fn write_fate(out: &mut Vec<u8>, (i, to): (usize, &str), fate: &Fate, sent: &Sen
                 Some(_) => write_dates(out, *held, sent.expires),
             }
         }
-        Fate::Planned { n_parts, cost, route, route_why, earliest, text, rejected } => {
-            write::raw(out, ",\"parts\":");
-            write::integer(out, i64::from(*n_parts));
-            write::raw(out, ",\"cost\":");
-            write::money(out, *cost);
-            write::raw(out, ",\"route\":");
-            write::text(out, route);
-            write::raw(out, ",\"routeReason\":");
-            write::text(out, route_why);
-            write::raw(out, ",\"earliest\":");
-            write::text(out, &earliest.iso8601());
-            if let Some(text) = text {
-                write::raw(out, ",\"message\":");
-                write::text(out, text);
-            }
-            if let Some(why) = rejected {
-                write::raw(out, ",\"rejected\":");
-                write::text(out, why);
-            }
+        Fate::Planned(planned) => {
+            write_planned(out, planned);
             out.extend_from_slice(dates);
         }
-        Fate::NoValidRecipient | Fate::Unfit(_) | Fate::CodePending | Fate::Forbidden(_) => {
+        Fate::NoValidRecipient
+        | Fate::Unreachable(_)
+        | Fate::Unfit(_)
+        | Fate::CodePending
+        | Fate::Forbidden(_) => {
+            let problem = problem_of(i, fate);
             write::raw(out, ",\"error\":");
-            problem_of(i, fate).write(out);
-            if let Fate::Forbidden(why @ (Forbidden::Sender(_) | Forbidden::SenderOfAccount)) = fate
-            {
-                write::raw(out, ",\"rule\":");
-                write::text(out, &why.to_string());
-            }
+            problem.write(out);
+            problem.write_rule(out);
         }
     }
     out.push(b'}');
+}
+
+/// What a dry run tells of one message.
+fn write_planned(out: &mut Vec<u8>, planned: &Planned) {
+    write::raw(out, ",\"parts\":");
+    write::integer(out, i64::from(planned.n_parts));
+    write::raw(out, ",\"cost\":");
+    write::money(out, planned.cost);
+    let (earliest, why_then) = (planned.earliest.iso8601(), planned.earliest_why.to_string());
+    for (key, text) in [
+        (",\"route\":", planned.route.as_str()),
+        (",\"routeReason\":", planned.route_why),
+        (",\"earliest\":", &earliest),
+        (",\"earliestReason\":", &why_then),
+    ] {
+        write::raw(out, key);
+        write::text(out, text);
+    }
+    if let Some(text) = &planned.text {
+        write::raw(out, ",\"message\":");
+        write::text(out, text);
+        for (i, cause) in planned.text_why.iter().enumerate() {
+            write::raw(out, if i == 0 { ",\"messageReasons\":[" } else { "," });
+            write::text(out, &cause.to_string());
+        }
+        out.push(b']');
+    }
+    if let Some(why) = planned.rejected {
+        write::raw(out, ",\"rejected\":");
+        write::text(out, why);
+    }
 }
 
 /// `GET /sms/{ids}`: what became of messages; unknown ones are left out.

@@ -1,6 +1,6 @@
 //! Marketing over HTTP, where a country has hours.
 
-use pombo::config::Rules;
+use pombo::config::{RouteConfig, Rules};
 use pombo_app::clock::Clock;
 use pombo_domain::time::Instant;
 
@@ -50,6 +50,7 @@ fn who_may_not_be_reached_now_is_told_when_and_the_others_get_theirs() {
     assert_eq!(status["data"][0]["events"], serde_json::json!([]));
     let dry = house.call("POST", "/api/rest/sms?dryRun=1", &marketing(r#""34666555444""#)).json();
     assert_eq!(dry["result"][0]["earliest"], due.iso8601());
+    assert_eq!(dry["result"][0]["earliestReason"], "country.ES.windows");
 }
 
 #[test]
@@ -119,8 +120,9 @@ fn what_a_country_refuses_is_told_with_the_rule_and_the_country() {
     let both = r#"{"to":["34666555444","351910000000"],"from":"SAMPLE","message":"Casino","category":"marketing"}"#;
     let answer = house.send(both);
     assert_eq!(answer.status, 207, "{}", answer.body);
-    let error = &answer.json()["result"][0]["error"];
-    assert_eq!(error["code"], 422);
+    let result = answer.json()["result"][0].clone();
+    assert_eq!(result["error"]["code"], 422);
+    assert_eq!(result["rule"], "country.ES.prohibited");
     let fine = r#"{"to":["33612345678"],"from":"SAMPLE","message":"Soldes! STOP 36111","category":"marketing"}"#;
     assert_eq!(house.send(fine).status, 202);
 }
@@ -131,4 +133,93 @@ fn what_is_not_marketing_may_say_what_it_likes() {
     let json = r#"{"to":["33612345678","34666555444","12015550123"],"from":"SAMPLE",
         "message":"Your table at the casino: https://bit.ly/table"}"#;
     assert_eq!(house.send(json).status, 202);
+}
+
+/// France wants an ending, Spain no casinos and no marketing but on one day, Colombia goes by a
+/// carrier that wants the sender's name and has its own number; no route goes to Portugal.
+fn strict_house() -> House {
+    let weekday = opening().civil().weekday().to_monday_one_offset();
+    let rules = format!(
+        r#"
+        [country.FR]
+        phone_prefixes = ["33"]
+        ending = "STOP au [STOP_CODE]"
+        stop_code = "36111"
+        add_ending = true
+        [country.ES]
+        phone_prefixes = ["34"]
+        zone_by_prefix = {{ "34" = "UTC" }}
+        windows = [{{ days = [{weekday}], from = "08:00", to = "22:00" }}]
+        prohibited = ["gambling"]
+        [topics]
+        gambling = ["casino"]
+        "#
+    );
+    House::with(|config| {
+        config.rules = Rules::parse(&rules, "rules.toml").unwrap();
+        let mut carrier = RouteConfig::sandbox("andes");
+        carrier.countries = vec!["CO".into()];
+        carrier.affixes.prefix = "[SENDER]: ".into();
+        carrier.affixes.stop_code = Some("38000".into());
+        config.routes[0].countries = vec!["ES".into(), "FR".into(), "GB".into()];
+        config.routes.push(carrier);
+    })
+}
+
+#[test]
+fn a_dry_run_names_the_rule_that_decides_for_each_recipient() {
+    let house = strict_house();
+    let ask = |message: &str, more: &str| {
+        let json = format!(
+            r#"{{"to":["33612345678","34666555444","573001234567","447400000000","351910000000"],
+                "from":"ACME","message":"{message}","category":"marketing"{more}}}"#
+        );
+        let answer = house.call("POST", "/api/rest/sms?dryRun=1", &json).json();
+        let told = |result: &serde_json::Value| {
+            let keys = ["routeReason", "earliestReason", "message", "messageReasons", "rule"];
+            let keys = keys.iter().filter(|key| !result[**key].is_null());
+            keys.map(|key| format!("{key}={}", result[*key])).collect::<Vec<_>>().join(" ")
+        };
+        answer["result"].as_array().unwrap().iter().map(told).collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(ask("Sale [STOP_CODE]", ""), @r#"
+    routeReason="only" earliestReason="now" message="Sale 36111 STOP au 36111" messageReasons=["country.FR.ending","country.FR.stop_code"]
+    routeReason="only" earliestReason="country.ES.windows"
+    routeReason="only" earliestReason="now" message="ACME: Sale 38000" messageReasons=["route.andes.prefix","route.andes.stop_code"]
+    routeReason="only" earliestReason="now"
+    rule="routes"
+    "#);
+    insta::assert_snapshot!(ask("Casino", r#","scheduleDate":"20991231120000""#), @r#"
+    routeReason="only" earliestReason="scheduleDate" message="Casino STOP au 36111" messageReasons=["country.FR.ending","country.FR.stop_code"]
+    rule="country.ES.prohibited"
+    routeReason="only" earliestReason="scheduleDate" message="ACME: Casino" messageReasons=["route.andes.prefix"]
+    routeReason="only" earliestReason="scheduleDate"
+    rule="routes"
+    "#);
+}
+
+#[test]
+fn what_a_carrier_wants_of_texts_is_sent_counted_and_paid() {
+    let house = strict_house();
+    let text = "0123456789".repeat(15);
+    let send = |more: &str| {
+        let json = format!(
+            r#"{{"to":["573001234567"],"from":"ACME","message":"{text} [STOP_CODE]","parts":2{more}}}"#
+        );
+        house.send(&json).json()["result"][0].clone()
+    };
+    let result = send(r#","category":"marketing""#);
+    assert_eq!(result["parts"], 2);
+    let id = result["id"].as_str().unwrap();
+    house.until(id, |sms| sms["isDelivered"] == true);
+    let status = house.call("GET", &format!("/api/rest/sms/{id}"), "").json();
+    assert_eq!(status["data"][0]["message"], format!("ACME: {text} 38000"));
+    let account = house.call("GET", "/api/rest/account", "").json();
+    assert_eq!(account["data"]["balance"], 99.9);
+    // What is not marketing goes as it was written, 162 characters in two parts as well.
+    let result = send("");
+    let id = result["id"].as_str().unwrap();
+    house.until(id, |sms| sms["isDelivered"] == true);
+    let status = house.call("GET", &format!("/api/rest/sms/{id}"), "").json();
+    assert_eq!(status["data"][0]["message"], format!("{text} [STOP_CODE]"));
 }

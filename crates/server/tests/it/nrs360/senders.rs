@@ -110,7 +110,7 @@ fn marketing_to_a_country_that_asks_shows_only_what_was_approved_for_it() {
     assert_eq!(answer.status, 207, "{}", answer.body);
     let result = &answer.json()["result"];
     assert_eq!(result[0]["error"], json!({"code": 115, "description": "Sender is not verified"}));
-    assert_eq!(result[0]["rule"], "senders to FR must be approved");
+    assert_eq!(result[0]["rule"], "country.FR.approves_senders");
     assert_eq!(result[1]["accepted"], true);
     // Where it stands for all, it is the answer; nothing is kept and nothing charged.
     let answer = send(&house, &[FRENCH, "x"], "ACME", "marketing");

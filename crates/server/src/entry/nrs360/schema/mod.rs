@@ -231,12 +231,19 @@ pub(super) struct SmsResult {
     expires_at: Option<String>,
     /// With `dryRun` only.
     cost: Option<f64>,
-    /// With `dryRun` only: the text, where its recipient's country wants another than was asked for.
+    /// With `dryRun` only: the text, where a rule makes it another than was asked for.
     message: Option<String>,
+    /// With `dryRun` only: the rules by which it is, in the order in which they were applied.
+    #[schema(example = json!(["country.FR.ending", "country.FR.stop_code"]))]
+    message_reasons: Option<Vec<String>>,
     /// With `dryRun` only.
     route: Option<String>,
     /// With `dryRun` only.
     earliest: Option<String>,
+    /// With `dryRun` only: what decides that time: `now`, `scheduleDate`, `availableTimes`, the hours
+    /// of a country, or `expirationDate` where it ends before they begin.
+    #[schema(example = "country.FR.windows")]
+    earliest_reason: Option<String>,
     /// Of a dry run: why that route: `only`, `priority`, `cost`, `weight`, `others unavailable` or
     /// `none available`.
     #[schema(example = "priority")]
@@ -245,8 +252,8 @@ pub(super) struct SmsResult {
     rejected: Option<String>,
     /// Where it was not accepted.
     error: Option<ErrorBody>,
-    /// With code 115: who wants senders to be approved.
-    #[schema(example = "senders to FR must be approved")]
+    /// Beside `error`: the rule that decided, where one did.
+    #[schema(example = "country.FR.prohibited")]
     rule: Option<String>,
 }
 
@@ -407,6 +414,8 @@ pub(super) struct CountryCoverage {
 #[derive(ToSchema)]
 pub(super) struct ErrorAnswer {
     error: ErrorBody,
+    /// The rule that decided, where one did.
+    rule: Option<String>,
 }
 
 /// A code of the error table, or the HTTP status, with its description.
