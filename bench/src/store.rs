@@ -18,6 +18,7 @@ use pombo_domain::money::Money;
 use pombo_domain::route::ReceiptId;
 use pombo_domain::sms::Encoding;
 use pombo_domain::time::Instant;
+use pombo_peers::cluster::Cluster;
 use pombo_store::operation::accept::{Accept, CallbackUrls, Campaign, Recipient};
 use pombo_store::operation::claim::Claim;
 use pombo_store::operation::settle::{Fate, Item, Settle, Settled};
@@ -37,6 +38,60 @@ pub(crate) struct Options {
     /// Runs of each case, on a fresh store.
     #[arg(long, default_value_t = 3)]
     runs: u32,
+    /// Which engine.
+    #[arg(long, value_enum, default_value_t = Engine::Sqlite)]
+    store: Engine,
+}
+
+/// What the store runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Engine {
+    /// A file.
+    Sqlite,
+    /// A server of the bench's own on this machine, as its package sets it up; it syncs.
+    Postgres,
+}
+
+/// Where a run's store lies.
+enum Place {
+    File(TempFolder),
+    Server(Cluster, TempFolder),
+}
+
+impl Place {
+    fn new(engine: Engine) -> Result<Self> {
+        let folder = TempFolder::new("store")?;
+        Ok(match engine {
+            Engine::Sqlite => Self::File(folder),
+            Engine::Postgres => Self::Server(Cluster::start(&folder.join("data")), folder),
+        })
+    }
+
+    fn url(&self) -> String {
+        match self {
+            Self::File(folder) => format!("sqlite:{}", folder.join("bench.db").display()),
+            Self::Server(cluster, _) => cluster.url(),
+        }
+    }
+
+    /// CPU time of the server's processes that are there, where it has any.
+    fn cpu(&self) -> Duration {
+        match self {
+            Self::File(_) => Duration::ZERO,
+            Self::Server(cluster, _) => cluster.cpu(),
+        }
+    }
+
+    fn bytes(&self) -> Result<u64> {
+        match self {
+            Self::File(folder) => std::fs::read_dir(folder.path())?
+                .map(|entry| anyhow::Ok(entry?.metadata()?.len()))
+                .sum(),
+            Self::Server(cluster, _) => {
+                Ok(cluster.run("select pg_database_size(current_database())").parse()?)
+            }
+        }
+    }
 }
 
 /// Messages of a group, and recipients of a request.
@@ -47,15 +102,19 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "messages in a group",
         "to a request",
         "writer CPU, µs/msg",
+        "server CPU, µs/msg",
         "messages/s",
         "store, bytes/msg",
     ]);
     for &(group, per_request) in CASES {
         let (mut cpu, mut rate, mut size) = (Runs::default(), Runs::default(), Runs::default());
+        let mut server = Runs::default();
         for _ in 0..options.runs {
-            let one = life(options.messages.next_multiple_of(group), group, per_request)?;
-            note(&format!("{group}, {per_request}: {:.2} µs", one.writer_us));
-            cpu.push(one.writer_us);
+            let one = life(options, group, per_request)?;
+            let Figures { writer_us, server_us, .. } = one;
+            note(&format!("{group}, {per_request}: {writer_us:.2} µs, server {server_us:.2} µs"));
+            cpu.push(writer_us);
+            server.push(server_us);
             rate.push(one.rate);
             size.push(one.bytes);
         }
@@ -63,6 +122,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             grouped_count(group),
             grouped_count(per_request),
             cpu.show(2),
+            server.show(2),
             rate.show(0),
             size.show(0),
         ]);
@@ -78,6 +138,7 @@ fn grouped_count(count: usize) -> String {
 /// What one run gave, per message.
 struct Figures {
     writer_us: f64,
+    server_us: f64,
     rate: f64,
     bytes: f64,
 }
@@ -93,11 +154,11 @@ struct Bench {
     n_delivered: usize,
 }
 
-fn life(n_messages: usize, group: usize, per_request: usize) -> Result<Figures> {
-    let folder = TempFolder::new("store")?;
-    let url = format!("sqlite:{}", folder.join("bench.db").display());
+fn life(options: &Options, group: usize, per_request: usize) -> Result<Figures> {
+    let n_messages = options.messages.next_multiple_of(group);
+    let place = Place::new(options.store)?;
     let before = threads()?;
-    let store = Store::open(&url, &StoreOptions::default())?;
+    let store = Store::open(&place.url(), &StoreOptions::default())?;
     let mut writer = None;
     // A thread takes its name only when it first runs.
     wait_until("the writer runs", Duration::from_secs(10), || {
@@ -106,23 +167,24 @@ fn life(n_messages: usize, group: usize, per_request: usize) -> Result<Figures> 
     })?;
     let writer = writer.context("the writer runs")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (cpu, wall) = runtime.block_on(async {
+    let (cpu, server, wall) = runtime.block_on(async {
         let mut bench = Bench::new(store.clone()).await?;
-        let (cpu, wall) = (writer.cpu()?, std::time::Instant::now());
+        let (cpu, server) = (writer.cpu()?, place.cpu());
+        let wall = std::time::Instant::now();
         while bench.n_delivered < n_messages {
             bench.step(n_messages, group, per_request).await?;
         }
-        anyhow::Ok((writer.cpu()? - cpu, wall.elapsed()))
+        let wall = wall.elapsed();
+        anyhow::Ok((writer.cpu()? - cpu, place.cpu().saturating_sub(server), wall))
     })?;
     store.close();
     drop(store);
-    let bytes: u64 = std::fs::read_dir(folder.path())?
-        .map(|entry| anyhow::Ok(entry?.metadata()?.len()))
-        .sum::<Result<u64>>()?;
+    let bytes = place.bytes()?;
     #[expect(clippy::cast_precision_loss, reason = "counts of one run")]
     let (n, bytes) = (n_messages as f64, bytes as f64);
     Ok(Figures {
         writer_us: cpu.as_secs_f64() * 1e6 / n,
+        server_us: server.as_secs_f64() * 1e6 / n,
         rate: n / wall.as_secs_f64(),
         bytes: bytes / n,
     })

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Result;
+use pombo_peers::cluster::Cluster;
 
 use super::kannel;
-use crate::pombo::Pombo;
+use crate::pombo::{Pombo, Setup};
 use crate::process::{Process, TempFolder};
 
 /// Which gateway.
@@ -15,6 +16,8 @@ use crate::process::{Process, TempFolder};
 pub(crate) enum Gateway {
     /// This workspace's release build.
     Pombo,
+    /// The same on a PostgreSQL of its own.
+    PomboPostgres,
     /// Kannel, store-type file.
     Kannel,
 }
@@ -35,6 +38,8 @@ pub(crate) struct Running {
     pub(crate) http: SocketAddr,
     /// All its processes, in the order in which they are to stop.
     pub(crate) processes: Vec<Process>,
+    /// Its database, where that is a server.
+    pub(crate) server: Option<Cluster>,
 }
 
 impl Gateway {
@@ -43,7 +48,14 @@ impl Gateway {
             Self::Pombo => {
                 let pombo = Pombo::prepare(site.folder, site.smsc, site.window)?;
                 let processes = vec![pombo.serve()?];
-                Ok(Running { http: pombo.http(), processes })
+                Ok(Running { http: pombo.http(), processes, server: None })
+            }
+            Self::PomboPostgres => {
+                let server = Cluster::start(&site.folder.join("postgres"));
+                let setup = Setup { store: Some(server.url()), ..Setup::default() };
+                let pombo = Pombo::set_up(site.folder, site.smsc, site.window, &setup)?;
+                let processes = vec![pombo.serve()?];
+                Ok(Running { http: pombo.http(), processes, server: Some(server) })
             }
             Self::Kannel => kannel::start(site),
         }
@@ -52,7 +64,7 @@ impl Gateway {
     /// How many recipients of a request it can take, where `batch` are wanted.
     pub(crate) fn batch(self, batch: u64) -> u64 {
         match self {
-            Self::Pombo => batch,
+            Self::Pombo | Self::PomboPostgres => batch,
             // Its HTTP interface counts several recipients against one token; it sends one by one.
             Self::Kannel => 1,
         }
@@ -63,15 +75,18 @@ impl fmt::Display for Gateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Pombo => "pombo",
+            Self::PomboPostgres => "pombo on PostgreSQL",
             Self::Kannel => "Kannel, store file",
         })
     }
 }
 
 impl Running {
-    /// CPU milliseconds of all processes so far.
+    /// CPU milliseconds of all processes so far, the database's included.
     pub(crate) fn cpu_ms(&self) -> Result<f64> {
-        self.processes.iter().map(Process::cpu_ms).sum()
+        let server = self.server.as_ref().map(Cluster::cpu).unwrap_or_default();
+        let own: f64 = self.processes.iter().map(Process::cpu_ms).sum::<Result<f64>>()?;
+        Ok(own + server.as_secs_f64() * 1e3)
     }
 
     /// The sum of the processes' highest resident memory, in MiB.

@@ -42,7 +42,7 @@ pub(super) fn start(site: &Site<'_>) -> Result<Running> {
     let http = SocketAddr::from(([127, 0, 0, 1], http_port));
     wait_for_port(http, patience)?;
     // Asked to stop in the order in which they serve: smsbox first.
-    Ok(Running { http, processes: vec![smsbox, bearerbox] })
+    Ok(Running { http, processes: vec![smsbox, bearerbox], server: None })
 }
 
 fn installed(name: &str) -> Result<PathBuf> {

@@ -50,7 +50,7 @@ impl Messages {
     ) -> Self {
         let host = http.to_string();
         let way = match gateway {
-            Gateway::Pombo => {
+            Gateway::Pombo | Gateway::PomboPostgres => {
                 let headers = [authorization(), "Content-Type: application/json".to_owned()];
                 Way::Pombo(Post::new(&host, "/api/rest/sms", &headers))
             }

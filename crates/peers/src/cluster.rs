@@ -92,6 +92,19 @@ impl Cluster {
         ask(&self.folder, port.as_deref(), "postgres", sql)
     }
 
+    /// CPU time of its processes that are there.
+    #[must_use]
+    pub fn cpu(&self) -> Duration {
+        let pid = std::fs::read_to_string(self.folder.join("postmaster.pid")).unwrap_or_default();
+        let pid = pid.lines().next().unwrap_or_default();
+        let nanos = |pid: &String| {
+            let stat =
+                std::fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap_or_default();
+            stat.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0)
+        };
+        Duration::from_nanos(children(pid).iter().map(nanos).sum())
+    }
+
     /// Starts it where it does not run.
     ///
     /// # Panics

@@ -10,7 +10,7 @@ use rusqlite::{CachedStatement, Connection};
 
 use crate::error::{Error, Result};
 use crate::migration::DAY;
-use crate::postgres::{Bound, Session, translated};
+use crate::postgres::{Bound, SHAPE, Session, translated};
 
 /// An open connection.
 #[derive(Debug, Clone, Copy)]
@@ -54,11 +54,20 @@ impl<'c> Database<'c> {
     pub(crate) fn schema_version(self) -> Result<i64> {
         match self {
             Self::Sqlite(_) => self.prepare("pragma schema_version"),
-            Self::Postgres(_) => self.prepare(
-                "select cast(max(oid) as bigint) * 10000 + count(1) from pg_class where relkind = 'r'",
-            ),
+            Self::Postgres(session) => match session.shape() {
+                Some(shape) => return Ok(shape),
+                None => self.prepare(SHAPE),
+            },
         }?
         .one((), |row| row.get(0))
+    }
+
+    /// Tells the others that tables have come or gone.
+    pub(crate) fn tables_changed(self) -> Result<()> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(session) => session.batch("update shape set number = number + 1"),
+        }
     }
 
     /// The names of all tables that begin so.
@@ -82,6 +91,11 @@ impl<'c> Database<'c> {
             Self::Sqlite(_) => Cow::Borrowed(DAY),
             Self::Postgres(_) => Cow::Owned(translated(DAY, false)),
         }
+    }
+
+    /// Whether each answer is a way to a server and back.
+    pub(crate) const fn is_far(self) -> bool {
+        matches!(self, Self::Postgres(_))
     }
 
     /// Forgets prepared statements: one that is still prepared would hold its table.
@@ -113,6 +127,15 @@ impl Prepared<'_> {
         }
     }
 
+    /// Writes, and nobody waits for it: a server is told together with whatever else is written, in
+    /// an order that no table notices. What goes wrong is told with the next answer, or the commit.
+    pub(crate) fn write<'p>(&mut self, values: impl Values<'p>) -> Result<()> {
+        match self {
+            Self::Sqlite(_) => self.execute(values).map(drop),
+            Self::Postgres(bound) => bound.write(values.as_slice().as_ref()),
+        }
+    }
+
     /// The first row, where there is one.
     pub(crate) fn first<'p, T>(
         &mut self,
@@ -127,7 +150,7 @@ impl Prepared<'_> {
             }
             Self::Postgres(bound) => {
                 let rows = bound.rows(values.as_slice().as_ref())?;
-                rows.first().map(|row| read(&Row::Postgres(row))).transpose()
+                rows.first().map(|row| read(&Row::Postgres(row, 0))).transpose()
             }
         }
     }
@@ -159,9 +182,32 @@ impl Prepared<'_> {
             }
             Self::Postgres(bound) => {
                 let rows = bound.rows(values.as_slice().as_ref())?;
-                rows.iter().map(|row| read(&Row::Postgres(row))).collect()
+                rows.iter().map(|row| read(&Row::Postgres(row, 0))).collect()
             }
         }
+    }
+}
+
+impl Prepared<'_> {
+    /// All rows for each of many values, in their order: a server is asked once.
+    pub(crate) fn each<'p, T, V: Values<'p>>(
+        &mut self,
+        each: impl Iterator<Item = V>,
+        mut read: impl FnMut(&Row<'_>) -> Result<T>,
+    ) -> Result<Vec<Vec<T>>> {
+        let Self::Postgres(bound) = self else {
+            return { each }.map(|values| self.all(values, &mut read)).collect();
+        };
+        let mut found = Vec::new();
+        let each = each.inspect(|_| found.push(Vec::new()));
+        let rows = bound.rows_of_each(each)?;
+        for row in &rows {
+            let n = usize::try_from(row.try_get::<_, i64>(0)?).unwrap_or(0);
+            let answer =
+                n.checked_sub(1).and_then(|n| found.get_mut(n)).ok_or_else(|| misread(0))?;
+            answer.push(read(&Row::Postgres(row, 1))?);
+        }
+        Ok(found)
     }
 }
 
@@ -302,8 +348,8 @@ impl<T: AsValue> AsValue for Option<T> {
 pub(crate) enum Row<'r> {
     /// Of the embedded engine.
     Sqlite(&'r rusqlite::Row<'r>),
-    /// Of a server.
-    Postgres(&'r tokio_postgres::Row),
+    /// Of a server, and how many of its columns are not the statement's own.
+    Postgres(&'r tokio_postgres::Row, usize),
 }
 
 impl Row<'_> {
@@ -318,14 +364,14 @@ impl Row<'_> {
             Self::Sqlite(row) => {
                 row.get_ref(idx)?.as_str().map_err(|why| Error::Failed(why.to_string()))
             }
-            Self::Postgres(row) => Ok(row.try_get(idx)?),
+            Self::Postgres(row, own) => Ok(row.try_get(own + idx)?),
         }
     }
 
     fn int(&self, idx: usize) -> Result<Option<i64>> {
         match self {
             Self::Sqlite(row) => Ok(row.get(idx)?),
-            Self::Postgres(row) => Ok(row.try_get(idx)?),
+            Self::Postgres(row, own) => Ok(row.try_get(own + idx)?),
         }
     }
 }
@@ -371,7 +417,7 @@ impl Column for Option<String> {
     fn of(row: &Row<'_>, idx: usize) -> Result<Self> {
         match row {
             Row::Sqlite(row) => Ok(row.get(idx)?),
-            Row::Postgres(row) => Ok(row.try_get(idx)?),
+            Row::Postgres(row, own) => Ok(row.try_get(own + idx)?),
         }
     }
 }
@@ -380,7 +426,7 @@ impl Column for Vec<u8> {
     fn of(row: &Row<'_>, idx: usize) -> Result<Self> {
         match row {
             Row::Sqlite(row) => Ok(row.get(idx)?),
-            Row::Postgres(row) => Ok(row.try_get(idx)?),
+            Row::Postgres(row, own) => Ok(row.try_get(own + idx)?),
         }
     }
 }

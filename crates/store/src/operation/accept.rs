@@ -112,7 +112,7 @@ impl CallbackUrls {
         let Self::Each(urls) = self else { return Ok(()) };
         let mut insert = work.prepare_for(NEW_CALLBACK, first.0)?;
         for (offset, url) in urls.iter().enumerate().skip(range.start).take(range.len()) {
-            insert.execute(values![first.plus(offset).0, url])?;
+            insert.write(values![first.plus(offset).0, url])?;
         }
         Ok(())
     }
@@ -269,7 +269,7 @@ impl Accept {
         self.pay(work, first)?;
         if let Some(Key { key, body }) = &self.key {
             let at = self.now.micros();
-            work.prepare(NEW_KEY)?.execute(values![
+            work.prepare(NEW_KEY)?.write(values![
                 self.account.0,
                 key,
                 body,
@@ -371,7 +371,7 @@ impl Accept {
         if exceeds(standing.spend_cap.map(Money::micros), spent, cost.micros()) {
             return Ok(Some(Accepted::SpendCap));
         }
-        work.prepare(ADD_TODAY)?.execute(values![account, day, wanted, cost.micros()])?;
+        work.prepare(ADD_TODAY)?.write(values![account, day, wanted, cost.micros()])?;
         Ok(None)
     }
 
@@ -439,7 +439,7 @@ impl Accept {
 
     fn write_request(&self, work: &mut Work<'_>, request: &Request) -> Result<()> {
         let reserved = self.cost().unwrap_or(Money::ZERO);
-        work.prepare_for(NEW_REQUEST, request.id.0)?.execute(values![
+        work.prepare_for(NEW_REQUEST, request.id.0)?.write(values![
             request.id.0,
             request.n_messages,
             request.n_parts,
@@ -467,7 +467,7 @@ impl Accept {
         let mut insert = work.prepare(NEW_QUEUED)?;
         for place in opening::places(&self.recipients, &self.held, self.due) {
             let last_part = self.recipients[place.to].n_parts.saturating_sub(1);
-            insert.execute(values![
+            insert.write(values![
                 place.route.0,
                 self.lane as i64,
                 self.account.0,
@@ -486,7 +486,7 @@ impl Accept {
         money.change(self.account, -cost);
         let kind = LedgerKind::Reservation as i64;
         let at = self.now.micros();
-        work.prepare(RESERVE)?.execute([self.account.0, at, kind, -cost.micros(), first.0])?;
+        work.prepare(RESERVE)?.write([self.account.0, at, kind, -cost.micros(), first.0])?;
         Ok(())
     }
 }

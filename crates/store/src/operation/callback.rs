@@ -1,6 +1,6 @@
 //! Events that owe a callback or a notification, behind the notifier's cursor.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use super::{Question, View, history};
 use crate::error::Result;
 use crate::sql::Row;
 use crate::statement::statements;
-use crate::work::day_of;
+use crate::work::{day_of, first_of_day};
 
 statements! {
     AFTER = "select id, part, kind, at, word, code, prev from event_{day} where id > $1 \
@@ -143,6 +143,10 @@ impl Question for After {
         let events = events(view, self.cursor, self.limit)?;
         let mut owed = Owed { cursor: self.cursor.0, n_seen: events.len(), ..Owed::default() };
         let mut requests = Requests::default();
+        let is_owed = |event: &&Event| self.tells(event.kind) || !self.audience.is_empty();
+        let messages = events.iter().filter(is_owed).map(|event| event.part.message());
+        requests.read_ahead(view, messages)?;
+        let mut callbacks = Vec::new();
         for event in events {
             owed.cursor = event.id;
             let is_told = self.tells(event.kind);
@@ -161,34 +165,52 @@ impl Question for After {
             let Some(request) = requests.last() else { continue };
             let has_url = !request.callback.is_empty() || request.callback_each;
             if is_told && has_url && !event.is_repeated(view)? {
-                let request = request.clone_for_callback();
-                owed.callbacks.extend(callback_of(view, event, request)?);
+                callbacks.push((event, request.clone_for_callback()));
             }
         }
+        owed.callbacks = addressed(view, callbacks)?;
         Ok(owed)
     }
 }
 
-fn callback_of(
+/// The callbacks of events, with what their parts and messages have for themselves; those of one day
+/// are looked up together.
+fn addressed(
     view: &mut View<'_>,
-    event: Event,
-    request: ForCallback,
-) -> Result<Option<OwedCallback>> {
-    let message = event.part.message();
-    let template = if request.each {
-        request::callback_of(view, message)?.unwrap_or_default()
-    } else {
-        request.template
-    };
-    let Some(mut recipient) = view.prepare_for(RECIPIENT, message.0)? else {
-        return Ok(None);
-    };
-    let found: Option<(i64, i64)> =
-        recipient.first([event.part.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(found.map(|(to, price)| OwedCallback {
+    mut events: Vec<(Event, ForCallback)>,
+) -> Result<Vec<OwedCallback>> {
+    let mut callbacks = Vec::with_capacity(events.len());
+    while let Some((first, _)) = events.first() {
+        let day = day_of(first.part.message().0);
+        let is_other = |(event, _): &(Event, ForCallback)| day_of(event.part.message().0) != day;
+        let others = events.iter().position(is_other).unwrap_or(events.len());
+        let later = events.split_off(others);
+        let Some(mut recipient) = view.prepare_for(RECIPIENT, first_of_day(day))? else {
+            events = later;
+            continue;
+        };
+        let parts = events.iter().map(|(event, _)| [event.part.0]);
+        let found: Vec<Vec<(i64, i64)>> =
+            recipient.each(parts, |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let own = events.iter().filter(|(_, request)| request.each);
+        let own: Vec<MessageId> = own.map(|(event, _)| event.part.message()).collect();
+        let mut urls = request::callbacks_of(view, &own)?.into_iter();
+        for ((event, mut request), found) in events.into_iter().zip(found) {
+            if request.each {
+                request.template = urls.next().flatten().unwrap_or_default();
+            }
+            callbacks.extend(found.first().map(|found| callback_of(event, request, *found)));
+        }
+        events = later;
+    }
+    Ok(callbacks)
+}
+
+fn callback_of(event: Event, request: ForCallback, (to, price): (i64, i64)) -> OwedCallback {
+    OwedCallback {
         event: EventId(event.id),
         account: request.account,
-        template,
+        template: request.template,
         part: event.part,
         kind: event.kind,
         at: event.at,
@@ -200,7 +222,7 @@ fn callback_of(
         sent: request.sent,
         campaign: request.campaign,
         sending: request.sending,
-    }))
+    }
 }
 
 impl After {
@@ -229,7 +251,7 @@ impl After {
 #[derive(Default)]
 pub(crate) struct Requests {
     last: Option<Request>,
-    by_id: HashMap<i64, Request>,
+    by_id: BTreeMap<i64, Request>,
 }
 
 struct ForCallback {
@@ -262,15 +284,38 @@ impl Requests {
         self.last.as_ref()
     }
 
+    /// Reads those of many messages, where looking up each takes long.
+    fn read_ahead(
+        &mut self,
+        view: &mut View<'_>,
+        messages: impl Iterator<Item = MessageId>,
+    ) -> Result<()> {
+        if !view.is_far() {
+            return Ok(());
+        }
+        let mut days: BTreeMap<i64, BTreeSet<MessageId>> = BTreeMap::new();
+        for message in messages {
+            days.entry(day_of(message.0)).or_default().insert(message);
+        }
+        for messages in days.into_values() {
+            if let (Some(first), Some(last)) = (messages.first(), messages.last()) {
+                let found = request::between(view, (*first, *last), messages.len())?;
+                self.by_id.extend(found.into_iter().map(|request| (request.id.0, request)));
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn of(&mut self, view: &mut View<'_>, id: MessageId) -> Result<Option<&Request>> {
         let holds = |request: &Request| request.holds(id);
         if !self.last.as_ref().is_some_and(holds) {
             if let Some(before) = self.last.take()
-                && before.n_messages > 1
+                && (before.n_messages > 1 || view.is_far())
             {
                 self.by_id.insert(before.id.0, before);
             }
-            self.last = match self.by_id.values().find(|r| holds(r)).map(|r| r.id.0) {
+            let known = self.by_id.range(..=id.0).next_back().filter(|(_, known)| holds(known));
+            self.last = match known.map(|(known, _)| *known) {
                 Some(known) => self.by_id.remove(&known),
                 None => request::seen(view, id)?,
             };

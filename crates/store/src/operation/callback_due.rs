@@ -30,6 +30,7 @@ statements! {
         set due = excluded.due, tries = excluded.tries, failure = excluded.failure";
     FIRST_OF = "select min(event) from callback_due where target = 1 and message = $1";
     DONE = "delete from callback_due where event = $1 and target = $2 returning message";
+    OVER = "delete from callback_due where event = $1 and target = $2";
     WAKE = "update callback_due set due = 0 where target = 1 and message = $1 and due = $2 \
         and event = (select min(event) from callback_due where target = 1 and message = $1)";
     DIE = "insert into dead_letter (account, event, at, tries, failure) values ($1, $2, $3, $4, $5) \
@@ -139,7 +140,7 @@ impl Operation for Settle {
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         for callback in &self.deferred {
             let due = if is_behind(work, callback)? { ASLEEP } else { callback.due.micros() };
-            work.prepare(DEFER)?.execute(values![
+            work.prepare(DEFER)?.write(values![
                 callback.debt.event.0,
                 callback.debt.to as i64,
                 due,
@@ -152,7 +153,7 @@ impl Operation for Settle {
             ])?;
         }
         for dead in &self.dead {
-            work.prepare(DIE)?.execute(values![
+            work.prepare(DIE)?.write(values![
                 dead.account.0,
                 dead.event.0,
                 dead.at.micros(),
@@ -161,14 +162,18 @@ impl Operation for Settle {
             ])?;
         }
         for debt in &self.done {
+            if debt.to == Target::Callback {
+                work.prepare(OVER)?.write([debt.event.0, debt.to as i64])?;
+                continue;
+            }
             let message: Option<i64> =
                 work.prepare(DONE)?.first([debt.event.0, debt.to as i64], |row| row.get(0))?;
-            if let (Some(message), Target::Notification) = (message, debt.to) {
+            if let Some(message) = message {
                 work.prepare(WAKE)?.execute([message, ASLEEP])?;
             }
         }
         if let Some(cursor) = self.cursor {
-            work.prepare(SET_CURSOR)?.execute([cursor.0])?;
+            work.prepare(SET_CURSOR)?.write([cursor.0])?;
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ use super::campaign::stop::hold;
 pub use super::expire::Expire;
 use super::expire::{Why, end_row};
 use super::opening::{Holds, Waits};
+use super::part;
 use super::request::{self, Request};
 use super::{Operation, Question, View, opt_out, otp, text};
 use crate::error::Result;
@@ -136,7 +137,10 @@ impl Operation for Claim {
         let mut room = self.room;
         // The rows are gone through in order, so all that is done with goes in one statement.
         let mut done_to = None;
-        for row in self.due_rows(work)? {
+        let rows = self.due_rows(work)?;
+        let alone = rows.iter().filter(|row| row.first == row.last);
+        part::read_ahead(work, alone.map(|row| PartId(row.first)))?;
+        for row in rows {
             // Parts that came back have rows of their own; together they are one message.
             let is_more = gathered.is_more(row.tries, PartId(row.first).message());
             let n_ended = claimed.n_expired + claimed.n_withdrawn;
@@ -184,7 +188,7 @@ impl Operation for Claim {
         }
         if let Some((due, first)) = done_to {
             let queue = [self.route.0, self.lane as i64, self.account.0, due, first];
-            work.prepare(TAKE_TO)?.execute(queue)?;
+            work.prepare(TAKE_TO)?.write(queue)?;
         }
         claimed.n_refused = self.refuse(work, &mut gathered)?;
         claimed.next_due = self.head(work)?.map(|row| Instant::from_micros(row.due));
@@ -348,9 +352,11 @@ impl Claim {
             ],
             |row| row.get(0),
         )?;
+        let mut texts =
+            text::of_messages(work, gathered.messages.iter().map(|m| (&*m.request, m.id)))?;
         let mut messages = Vec::with_capacity(gathered.messages.len());
         for Message { request, id: message, to, parts, closes } in gathered.messages {
-            let text = text::of_message(work, &request, message)?;
+            let text = texts.remove(&message);
             otp::hand_over(work, &request, (message, to), (gathered.tries == 0, self.now))?;
             let text = otp::with_code(work, &request, (message, text))?;
             let claimed =
@@ -369,6 +375,9 @@ pub(super) fn ready(
     (route, from): (RouteId, i64),
     limit: usize,
 ) -> Result<Vec<(PartId, Phone)>> {
+    if let Some(known) = part::ready_ahead(work, (row.first, row.last), route) {
+        return Ok(known);
+    }
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let statement = if row.first == row.last { READY } else { READY_OF_RANGE };
     work.prepare_for(statement, request.id.0)?.all([from, row.last, route.0, limit], |found| {
@@ -393,8 +402,7 @@ pub(super) fn take(
     (route, lane, account): (RouteId, Lane, AccountId),
     row: &QueueRow,
 ) -> Result<()> {
-    work.prepare(TAKE)?.execute([route.0, lane as i64, account.0, row.due, row.first])?;
-    Ok(())
+    work.prepare(TAKE)?.write([route.0, lane as i64, account.0, row.due, row.first])
 }
 
 /// Puts a range of parts into a queue.

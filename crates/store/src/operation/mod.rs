@@ -103,6 +103,11 @@ impl<'c> View<'c> {
         Ok(days)
     }
 
+    /// Whether each look at the tables is a way to a server and back.
+    pub(crate) const fn is_far(&self) -> bool {
+        self.database.is_far()
+    }
+
     pub(crate) fn prepare_on(&mut self, statement: Statement, day: i64) -> Result<Prepared<'c>> {
         self.days.prepare(self.database, statement, day)
     }

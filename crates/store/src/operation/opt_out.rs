@@ -272,15 +272,11 @@ fn listed(
     account: AccountId,
     phones: impl Iterator<Item = Phone>,
 ) -> Result<Vec<usize>> {
-    let mut found = Vec::new();
-    for (idx, phone) in phones.enumerate() {
-        let text = phone.to_string();
-        let key = values![account.0, Channel::Sms as i64, text];
-        if is_listed.first(key, |_| Ok(()))?.is_some() {
-            found.push(idx);
-        }
-    }
-    Ok(found)
+    let texts: Vec<String> = phones.map(|phone| phone.to_string()).collect();
+    let keys = texts.iter().map(|text| values![account.0, Channel::Sms as i64, *text]);
+    let found = is_listed.each(keys, |_| Ok(()))?;
+    let found = found.into_iter().enumerate();
+    Ok(found.filter(|(_, rows)| !rows.is_empty()).map(|(idx, _)| idx).collect())
 }
 
 /// Which of some recipients have opted out, by index. Asks nothing of the store where the account

@@ -1,5 +1,7 @@
 //! A part's row, and the one way in which its state changes: with an event.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use pombo_domain::address::Phone;
 use pombo_domain::campaign::{Tally, Totals};
 use pombo_domain::id::{AccountId, EventId, MessageId, PartId, RouteId, SendingId};
@@ -9,9 +11,9 @@ use pombo_domain::time::Instant;
 
 use super::accept::Recipient;
 use crate::error::Result;
-use crate::sql::values;
+use crate::sql::{Row, values};
 use crate::statement::statements;
-use crate::work::Work;
+use crate::work::{Work, day_of};
 
 statements! {
     NEW_PART = "insert into part_{day} (id, recipient, route, state, price, tally) \
@@ -51,11 +53,18 @@ pub(crate) struct Step<'a> {
 
 /// Reads a part; `None` when there is no such part.
 pub(crate) fn find(work: &mut Work<'_>, id: PartId) -> Result<Option<Part>> {
+    if let Some(known) = work.ahead().part(id) {
+        return Ok(known);
+    }
     if !work.has_day_of(id.message().0) {
         return Ok(None);
     }
-    work.prepare_for(PART, id.message().0)?.first([id.0], |row| {
-        Ok(Part {
+    work.prepare_for(PART, id.message().0)?.first([id.0], Part::from_row)
+}
+
+impl Part {
+    fn from_row(row: &Row<'_>) -> Result<Self> {
+        Ok(Self {
             recipient: Phone::from_stored(row.get::<i64>(0)?.unsigned_abs()),
             route: RouteId(row.get(1)?),
             state: PartState::from_stored(row.get(2)?).unwrap_or(PartState::Uncertain),
@@ -63,7 +72,40 @@ pub(crate) fn find(work: &mut Work<'_>, id: PartId) -> Result<Option<Part>> {
             event: row.get(4)?,
             tally: Tally::from_stored(row.get(5)?),
         })
-    })
+    }
+}
+
+/// The part of a range of one, where it was read ahead and waits for its route.
+pub(crate) fn ready_ahead(
+    work: &mut Work<'_>,
+    (first, last): (i64, i64),
+    route: RouteId,
+) -> Option<Vec<(PartId, Phone)>> {
+    let id = PartId(first);
+    let known = if first == last { work.ahead().part(id)? } else { return None };
+    let waits = |part: &Part| part.state == PartState::Queued && part.route == route;
+    Some(known.filter(waits).into_iter().map(|part| (id, part.recipient)).collect())
+}
+
+/// Reads parts that will be looked at, where looking at each takes long.
+pub(crate) fn read_ahead(work: &mut Work<'_>, ids: impl Iterator<Item = PartId>) -> Result<()> {
+    if !work.is_far() {
+        return Ok(());
+    }
+    let mut days: BTreeMap<i64, BTreeSet<i64>> = BTreeMap::new();
+    for id in ids {
+        days.entry(day_of(id.message().0)).or_default().insert(id.0);
+    }
+    for (day, ids) in days {
+        let found = match work.has_day(day) {
+            true => work.prepare_on(PART, day)?.each(ids.iter().map(|id| [*id]), Part::from_row)?,
+            false => vec![Vec::new(); ids.len()],
+        };
+        for (id, found) in ids.into_iter().zip(found) {
+            work.ahead().keep_part(PartId(id), found.first().copied());
+        }
+    }
+    Ok(())
 }
 
 /// Moves a part to `state` and writes the event that says why.
@@ -134,7 +176,8 @@ pub(crate) fn set(
     event: i64,
     route: RouteId,
 ) -> Result<()> {
-    work.prepare_for(SET_PART, id.message().0)?.execute([state as i64, event, route.0, id.0])?;
+    work.prepare_for(SET_PART, id.message().0)?.write([state as i64, event, route.0, id.0])?;
+    work.ahead().set_part(id, |part| *part = Part { state, event, route, ..*part });
     Ok(())
 }
 
@@ -145,6 +188,14 @@ pub(crate) fn first_sent(
     step: &Step<'_>,
     tally: Tally,
 ) -> Result<Option<EventId>> {
+    if let Some(known) = work.ahead().part(step.part) {
+        let is_first =
+            |part: &Part| part.state == PartState::Queued && part.event == 0 && part.tally == tally;
+        return match known.filter(is_first) {
+            Some(before) => advance(work, &before, PartState::Sent, step).map(Some),
+            None => Ok(None),
+        };
+    }
     let id = work.new_event(step.at)?;
     let changed = work.prepare_for(FIRST_SENT, step.part.message().0)?.execute([
         id,
@@ -172,7 +223,7 @@ fn append(work: &mut Work<'_>, step: &Step<'_>, prev: i64) -> Result<EventId> {
 }
 
 fn insert(work: &mut Work<'_>, id: i64, step: &Step<'_>, prev: i64) -> Result<()> {
-    work.prepare_for(NEW_EVENT, id)?.execute(values![
+    work.prepare_for(NEW_EVENT, id)?.write(values![
         id,
         step.part.0,
         step.kind as i64,
@@ -200,7 +251,7 @@ pub(super) fn write(
         let tally = sending.map_or(Tally::NONE, tally).stored();
         for part_idx in 0..recipient.n_parts {
             let id = first.plus(offset).part(part_idx);
-            insert.execute([id.0, to, recipient.route.0, recipient.price.micros(), tally])?;
+            insert.write([id.0, to, recipient.route.0, recipient.price.micros(), tally])?;
         }
     }
     Ok(())

@@ -3,6 +3,7 @@
 //! A receipt is matched by (route, carrier's id), whatever link or process it comes by. One that
 //! fits nothing is kept: its answer may still be on the way, or a part in doubt may adopt it.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use crate::carrier_id;
 use crate::error::Result;
 use crate::sql::{Row, values};
 use crate::statement::statements;
-use crate::work::{Work, time_of};
+use crate::work::{Work, day_of, time_of};
 
 /// Receipts kept without a match. More are dropped, oldest first, by the sweep.
 pub(crate) const UNMATCHED_MAX: i64 = 100_000;
@@ -177,11 +178,18 @@ fn find(
     let key = carrier_id::key(id);
     let mut hit: Hit = Vec::new();
     for day in work.days_since(receipt.at.day() - id_days) {
-        let candidates =
-            work.prepare_on(BY_CARRIER, day)?.all([route.0, key, SAME_ID_MAX], |row| {
-                Ok((row.str(1)? == id).then_some(PartId(row.get(0)?)))
-            })?;
-        for candidate in candidates.into_iter().flatten() {
+        let known = work.ahead().parts_of((day, route, key), id);
+        let candidates = match known {
+            Some(known) => known,
+            None => {
+                let mut found = work.prepare_on(BY_CARRIER, day)?;
+                let candidates = found.all([route.0, key, SAME_ID_MAX], |row| {
+                    Ok((row.str(1)? == id).then_some(PartId(row.get(0)?)))
+                })?;
+                candidates.into_iter().flatten().collect::<Vec<_>>()
+            }
+        };
+        for candidate in candidates {
             let is_other = hit.first().is_some_and(|(h, _)| h.message() != candidate.message());
             if is_other {
                 continue;
@@ -197,6 +205,45 @@ fn find(
         }
     }
     Ok(hit)
+}
+
+/// Reads what [`take`] will look at, where looking at each takes long: which parts have the ids,
+/// day by day until each is found, and these parts.
+pub(crate) fn read_ahead<'r>(
+    work: &mut Work<'_>,
+    Carrier { route, spelling, id_days, .. }: Carrier<'_>,
+    receipts: impl Iterator<Item = &'r Receipt>,
+) -> Result<()> {
+    if !work.is_far() {
+        return Ok(());
+    }
+    let mut keys = BTreeSet::new();
+    let mut oldest = i64::MAX;
+    for receipt in receipts {
+        let id = carrier_id::normal(&receipt.carrier_id);
+        oldest = oldest.min(receipt.at.day() - id_days);
+        let asked = carrier_id::candidates(spelling).iter();
+        let asked = asked.filter_map(|candidate| carrier_id::as_in_answer(&id, *candidate));
+        keys.extend(asked.filter(|asked| !asked.is_empty()).map(|asked| carrier_id::key(&asked)));
+    }
+    let mut parts = Vec::new();
+    for day in work.days_since(oldest) {
+        if keys.is_empty() {
+            break;
+        }
+        let asked = keys.iter().map(|key| [route.0, *key, SAME_ID_MAX]);
+        let found = work
+            .prepare_on(BY_CARRIER, day)?
+            .each(asked, |row| Ok((PartId(row.get(0)?), row.get::<String>(1)?)))?;
+        for (key, found) in std::mem::take(&mut keys).into_iter().zip(found) {
+            if found.is_empty() {
+                keys.insert(key);
+            }
+            parts.extend(found.iter().map(|(part, _)| *part));
+            work.ahead().keep_carrier((day, route, key), found);
+        }
+    }
+    part::read_ahead(work, parts.into_iter())
 }
 
 /// Whether one of the receipt's addresses may be the part's recipient: equal, or a national
@@ -232,8 +279,8 @@ pub(crate) fn file(
 ) -> Result<()> {
     if !normal_id.is_empty() {
         let key = carrier_id::key(normal_id);
-        work.prepare_for(NEW_CARRIER, event.0)?
-            .execute(values![route.0, key, part.0, normal_id])?;
+        work.prepare_for(NEW_CARRIER, event.0)?.write(values![route.0, key, part.0, normal_id])?;
+        work.ahead().file((day_of(event.0), route, key), (part, normal_id));
     }
     Ok(())
 }
@@ -316,7 +363,7 @@ fn word_of(work: &mut Work<'_>, event: i64) -> Result<String> {
 
 fn keep(work: &mut Work<'_>, route: RouteId, id: &str, receipt: &Receipt) -> Result<Matching> {
     let key = carrier_id::key(id);
-    work.prepare(KEEP)?.execute(values![
+    work.prepare(KEEP)?.write(values![
         route.0,
         key,
         receipt.carrier_id,
@@ -359,7 +406,7 @@ pub(crate) fn early(
         }
         for (row, receipt) in kept {
             if carrier_id::normal(&receipt.carrier_id) == spelled {
-                work.prepare(DROP_KEPT)?.execute([row])?;
+                work.prepare(DROP_KEPT)?.write([row])?;
                 receipts.push(receipt);
             } else {
                 work.early().insert((route, key)); // Another id with the same key.

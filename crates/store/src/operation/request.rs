@@ -81,6 +81,10 @@ statements! {
     REQUEST_OF = "select id, messages, parts, account, created, sender, text, encoding, flags, \
         concat_ref, due, expires, windows, campaign, named, sending, callback, otp \
         from request_{day} where id <= $1 order by id desc limit 1";
+    /// Some requests, newest first.
+    BETWEEN = "select id, messages, parts, account, created, sender, text, encoding, flags, \
+        concat_ref, due, expires, windows, campaign, named, sending, callback, otp \
+        from request_{day} where id between $1 and $2 order by id desc limit $3";
     /// One message's own callback URL.
     CALLBACK_OF = "select url from callback_{day} where message = $1";
 }
@@ -180,10 +184,27 @@ pub(crate) fn seen(view: &mut View<'_>, message: MessageId) -> Result<Option<Req
     Ok(found.filter(|request| request.holds(message)))
 }
 
-/// One message's own callback URL, where the request gave one to each.
-pub(crate) fn callback_of(view: &mut View<'_>, message: MessageId) -> Result<Option<String>> {
-    let Some(mut statement) = view.prepare_for(CALLBACK_OF, message.0)? else {
-        return Ok(None);
+/// At most `limit` requests whose first messages lie between these two, which are of one day.
+pub(crate) fn between(
+    view: &mut View<'_>,
+    (first, last): (MessageId, MessageId),
+    limit: usize,
+) -> Result<Vec<Request>> {
+    let Some(mut statement) = view.prepare_for(BETWEEN, last.0)? else { return Ok(Vec::new()) };
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    statement.all([first.0, last.0, limit], Request::from_row)
+}
+
+/// The callback URLs that messages of one day have for themselves, in their order.
+pub(crate) fn callbacks_of(
+    view: &mut View<'_>,
+    messages: &[MessageId],
+) -> Result<Vec<Option<String>>> {
+    let statement = match messages.first() {
+        Some(first) => view.prepare_for(CALLBACK_OF, first.0)?,
+        None => None,
     };
-    statement.first([message.0], |row| row.get(0))
+    let Some(mut statement) = statement else { return Ok(vec![None; messages.len()]) };
+    let found = statement.each(messages.iter().map(|message| [message.0]), |row| row.get(0))?;
+    Ok(found.into_iter().map(|urls| urls.into_iter().next()).collect())
 }

@@ -151,6 +151,7 @@ impl Operation for Settle {
 
     fn run(&self, work: &mut Work<'_>) -> Result<Settlement> {
         work.now_is(self.now);
+        self.read_ahead(work)?;
         let mut done = Settlement::default();
         for item in self.items.iter() {
             match item {
@@ -163,11 +164,11 @@ impl Operation for Settle {
                     done.n_inbound += usize::from(inbound::keep(work, self.route, message)?);
                 }
                 Item::IntentDone(id) => {
-                    work.prepare(END_INTENT)?.execute([*id])?;
+                    work.prepare(END_INTENT)?.write([*id])?;
                 }
                 Item::IntentShrunk(id, rest) => {
                     let rest: Vec<i64> = rest.iter().map(|part| part.0).collect();
-                    work.prepare(SHRINK_INTENT)?.execute(values![pack(&rest), id])?;
+                    work.prepare(SHRINK_INTENT)?.write(values![pack(&rest), id])?;
                 }
             }
         }
@@ -199,6 +200,20 @@ impl Settle {
         let id_days = i64::try_from(id_days).unwrap_or(i64::MAX >> 1);
         let failover = self.failover.as_ref();
         Carrier { route: self.route, failover, spelling: self.spelling, id_days }
+    }
+
+    /// Reads what will be looked at, where looking at each takes long.
+    fn read_ahead(&self, work: &mut Work<'_>) -> Result<()> {
+        let settled = self.items.iter().filter_map(|item| match item {
+            Item::Settled(settled) => Some(settled.part),
+            _ => None,
+        });
+        part::read_ahead(work, settled)?;
+        let receipts = self.items.iter().filter_map(|item| match item {
+            Item::Receipt(receipt) => Some(receipt),
+            _ => None,
+        });
+        receipt::read_ahead(work, self.carrier(), receipts)
     }
 
     fn settle(&self, work: &mut Work<'_>, settled: &Settled, done: &mut Settlement) -> Result<()> {

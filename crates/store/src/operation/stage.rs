@@ -52,7 +52,7 @@ impl Operation for Begin {
     fn run(&self, work: &mut Work<'_>) -> Result<(MessageId, Option<SendingId>)> {
         let first = MessageId(work.new_messages(self.n_messages, self.now)?);
         let last = first.plus(self.n_messages.saturating_sub(1)).part(15);
-        work.prepare(NEW_STAGING)?.execute([first.part(0).0, last.0])?;
+        work.prepare(NEW_STAGING)?.write([first.part(0).0, last.0])?;
         let sending = match &self.campaign {
             Campaign::Own => None,
             Campaign::Named { name, .. } => {

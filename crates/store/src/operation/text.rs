@@ -1,5 +1,6 @@
 //! Personal texts: what each message of a request says, where they do not all say the same.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use pombo_domain::id::MessageId;
@@ -11,7 +12,7 @@ use super::request::Request;
 use crate::error::Result;
 use crate::sql::values;
 use crate::statement::statements;
-use crate::work::Work;
+use crate::work::{Work, day_of};
 
 statements! {
     NEW_TEXT = "insert into text_{day} (message, text) values ($1, $2)";
@@ -60,10 +61,10 @@ impl Texts {
         let Self::Each(texts) = self else { return Ok(()) };
         for (offset, own) in texts.iter().enumerate() {
             let message = first.plus(offset);
-            work.prepare_for(NEW_TEXT, first.0)?.execute(values![message.0, own.text])?;
+            work.prepare_for(NEW_TEXT, first.0)?.write(values![message.0, own.text])?;
             for NewLink { code, target } in &own.links {
                 work.ensure_day(code.day())?;
-                work.prepare_on(NEW_LINK, code.day())?.execute(values![
+                work.prepare_on(NEW_LINK, code.day())?.write(values![
                     code.key(),
                     message.0,
                     target.as_str()
@@ -80,10 +81,7 @@ pub(super) fn of_message(
     request: &Request,
     message: MessageId,
 ) -> Result<Option<String>> {
-    if !request.personal {
-        return Ok(None);
-    }
-    work.prepare_for(TEXT, message.0)?.first([message.0], |row| row.get(0))
+    Ok(of_messages(work, std::iter::once((request, message)))?.remove(&message))
 }
 
 /// A message's text as it is shown: without its one-time code.
@@ -92,7 +90,27 @@ pub(super) fn shown(view: &mut View<'_>, request: &Request, message: MessageId) 
     Ok(if request.otp.is_some() { text.replace(CODE, CODE_SHOWN) } else { text })
 }
 
-/// The same for a question.
+/// The texts of those messages that have their own.
+pub(super) fn of_messages<'r>(
+    work: &mut Work<'_>,
+    messages: impl Iterator<Item = (&'r Request, MessageId)>,
+) -> Result<HashMap<MessageId, String>> {
+    let mut days: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
+    for (_, message) in messages.filter(|(request, _)| request.personal) {
+        days.entry(day_of(message.0)).or_default().push(message.0);
+    }
+    let mut texts = HashMap::new();
+    for (day, messages) in days {
+        let asked = messages.iter().map(|message| [*message]);
+        let found = work.prepare_on(TEXT, day)?.each(asked, |row| row.get(0))?;
+        let found = messages.into_iter().zip(found);
+        texts
+            .extend(found.filter_map(|(id, text)| Some((MessageId(id), text.into_iter().next()?))));
+    }
+    Ok(texts)
+}
+
+/// The text of a message that has its own, for a question.
 fn seen(view: &mut View<'_>, request: &Request, message: MessageId) -> Result<Option<String>> {
     if !request.personal {
         return Ok(None);

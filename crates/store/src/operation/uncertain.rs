@@ -117,7 +117,7 @@ pub(crate) fn doubt(
         detail: &cause.text,
     };
     part::advance(work, &before, state, &step)?;
-    work.prepare(NEW_DOUBT)?.execute(values![
+    work.prepare(NEW_DOUBT)?.write(values![
         doubt.part.0,
         doubt.route.0,
         doubt.account.0,
@@ -200,14 +200,12 @@ fn text_agrees(text: &str, receipt: &Receipt) -> bool {
 
 /// A receipt has told.
 pub(crate) fn matched(work: &Work<'_>, part: PartId) -> Result<()> {
-    work.prepare(RESOLVE)?.execute([Resolution::Matched as i64, part.0])?;
-    Ok(())
+    work.prepare(RESOLVE)?.write([Resolution::Matched as i64, part.0])
 }
 
 /// Nothing more is expected of a part in doubt.
 pub(crate) fn dropped(work: &Work<'_>, part: PartId) -> Result<()> {
-    work.prepare(RESOLVE)?.execute([Resolution::Dropped as i64, part.0])?;
-    Ok(())
+    work.prepare(RESOLVE)?.write([Resolution::Dropped as i64, part.0])
 }
 
 /// Whether a try of the part is in doubt: a carrier may have taken it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::served::Served;
-use super::session::Session;
+use super::session::{SHAPE, Session};
 use crate::error::{Error, Result};
 use crate::reader::Snapshots;
 use crate::sql::Database;
@@ -80,13 +80,13 @@ impl Writing {
         let asked = Instant::now();
         self.session.has_failed();
         // Prepared outside of the transaction, so that one way and back is enough for it.
-        let take = self.session.prepare(TAKE)?;
+        let take = self.session.known(TAKE)?;
         let client = self.session.client();
         let turn = format!("{BEGIN}; select pg_advisory_xact_lock({TURN})");
         let row = self.session.wait(async {
             let own: [&(dyn tokio_postgres::types::ToSql + Sync); 1] = [&self.own];
             let (begun, taken) =
-                tokio::join!(client.batch_execute(&turn), client.query_one(&take, &own));
+                tokio::join!(client.batch_execute(&turn), client.query_one(&take.one, &own));
             begun?;
             taken
         })?;
@@ -173,6 +173,7 @@ impl Engine for Writing {
 
     fn roll_back(&mut self) {
         self.session.turn.set(None);
+        self.session.forget_writes();
         // Where the connection is lost, the server rolls back by itself.
         if !self.session.is_lost()
             && let Err(error) = self.session.batch("rollback")
@@ -226,7 +227,18 @@ pub(super) struct Reading(pub(super) Session);
 impl Reading {
     fn begin(&mut self) -> Result<()> {
         self.0.revive()?;
-        self.0.batch("begin isolation level repeatable read, read only")
+        let shape = self.0.known(SHAPE)?;
+        let client = self.0.client();
+        let row = self.0.wait(async {
+            let (begun, told) = tokio::join!(
+                client.batch_execute("begin isolation level repeatable read, read only"),
+                client.query_one(&shape.one, &[])
+            );
+            begun?;
+            told
+        })?;
+        self.0.shape.set(Some(row.try_get(0)?));
+        Ok(())
     }
 }
 
@@ -243,6 +255,7 @@ impl Snapshots for Reading {
     }
 
     fn end(&mut self) {
+        self.0.shape.set(None);
         if !self.0.is_lost()
             && let Err(error) = self.0.batch("rollback")
         {

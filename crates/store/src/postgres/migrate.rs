@@ -12,12 +12,15 @@ use crate::sql::Database;
 const LOCK: i64 = 0x706f_6d62_6f01;
 
 /// What only this engine needs: whose commits came last, how far each that writes has come, and
-/// which of those that serve has the lock, or had it when it took no leave.
+/// which of those that serve has the lock, or had it when it took no leave, and how often tables of days
+/// have come and gone.
 const OWN: &str = "create table if not exists turn \
          (writer bigint not null, number bigint not null, others bigint not null); \
      insert into turn (writer, number, others) select 0, 0, 0 where not exists (select 1 from turn); \
      create table if not exists written (writer bigint primary key, number bigint not null); \
      delete from written where number < (select number from turn) - 100000; \
+     create table if not exists shape (number bigint not null); \
+     insert into shape (number) select 0 where not exists (select 1 from shape); \
      create table if not exists served (number bigint not null, open bigint not null); \
      insert into served (number, open) select 0, 0 where not exists (select 1 from served)";
 

@@ -1,7 +1,9 @@
 //! The engine beyond one machine: PostgreSQL 15 or later, or what speaks its protocol.
 
 mod connection;
+mod many;
 mod migrate;
+mod pipe;
 mod place;
 mod recent;
 mod served;
@@ -22,7 +24,7 @@ pub(crate) use migrate::translated;
 use place::Place;
 use served::{SERVED, Served};
 use session::Limits;
-pub(crate) use session::Session;
+pub(crate) use session::{SHAPE, Session};
 pub(crate) use value::Bound;
 
 /// The database, beside its threads.

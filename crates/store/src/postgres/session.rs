@@ -2,6 +2,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
+use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -10,9 +12,12 @@ use tokio::task::AbortHandle;
 use tokio_postgres::error::Severity;
 use tokio_postgres::{Client, Connection, NoTls, Statement};
 
+use super::many;
+use super::pipe::{Batch, Pipe, Rows, Write};
 use super::place::Place;
 use super::recent::Recent;
 use crate::error::{Error, Result};
+use crate::sql::Value;
 
 /// What a server is given time for before it is believed to be gone.
 #[derive(Debug, Clone, Copy)]
@@ -38,14 +43,29 @@ impl Limits {
     /// keep the others waiting, and neither must a table that somebody else holds.
     fn words(self) -> String {
         let statement_ms = self.statement.unwrap_or_default().as_millis();
+        // What serves asks by keys, and its plans must not depend on what a table held once.
+        let plans = match self.statement {
+            Some(limit) if limit <= Duration::from_secs(60) => {
+                "; set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off"
+            }
+            _ => "",
+        };
         let lock_ms = if self.statement.is_some() { 10_000 } else { 0 };
         format!(
             "set statement_timeout = {statement_ms}; set lock_timeout = {lock_ms}; \
              set idle_in_transaction_session_timeout = 30000; set tcp_keepalives_idle = 5; \
              set tcp_keepalives_interval = 3; set tcp_keepalives_count = 3; \
-             set tcp_user_timeout = 10000; set jit = off"
+             set tcp_user_timeout = 10000; set jit = off{plans}"
         )
     }
+}
+
+/// A statement that is prepared.
+pub(crate) struct Known {
+    text: String,
+    pub(crate) one: Statement,
+    write: OnceLock<Arc<Write>>,
+    question: OnceLock<Statement>,
 }
 
 /// A connection. It is mended by [`Session::revive`], between two transactions.
@@ -62,10 +82,17 @@ pub(crate) struct Session {
     /// Whether a statement has failed since the transaction began: the server undoes it all then, and
     /// answers a commit as if it had been one.
     failed: Cell<bool>,
-    statements: RefCell<Recent<String, Statement>>,
+    statements: RefCell<Recent<String, Arc<Known>>>,
+    /// What is to be written before the next answer.
+    pipe: RefCell<Pipe>,
     /// Others' commits so far, as of the begin of the open transaction.
     pub(super) turn: Cell<Option<i64>>,
+    /// How often tables have come and gone, as of the open snapshot.
+    pub(super) shape: Cell<Option<i64>>,
 }
+
+/// Tells that number.
+pub(crate) const SHAPE: &str = "select number from shape";
 
 /// Statements kept prepared, at most; each costs some memory of the server too.
 const STATEMENTS_MAX: usize = 512;
@@ -93,7 +120,9 @@ impl Session {
             hung_up: Cell::new(false),
             failed: Cell::new(false),
             statements: RefCell::new(Recent::new(STATEMENTS_MAX)),
+            pipe: RefCell::default(),
             turn: Cell::new(None),
+            shape: Cell::new(None),
         })
     }
 
@@ -108,7 +137,8 @@ impl Session {
         if !self.is_lost() {
             return Ok(false);
         }
-        self.statements.borrow_mut().clear();
+        self.forget_statements();
+        self.forget_writes();
         let runtime = self.runtime.as_ref().ok_or(Error::Closed)?;
         (self.client, self.line) = runtime.block_on(call(&self.place, self.limits))?;
         self.hung_up.set(false);
@@ -177,13 +207,106 @@ impl Session {
     }
 
     /// The statement of a text, prepared once.
-    pub(crate) fn prepare(&self, text: &str) -> Result<Statement> {
+    pub(super) fn known(&self, text: &str) -> Result<Arc<Known>> {
         if let Some(known) = self.statements.borrow_mut().get(text) {
-            return Ok(known.clone());
+            return Ok(Arc::clone(known));
         }
-        let statement = self.wait(self.client.prepare(text))?;
-        self.statements.borrow_mut().insert(text.to_owned(), statement.clone());
-        Ok(statement)
+        let known = Arc::new(Known {
+            one: self.wait(self.client.prepare(text))?,
+            text: text.to_owned(),
+            write: OnceLock::new(),
+            question: OnceLock::new(),
+        });
+        self.statements.borrow_mut().insert(text.to_owned(), Arc::clone(&known));
+        Ok(known)
+    }
+
+    /// What is known of it where it writes.
+    pub(crate) fn write_of(&self, known: &Known) -> Result<Arc<Write>> {
+        if let Some(write) = known.write.get() {
+            return Ok(Arc::clone(write));
+        }
+        let many = match many::write(&known.text, known.one.params()) {
+            Some(text) => Some(self.wait(self.client.prepare(&text))?),
+            None => None,
+        };
+        let write = Arc::new(Write::new(&known.text, &known.one, many));
+        Ok(Arc::clone(known.write.get_or_init(|| write)))
+    }
+
+    /// Its form that answers for many values at once.
+    pub(crate) fn question_of(&self, known: &Known) -> Result<Statement> {
+        if let Some(question) = known.question.get() {
+            return Ok(question.clone());
+        }
+        let text = many::question(&known.text, known.one.params())
+            .ok_or_else(|| Error::Failed(format!("{} is asked of nothing", known.text)))?;
+        let question = self.wait(self.client.prepare(&text))?;
+        Ok(known.question.get_or_init(|| question).clone())
+    }
+
+    /// Writes at some time before the next answer.
+    pub(super) fn write(&self, known: &Known, values: &[Value<'_>]) -> Result<()> {
+        let write = self.write_of(known)?;
+        self.pipe.borrow_mut().push(&write, values)
+    }
+
+    /// Sends what is to be written, and behind it a question; waits for all the answers at once.
+    pub(super) fn ask<T>(
+        &self,
+        last: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
+    ) -> Result<T> {
+        let batches = self.pipe.borrow_mut().take();
+        if batches.is_empty() {
+            return self.wait(last);
+        }
+        let mut writes: Vec<_> = batches.iter().map(|batch| Box::pin(self.send(batch))).collect();
+        let mut last = std::pin::pin!(last);
+        let mut answer = None;
+        self.wait(std::future::poll_fn(|context| {
+            let mut failed = None;
+            // Each is sent when it is first looked at: in this order, and the question last.
+            writes.retain_mut(|write| match write.as_mut().poll(context) {
+                Poll::Pending => true,
+                Poll::Ready(done) => {
+                    failed = failed.take().or(done.err());
+                    false
+                }
+            });
+            if let Some(error) = failed {
+                return Poll::Ready(Err(error));
+            }
+            if answer.is_none()
+                && let Poll::Ready(done) = last.as_mut().poll(context)
+            {
+                answer = Some(done);
+            }
+            match answer.take() {
+                Some(done) if writes.is_empty() => Poll::Ready(done),
+                waiting => {
+                    answer = waiting;
+                    Poll::Pending
+                }
+            }
+        }))
+    }
+
+    async fn send(&self, batch: &Batch) -> std::result::Result<u64, tokio_postgres::Error> {
+        match (&batch.rows, &batch.write.many) {
+            (Rows::Many(columns), Some(many)) => self.client.execute_raw(many, columns).await,
+            (Rows::Many(columns), None) => self.client.execute_raw(&batch.write.one, columns).await,
+            (Rows::One(values), _) => self.client.execute_raw(&batch.write.one, values).await,
+        }
+    }
+
+    /// What was to be written is of a transaction that is no more.
+    pub(super) fn forget_writes(&self) {
+        self.pipe.borrow_mut().take();
+    }
+
+    #[cfg(test)]
+    pub(crate) fn prepare(&self, text: &str) -> Result<Arc<Known>> {
+        self.known(text)
     }
 
     /// How often others have committed, where this connection has just taken its turn.
@@ -191,8 +314,13 @@ impl Session {
         self.turn.get()
     }
 
+    /// How often tables have come and gone, where a snapshot is open.
+    pub(crate) fn shape(&self) -> Option<i64> {
+        self.shape.get()
+    }
+
     pub(crate) fn batch(&self, text: &str) -> Result<()> {
-        self.wait(self.client.batch_execute(text))
+        self.ask(self.client.batch_execute(text))
     }
 
     pub(crate) fn forget_statements(&self) {

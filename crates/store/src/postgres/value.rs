@@ -1,18 +1,19 @@
 //! Values and rows as the client sends and receives them.
 
-use tokio_postgres::types::private::BytesMut;
-use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+use std::sync::Arc;
 
-use super::session::Session;
-use crate::error::Result;
-use crate::sql::{Value, storable};
+use tokio_postgres::types::private::BytesMut;
+use tokio_postgres::types::{IsNull, Kind, ToSql, Type, to_sql_checked};
+
+use super::session::{Known, Session};
+use crate::error::{Error, Result};
+use crate::sql::{Value, Values, storable};
+
+/// What goes out.
+type Sent = std::result::Result<IsNull, Box<dyn std::error::Error + Sync + Send>>;
 
 impl ToSql for Value<'_> {
-    fn to_sql(
-        &self,
-        kind: &Type,
-        out: &mut BytesMut,
-    ) -> std::result::Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+    fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Sent {
         match *self {
             Value::Null => Ok(IsNull::Yes),
             Value::Int(n) => n.to_sql(kind, out),
@@ -28,26 +29,169 @@ impl ToSql for Value<'_> {
     to_sql_checked!();
 }
 
+/// A value that waits.
+#[derive(Debug)]
+pub(super) enum Owned {
+    Null,
+    Int(i64),
+    Text(String),
+    Octets(Vec<u8>),
+}
+
+impl From<&Value<'_>> for Owned {
+    fn from(value: &Value<'_>) -> Self {
+        match *value {
+            Value::Null => Self::Null,
+            Value::Int(n) => Self::Int(n),
+            Value::Text(text) => Self::Text(text.to_owned()),
+            Value::Octets(octets) => Self::Octets(octets.to_owned()),
+        }
+    }
+}
+
+impl ToSql for Owned {
+    fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Sent {
+        match self {
+            Self::Null => Value::Null,
+            Self::Int(n) => Value::Int(*n),
+            Self::Text(text) => Value::Text(text),
+            Self::Octets(octets) => Value::Octets(octets),
+        }
+        .to_sql(kind, out)
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        <Value<'_> as ToSql>::accepts(kind)
+    }
+
+    to_sql_checked!();
+}
+
+/// A list of values of one kind, written as it is sent.
+#[derive(Debug)]
+pub(super) struct Column {
+    kind: Type,
+    n: i32,
+    has_nulls: bool,
+    /// Each value behind its length.
+    octets: Vec<u8>,
+}
+
+/// A whole number and its length.
+const EVEN: usize = 12;
+
+impl Column {
+    pub(super) fn new(kind: &Type) -> Self {
+        Self { kind: kind.clone(), n: 0, has_nulls: false, octets: Vec::new() }
+    }
+
+    pub(super) fn push(&mut self, value: Value<'_>) -> Result<()> {
+        match (value, &self.kind) {
+            (Value::Null, _) => {
+                self.has_nulls = true;
+                self.octets.extend((-1_i32).to_be_bytes());
+            }
+            (Value::Int(n), &Type::INT8) => self.put(&n.to_be_bytes())?,
+            (Value::Text(text), &Type::TEXT) => self.put(storable(text).as_bytes())?,
+            (Value::Octets(octets), &Type::BYTEA) => self.put(octets)?,
+            (_, kind) => {
+                return Err(Error::Failed(format!("a value of another kind than {kind}")));
+            }
+        }
+        self.n += 1;
+        Ok(())
+    }
+
+    fn put(&mut self, octets: &[u8]) -> Result<()> {
+        let length = i32::try_from(octets.len())
+            .map_err(|_| Error::Failed("a value is too long to be stored".into()))?;
+        self.octets.extend(length.to_be_bytes());
+        self.octets.extend(octets);
+        Ok(())
+    }
+
+    /// Whether all its values are whole numbers.
+    pub(super) fn is_even(&self) -> bool {
+        self.kind == Type::INT8 && !self.has_nulls
+    }
+
+    /// Exchanges a whole number for another, in a list that [`Column::is_even`].
+    pub(super) fn replace(&mut self, place: usize, value: Value<'_>) {
+        if let Value::Int(n) = value
+            && let Some(octets) = self.octets.get_mut(place * EVEN + 4..(place + 1) * EVEN)
+        {
+            octets.copy_from_slice(&n.to_be_bytes());
+        }
+    }
+}
+
+impl ToSql for Column {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Sent {
+        out.reserve(20 + self.octets.len());
+        let dimensions = i32::from(self.n > 0);
+        out.extend_from_slice(&dimensions.to_be_bytes());
+        out.extend_from_slice(&i32::from(self.has_nulls).to_be_bytes());
+        out.extend_from_slice(&self.kind.oid().to_be_bytes());
+        if self.n > 0 {
+            out.extend_from_slice(&self.n.to_be_bytes());
+            out.extend_from_slice(&1_i32.to_be_bytes());
+            out.extend_from_slice(&self.octets);
+        }
+        Ok(IsNull::No)
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        matches!(kind.kind(), Kind::Array(item) if <Value<'_> as ToSql>::accepts(item))
+    }
+
+    to_sql_checked!();
+}
+
 /// A statement on a connection.
 pub(crate) struct Bound<'c> {
-    pub(super) session: &'c Session,
-    pub(super) statement: tokio_postgres::Statement,
+    session: &'c Session,
+    known: Arc<Known>,
 }
 
 impl<'c> Bound<'c> {
     pub(crate) fn new(session: &'c Session, text: &str) -> Result<Self> {
-        Ok(Self { session, statement: session.prepare(text)? })
+        Ok(Self { session, known: session.known(text)? })
     }
 
     pub(crate) fn execute(&self, values: &[Value<'_>]) -> Result<usize> {
-        let run = self.session.client().execute_raw(&self.statement, values.iter());
-        let n = self.session.wait(run)?;
-        Ok(usize::try_from(n).unwrap_or(usize::MAX))
+        let run = self.session.client().execute_raw(&self.known.one, values.iter());
+        Ok(usize::try_from(self.session.ask(run)?).unwrap_or(usize::MAX))
+    }
+
+    /// Writes at some time before the next answer.
+    pub(crate) fn write(&self, values: &[Value<'_>]) -> Result<()> {
+        self.session.write(&self.known, values)
     }
 
     pub(crate) fn rows(&self, values: &[Value<'_>]) -> Result<Vec<tokio_postgres::Row>> {
         let values: Vec<&(dyn ToSql + Sync)> =
             values.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
-        self.session.wait(self.session.client().query(&self.statement, &values))
+        self.session.ask(self.session.client().query(&self.known.one, &values))
+    }
+
+    /// The rows for each of many values, all in one answer. The first column of each is the number of
+    /// the values that it answers, from 1 on.
+    pub(crate) fn rows_of_each<'p, V: Values<'p>>(
+        &self,
+        each: impl Iterator<Item = V>,
+    ) -> Result<Vec<tokio_postgres::Row>> {
+        let mut columns: Vec<Column> = self.known.one.params().iter().map(Column::new).collect();
+        for values in each {
+            for (column, value) in columns.iter_mut().zip(values.as_slice().as_ref()) {
+                column.push(*value)?;
+            }
+        }
+        if columns.iter().all(|column| column.n == 0) {
+            return Ok(Vec::new());
+        }
+        let question = self.session.question_of(&self.known)?;
+        let values: Vec<&(dyn ToSql + Sync)> =
+            columns.iter().map(|column| column as &(dyn ToSql + Sync)).collect();
+        self.session.ask(self.session.client().query(&question, &values))
     }
 }

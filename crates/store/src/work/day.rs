@@ -43,6 +43,7 @@ impl Days {
     pub(crate) fn ensure(&mut self, database: Database<'_>, day: i64) -> Result<()> {
         if !self.known.contains(&day) {
             database.batch(&database.day_tables().replace("{day}", &day.to_string()))?;
+            database.tables_changed()?;
             self.known.insert(day);
             self.texts.clear();
         }

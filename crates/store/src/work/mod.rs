@@ -1,5 +1,6 @@
 //! What a command works with: the open transaction, and the writer's memory beside it.
 
+mod ahead;
 mod day;
 mod ids;
 pub(crate) mod money;
@@ -12,6 +13,7 @@ use pombo_domain::campaign::Stop;
 use pombo_domain::id::{AccountId, CampaignId, RouteId, SendingId};
 use pombo_domain::time::Instant;
 
+use ahead::Ahead;
 pub(crate) use day::Days;
 pub(crate) use ids::{IDS_PER_DAY, day_of, first_at, first_of_day, time_of};
 pub(crate) use money::{LedgerKind, MoneyBook, Standing};
@@ -146,6 +148,7 @@ pub struct Work<'c> {
     shelf: &'c mut Shelf,
     /// The latest time any command told: stamps what is written at the end.
     at: Instant,
+    ahead: Ahead,
 }
 
 impl std::fmt::Debug for Work<'_> {
@@ -156,7 +159,7 @@ impl std::fmt::Debug for Work<'_> {
 
 impl<'c> Work<'c> {
     pub(crate) fn new(database: Database<'c>, shelf: &'c mut Shelf) -> Self {
-        Self { database, shelf, at: Instant::from_micros(0) }
+        Self { database, shelf, at: Instant::from_micros(0), ahead: Ahead::default() }
     }
 
     /// The connection, for what is no statement of its own.
@@ -167,6 +170,16 @@ impl<'c> Work<'c> {
     /// Every command says what time it is.
     pub(crate) fn now_is(&mut self, now: Instant) {
         self.at = self.at.max(now);
+    }
+
+    /// Whether each look at the tables is a way to a server and back.
+    pub(crate) const fn is_far(&self) -> bool {
+        self.database.is_far()
+    }
+
+    /// What was read ahead.
+    pub(crate) const fn ahead(&mut self) -> &mut Ahead {
+        &mut self.ahead
     }
 
     /// Writes what was gathered: the last thing before the commit.
@@ -281,6 +294,7 @@ impl<'c> Work<'c> {
             let sql = statement.sql.replace("{day}", &day.to_string());
             self.database.batch(&sql)?;
         }
+        self.database.tables_changed()?;
         self.shelf.days.reload(self.database)
     }
 

@@ -98,14 +98,14 @@ impl MoneyBook {
             if entry.released != Money::ZERO {
                 let kind = LedgerKind::Release as i64;
                 let row = [account.0, at, kind, entry.released.micros()];
-                database.prepare(RELEASE.sql)?.execute(row)?;
+                database.prepare(RELEASE.sql)?.write(row)?;
                 // There is a row only for accounts with a limit.
                 let given_back = [entry.released.micros(), account.0, at.div_euclid(DAY_MICROS)];
-                database.prepare(UNSPEND.sql)?.execute(given_back)?;
+                database.prepare(UNSPEND.sql)?.write(given_back)?;
             }
             if entry.change != Money::ZERO {
                 let change = [entry.change.micros(), account.0];
-                database.prepare(CHANGE.sql)?.execute(change)?;
+                database.prepare(CHANGE.sql)?.write(change)?;
             }
         }
         Ok(())

@@ -35,7 +35,7 @@ impl TotalsBook {
             if change == Totals::default() {
                 continue;
             }
-            database.prepare(ADD.sql)?.execute([
+            database.prepare(ADD.sql)?.write([
                 change.messages,
                 change.waiting,
                 change.sent,

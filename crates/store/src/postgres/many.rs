@@ -1,0 +1,171 @@
+//! The forms of statements for many rows at once: the same text, with lists in place of its values.
+
+use tokio_postgres::types::Type;
+
+use super::pipe::list_of;
+
+/// The form of a statement that writes: one execution, as many rows as the lists are long. `None`
+/// where it has none.
+pub(super) fn write(text: &str, kinds: &[Type]) -> Option<String> {
+    if looks(text) {
+        return None;
+    }
+    let rows = rows(kinds, "")?;
+    let named = named(text);
+    if let Some((head, rest)) = named.split_once(" values (") {
+        // Whether two of its rows meet in one, nobody looks at.
+        if !text.starts_with("insert into ") || rest.contains("do update") {
+            return None;
+        }
+        let (values, after) = closed(rest)?;
+        return Some(format!("{head} select {values} from {rows}{after}"));
+    }
+    let (what, which) = named.split_once(" where ")?;
+    match text.split_once(' ')?.0 {
+        "update" => {
+            update_of(text)?;
+            Some(format!("{what} from {rows} where {which}"))
+        }
+        "delete" => Some(format!("{what} using {rows} where {which}")),
+        _ => None,
+    }
+}
+
+/// The form of a question: its rows, behind the number of the values that they answer.
+pub(super) fn question(text: &str, kinds: &[Type]) -> Option<String> {
+    let rows = rows(kinds, " with ordinality")?;
+    Some(format!("select r.n, q.* from {rows} cross join lateral ({}) as q", named(text)))
+}
+
+fn rows(kinds: &[Type], ordinality: &str) -> Option<String> {
+    let mut lists = Vec::new();
+    let mut names = Vec::new();
+    for (idx, kind) in kinds.iter().enumerate() {
+        lists.push(format!("cast(${} as {})", idx + 1, list_of(kind)?));
+        names.push(format!("a{}", idx + 1));
+    }
+    if !ordinality.is_empty() {
+        names.push("n".to_owned());
+    }
+    let (lists, names) = (lists.join(", "), names.join(", "));
+    (!kinds.is_empty()).then(|| format!("unnest({lists}){ordinality} as r({names})"))
+}
+
+/// `$N` becomes the name of a list's item.
+fn named(text: &str) -> String {
+    text.replace('$', "r.a")
+}
+
+/// What stands before the parenthesis that closes the one which was opened, and what after it.
+fn closed(text: &str) -> Option<(&str, &str)> {
+    let mut depth = 1;
+    for (at, octet) in text.bytes().enumerate() {
+        match octet {
+            b'(' => depth += 1,
+            b')' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return Some((&text[..at], &text[at + 1..]));
+        }
+    }
+    None
+}
+
+/// Whether a statement that writes looks at more than the row that it writes.
+pub(super) fn looks(text: &str) -> bool {
+    text.contains("select ")
+}
+
+/// The table that a statement writes.
+pub(super) fn table_of(text: &str) -> &str {
+    let rest = ["insert into ", "update ", "delete from "]
+        .into_iter()
+        .find_map(|verb| text.strip_prefix(verb))
+        .unwrap_or(text);
+    rest.split(' ').next().unwrap_or(rest)
+}
+
+/// An update of the row that one parameter names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Update {
+    /// Which, counted from 0.
+    pub(super) key: usize,
+    /// Whether what it writes depends on nothing but its parameters.
+    pub(super) is_plain: bool,
+}
+
+pub(super) fn update_of(text: &str) -> Option<Update> {
+    let (_, rest) = text.strip_prefix("update ")?.split_once(" set ")?;
+    let (sets, which) = rest.split_once(" where ")?;
+    let parameter = |text: &str| text.strip_prefix('$')?.parse::<usize>().ok()?.checked_sub(1);
+    let (column, key) = which.split_once(" = ")?;
+    let key = parameter(key).filter(|_| !column.contains(' '))?;
+    let is_plain = sets
+        .split(", ")
+        .all(|set| set.split_once(" = ").is_some_and(|(_, value)| parameter(value).is_some()));
+    Some(Update { key, is_plain })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_have_forms_for_many_rows() {
+        let int = || Type::INT8;
+        for (text, kinds, many) in [
+            (
+                "insert into t (a, b, c) values ($1, 0, $2) on conflict do nothing",
+                vec![int(), Type::TEXT],
+                Some(
+                    "insert into t (a, b, c) select r.a1, 0, r.a2 from unnest(cast($1 as bigint[]), \
+                     cast($2 as text[])) as r(a1, a2) on conflict do nothing",
+                ),
+            ),
+            (
+                "update t set a = $1, b = b + $2 where id = $3",
+                vec![int(), int(), int()],
+                Some(
+                    "update t set a = r.a1, b = b + r.a2 from unnest(cast($1 as bigint[]), \
+                     cast($2 as bigint[]), cast($3 as bigint[])) as r(a1, a2, a3) where id = r.a3",
+                ),
+            ),
+            (
+                "delete from t where a = $1",
+                vec![Type::BYTEA],
+                Some("delete from t using unnest(cast($1 as bytea[])) as r(a1) where a = r.a1"),
+            ),
+            (
+                "insert into t (a) values ($1) on conflict (a) do update set a = 1",
+                vec![int()],
+                None,
+            ),
+            ("update t set a = $1 where b > $2 and c = $3", vec![int(), int(), int()], None),
+            ("delete from t where a in (select b from c where d = $1)", vec![int()], None),
+            ("delete from t", vec![], None),
+        ] {
+            assert_eq!(write(text, &kinds).as_deref(), many, "{text}");
+        }
+        let text = "select a from t where b = $1 order by a limit $2";
+        assert_eq!(
+            question(text, &[int(), int()]).as_deref(),
+            Some(
+                "select r.n, q.* from unnest(cast($1 as bigint[]), cast($2 as bigint[])) \
+                 with ordinality as r(a1, a2, n) cross join lateral \
+                 (select a from t where b = r.a1 order by a limit r.a2) as q"
+            )
+        );
+    }
+
+    #[test]
+    fn of_updates_the_row_and_whether_the_last_wins_are_known() {
+        let update = |text| update_of(text).map(|update| (update.key, update.is_plain));
+        assert_eq!(update("update t set a = $1, b = $2 where id = $3"), Some((2, true)));
+        assert_eq!(update("update t set a = a + $1 where id = $2"), Some((1, false)));
+        assert_eq!(update("update t set a = $1 where id > $2"), None);
+        assert_eq!(update("delete from t where a = $1"), None);
+        assert_eq!(table_of("update part_1 set a = $1"), "part_1");
+        assert_eq!(table_of("insert into t (a) values ($1)"), "t");
+    }
+}
