@@ -55,7 +55,7 @@ enum Engine {
 /// Where a run's store lies.
 enum Place {
     File(TempFolder),
-    Server(Cluster, TempFolder),
+    Server { cluster: Cluster, _folder: TempFolder },
 }
 
 impl Place {
@@ -63,14 +63,16 @@ impl Place {
         let folder = TempFolder::new("store")?;
         Ok(match engine {
             Engine::Sqlite => Self::File(folder),
-            Engine::Postgres => Self::Server(Cluster::start(&folder.join("data")), folder),
+            Engine::Postgres => {
+                Self::Server { cluster: Cluster::start(&folder.join("data")), _folder: folder }
+            }
         })
     }
 
     fn url(&self) -> String {
         match self {
             Self::File(folder) => format!("sqlite:{}", folder.join("bench.db").display()),
-            Self::Server(cluster, _) => cluster.url(),
+            Self::Server { cluster, .. } => cluster.url(),
         }
     }
 
@@ -78,7 +80,7 @@ impl Place {
     fn cpu(&self) -> Duration {
         match self {
             Self::File(_) => Duration::ZERO,
-            Self::Server(cluster, _) => cluster.cpu(),
+            Self::Server { cluster, .. } => cluster.cpu(),
         }
     }
 
@@ -87,7 +89,7 @@ impl Place {
             Self::File(folder) => std::fs::read_dir(folder.path())?
                 .map(|entry| anyhow::Ok(entry?.metadata()?.len()))
                 .sum(),
-            Self::Server(cluster, _) => {
+            Self::Server { cluster, .. } => {
                 Ok(cluster.run("select pg_database_size(current_database())").parse()?)
             }
         }

@@ -222,7 +222,7 @@ impl Session {
     }
 
     /// What is known of it where it writes.
-    pub(crate) fn write_of(&self, known: &Known) -> Result<Arc<Write>> {
+    pub(super) fn write_of(&self, known: &Known) -> Result<Arc<Write>> {
         if let Some(write) = known.write.get() {
             return Ok(Arc::clone(write));
         }
@@ -235,7 +235,7 @@ impl Session {
     }
 
     /// Its form that answers for many values at once.
-    pub(crate) fn question_of(&self, known: &Known) -> Result<Statement> {
+    pub(super) fn question_of(&self, known: &Known) -> Result<Statement> {
         if let Some(question) = known.question.get() {
             return Ok(question.clone());
         }
@@ -304,9 +304,16 @@ impl Session {
         self.pipe.borrow_mut().take();
     }
 
+    /// Prepares a statement in all its forms.
     #[cfg(test)]
-    pub(crate) fn prepare(&self, text: &str) -> Result<Arc<Known>> {
-        self.known(text)
+    pub(crate) fn prepare(&self, text: &str) -> Result<Statement> {
+        let known = self.known(text)?;
+        match (text.starts_with("select "), known.one.params()) {
+            (true, []) => {}
+            (true, _) => drop(self.question_of(&known)?),
+            (false, _) => drop(self.write_of(&known)?),
+        }
+        Ok(known.one.clone())
     }
 
     /// How often others have committed, where this connection has just taken its turn.
