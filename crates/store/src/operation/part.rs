@@ -193,7 +193,8 @@ pub(crate) fn first_sent(
             |part: &Part| part.state == PartState::Queued && part.event == 0 && part.tally == tally;
         return match known.filter(is_first) {
             Some(before) => advance(work, &before, PartState::Sent, step).map(Some),
-            None => Ok(None),
+            // The id is spent as if it had been tried, so that ids are the same on either engine.
+            None => work.new_event(step.at).map(|_| None),
         };
     }
     let id = work.new_event(step.at)?;

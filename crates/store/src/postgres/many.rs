@@ -34,7 +34,7 @@ pub(super) fn write(text: &str, kinds: &[Type]) -> Option<String> {
 /// The form of a question: its rows, behind the number of the values that they answer.
 pub(super) fn question(text: &str, kinds: &[Type]) -> Option<String> {
     let rows = rows(kinds, " with ordinality")?;
-    Some(format!("select r.n, q.* from {rows} cross join lateral ({}) as q", named(text)))
+    Some(format!("select given.n, q.* from {rows} cross join lateral ({}) as q", named(text)))
 }
 
 fn rows(kinds: &[Type], ordinality: &str) -> Option<String> {
@@ -48,12 +48,12 @@ fn rows(kinds: &[Type], ordinality: &str) -> Option<String> {
         names.push("n".to_owned());
     }
     let (lists, names) = (lists.join(", "), names.join(", "));
-    (!kinds.is_empty()).then(|| format!("unnest({lists}){ordinality} as r({names})"))
+    (!kinds.is_empty()).then(|| format!("unnest({lists}){ordinality} as given({names})"))
 }
 
 /// `$N` becomes the name of a list's item.
 fn named(text: &str) -> String {
-    text.replace('$', "r.a")
+    text.replace('$', "given.a")
 }
 
 /// What stands before the parenthesis that closes the one which was opened, and what after it.
@@ -119,22 +119,24 @@ mod tests {
                 "insert into t (a, b, c) values ($1, 0, $2) on conflict do nothing",
                 vec![int(), Type::TEXT],
                 Some(
-                    "insert into t (a, b, c) select r.a1, 0, r.a2 from unnest(cast($1 as bigint[]), \
-                     cast($2 as text[])) as r(a1, a2) on conflict do nothing",
+                    "insert into t (a, b, c) select given.a1, 0, given.a2 from unnest(cast($1 as bigint[]), \
+                     cast($2 as text[])) as given(a1, a2) on conflict do nothing",
                 ),
             ),
             (
                 "update t set a = $1, b = b + $2 where id = $3",
                 vec![int(), int(), int()],
                 Some(
-                    "update t set a = r.a1, b = b + r.a2 from unnest(cast($1 as bigint[]), \
-                     cast($2 as bigint[]), cast($3 as bigint[])) as r(a1, a2, a3) where id = r.a3",
+                    "update t set a = given.a1, b = b + given.a2 from unnest(cast($1 as bigint[]), \
+                     cast($2 as bigint[]), cast($3 as bigint[])) as given(a1, a2, a3) where id = given.a3",
                 ),
             ),
             (
                 "delete from t where a = $1",
                 vec![Type::BYTEA],
-                Some("delete from t using unnest(cast($1 as bytea[])) as r(a1) where a = r.a1"),
+                Some(
+                    "delete from t using unnest(cast($1 as bytea[])) as given(a1) where a = given.a1",
+                ),
             ),
             (
                 "insert into t (a) values ($1) on conflict (a) do update set a = 1",
@@ -151,9 +153,9 @@ mod tests {
         assert_eq!(
             question(text, &[int(), int()]).as_deref(),
             Some(
-                "select r.n, q.* from unnest(cast($1 as bigint[]), cast($2 as bigint[])) \
-                 with ordinality as r(a1, a2, n) cross join lateral \
-                 (select a from t where b = r.a1 order by a limit r.a2) as q"
+                "select given.n, q.* from unnest(cast($1 as bigint[]), cast($2 as bigint[])) \
+                 with ordinality as given(a1, a2, n) cross join lateral \
+                 (select a from t where b = given.a1 order by a limit given.a2) as q"
             )
         );
     }
