@@ -157,3 +157,64 @@ pub(super) fn list_of(kind: &Type) -> Option<&'static str> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use crate::sql::{Database, values};
+
+    #[test]
+    fn writes_that_nobody_waits_for_have_the_effect_of_their_order() {
+        let server = pombo_peers::postgres::Database::fresh();
+        let (session, _) = super::super::migrated(&server.url());
+        let database = Database::Postgres(&session);
+        let tables = "create table a (id bigint primary key, name text not null, n bigint not null); \
+             create table b (id bigint primary key, n bigint not null)";
+        database.batch(tables).expect("tables can be made");
+        let ints = |text: &str, values: &[i64]| {
+            let mut prepared = database.prepare(text).expect("it is prepared");
+            match *values {
+                [a] => prepared.write([a]),
+                [a, b] => prepared.write([a, b]),
+                _ => panic!("{text}"),
+            }
+            .expect("it is sent");
+        };
+        let mut expected = BTreeMap::new();
+        for id in 0..50 {
+            let mut insert = database.prepare("insert into a (id, name, n) values ($1, $2, 0)");
+            let name = (id % 10).to_string();
+            insert.as_mut().expect("it is prepared").write(values![id, name]).expect("it is sent");
+            ints("insert into b (id, n) values ($1, $2)", &[id, id]);
+            // The last of two wins, and both of two sums count.
+            ints("update a set n = $1 where id = $2", &[1_000, id]);
+            ints("update a set n = $1 where id = $2", &[id, id]);
+            ints("update a set n = n + $1 where id = $2", &[1, id]);
+            ints("update a set n = n + $1 where id = $2", &[1, id]);
+            // Gone, and there again.
+            ints("delete from b where id = $1", &[id]);
+            ints("insert into b (id, n) values ($1, $2)", &[id, id * 2]);
+            // Looks at what was written before it, and at nothing that comes after.
+            let look = "insert into b (id, n) select id + 1000, n from a where id = $1";
+            ints(look, &[id]);
+            ints("update a set n = n + $1 where id = $2", &[10, id]);
+            expected.extend([(id, (id + 12, id * 2)), (id + 1_000, (0, id + 2))]);
+        }
+        // Rows that share what names them.
+        let mut named = database.prepare("update a set n = $1 where name = $2");
+        for n in [7, 8] {
+            let named = named.as_mut().expect("it is prepared");
+            named.write(values![n, "3"]).expect("it is sent");
+        }
+        for (id, (n, _)) in &mut expected {
+            *n = if *id < 1_000 && id % 10 == 3 { 8 } else { *n };
+        }
+        let found = database
+            .prepare("select b.id, coalesce(a.n, 0), b.n from b left join a on a.id = b.id")
+            .expect("it is prepared")
+            .all((), |row| Ok((row.get::<i64>(0)?, (row.get(1)?, row.get(2)?))))
+            .expect("it answers");
+        assert_eq!(found.into_iter().collect::<BTreeMap<_, (i64, i64)>>(), expected);
+    }
+}
