@@ -53,11 +53,7 @@ fn broken_links(file: &File, tree: &[File]) -> Vec<String> {
         if is_elsewhere || path.starts_with('/') {
             continue;
         }
-        let found = if path.is_empty() {
-            PathBuf::from(&file.path)
-        } else {
-            normal(&Path::new(&file.path).parent().unwrap_or(Path::new("")).join(path))
-        };
+        let found = leads_to(&file.path, path);
         let exists = root().join(&found).exists();
         let document = tree.iter().find(|other| Path::new(&other.path) == found);
         let has_anchor = anchor.is_empty()
@@ -69,8 +65,16 @@ fn broken_links(file: &File, tree: &[File]) -> Vec<String> {
     complaints
 }
 
+/// The file that a link without its anchor leads to, from the workspace's folder.
+pub(super) fn leads_to(from: &str, path: &str) -> PathBuf {
+    if path.is_empty() {
+        return PathBuf::from(from);
+    }
+    normal(&Path::new(from).parent().unwrap_or(Path::new("")).join(path))
+}
+
 /// The targets of Markdown links outside code, with their zero-based lines.
-fn links(text: &str) -> impl Iterator<Item = (usize, &str)> {
+pub(super) fn links(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut in_code = false;
     text.lines().enumerate().flat_map(move |(line_idx, line)| {
         if line.trim_start().starts_with("```") {

@@ -3,6 +3,7 @@
 mod docs;
 mod edges;
 mod source;
+mod translations;
 mod unused;
 mod words;
 
@@ -27,6 +28,7 @@ pub(crate) fn check() -> Result<Vec<String>> {
     complaints.extend(edges::check(&tree)?);
     complaints.extend(unused::check(&tree)?);
     complaints.extend(docs::check(&tree));
+    complaints.extend(translations::check(&tree));
     Ok(complaints)
 }
 

@@ -3,6 +3,7 @@
 //!
 //! A page's `sh` blocks run in order on a server of their own. What is commented behind a line as
 //! `# {…}` or `# "…"` must be in the answer. A block marked `sh no-run` needs what no test has.
+//! The translated pages have the same blocks, which `cargo xtask tidy` sees to.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
