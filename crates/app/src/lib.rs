@@ -31,7 +31,7 @@ use pombo_domain::channel::{Desk, LinkState};
 use pombo_domain::country;
 use pombo_domain::id::RouteId;
 use pombo_domain::money::Money;
-use pombo_domain::otp::Limits;
+use pombo_domain::otp::Guard;
 use pombo_domain::route::{Choose, Route};
 use pombo_store::Store;
 use pombo_store::operation as op;
@@ -53,8 +53,8 @@ pub struct Config {
     pub public_url: String,
     /// Whether the carrier's acceptance owes a callback (`%d` = 4).
     pub callbacks_submitted: bool,
-    /// How many one-time codes each account may have made.
-    pub otp_limits: Limits,
+    /// How many one-time codes accounts may have made.
+    pub otp_limits: Guard,
     /// What decides among routes that take a message.
     pub choose: Choose,
     /// What countries allow of messages.
@@ -67,7 +67,7 @@ pub struct Config {
 #[derive(Debug)]
 pub(crate) struct Rules {
     pub(crate) sms_default_price: Money,
-    pub(crate) otp_limits: Limits,
+    pub(crate) otp_limits: Guard,
     pub(crate) choose: Choose,
     pub(crate) routes: Vec<Route>,
 }

@@ -119,6 +119,8 @@ pub enum EventKind {
     Unsubscribed = 13,
     /// Its recipient asked for messages again.
     Resubscribed = 14,
+    /// An account had more one-time codes made than it may; of no message.
+    CodesLimited = 15,
 }
 
 impl EventKind {
@@ -140,6 +142,7 @@ impl EventKind {
             12 => Self::Inbound,
             13 => Self::Unsubscribed,
             14 => Self::Resubscribed,
+            15 => Self::CodesLimited,
             _ => return None,
         })
     }
@@ -155,6 +158,7 @@ impl EventKind {
             Self::Cancelled => Some(PartState::Cancelled),
             Self::Sent | Self::Buffered | Self::Uncertain | Self::Deferred => None,
             Self::Clicked | Self::Inbound | Self::Unsubscribed | Self::Resubscribed => None,
+            Self::CodesLimited => None,
         }
     }
 
@@ -181,6 +185,7 @@ impl EventKind {
             Self::Inbound => "inbound",
             Self::Unsubscribed => "unsubscribed",
             Self::Resubscribed => "resubscribed",
+            Self::CodesLimited => "codes_limited",
         }
     }
 
@@ -189,7 +194,7 @@ impl EventKind {
     pub const fn api_name(self) -> Option<&'static str> {
         match self {
             Self::Buffered | Self::Uncertain | Self::Deferred | Self::Cancelled => None,
-            Self::Inbound | Self::Resubscribed => None,
+            Self::Inbound | Self::Resubscribed | Self::CodesLimited => None,
             named => Some(named.as_str()),
         }
     }

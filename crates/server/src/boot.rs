@@ -223,7 +223,7 @@ fn app_config(
         sms_default_price: config.prices.sms_default,
         public_url: config.public_url(listen),
         callbacks_submitted: config.callbacks.submitted,
-        otp_limits: config.otp,
+        otp_limits: config.otp.clone(),
         choose: config.choose,
         countries: config.rules.countries.clone(),
         routes,

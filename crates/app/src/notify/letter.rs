@@ -2,7 +2,7 @@
 
 use pombo_domain::notification::{Notification, click_extra, inbound_extra, signature};
 use pombo_domain::time::Instant;
-use pombo_store::operation::notification::owed::OwedNotification;
+use pombo_store::operation::notification::owed::{Detail, OwedNotification};
 
 use super::subscriptions::Subscription;
 
@@ -20,7 +20,7 @@ pub struct Letter {
 /// Writes the letter of one try. The id stays over all tries; the time and the signature are the try's.
 pub(super) fn write(owed: &OwedNotification, to: &Subscription, now: Instant) -> Letter {
     let notification = Notification {
-        // What answers no message of ours stands under the negative number of itself.
+        // What is of no message of ours stands under the negative number of itself.
         message: (owed.message.0 > 0).then_some(owed.message),
         channel: "sms",
         contact: 0,
@@ -28,10 +28,11 @@ pub(super) fn write(owed: &OwedNotification, to: &Subscription, now: Instant) ->
         campaign_name: owed.campaign_name.clone(),
         event: owed.kind.as_str(),
         at: owed.at,
-        extra: match (&owed.clicked, owed.inbound.as_deref()) {
-            (Some(url), _) => Some(click_extra(url)),
-            (None, Some(m)) => Some(inbound_extra(m.id, &m.from, &m.to, &m.text)),
-            (None, None) => None,
+        extra: match &owed.detail {
+            Detail::None => None,
+            Detail::Link(url) => Some(click_extra(url)),
+            Detail::Written(m) => Some(inbound_extra(m.id, &m.from, &m.to, &m.text)),
+            Detail::Kept(extra) => Some(extra.clone()),
         },
     };
     let body = notification.body(to.format);

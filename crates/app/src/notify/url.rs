@@ -47,6 +47,7 @@ const fn report_number(kind: EventKind) -> u8 {
         | EventKind::Deferred
         | EventKind::Clicked
         | EventKind::Inbound
+        | EventKind::CodesLimited
         | EventKind::Unsubscribed
         | EventKind::Resubscribed => PASSING,
         EventKind::Refused => 16,

@@ -27,7 +27,7 @@ pub async fn generate(
     config: Config,
 ) -> Result<Made, Error> {
     let (account, now) = (caller.account(), app.inner.clock.now());
-    let (limits, salt) = (app.rules().otp_limits, auth::random());
+    let (limits, salt) = (app.rules().otp_limits.of(caller.name()), auth::random());
     let generate = op::Generate { account, recipient, config, limits, salt, now };
     match app.inner.store.run(generate).await? {
         op::Generated::Made(made) => {

@@ -26,7 +26,7 @@ async fn house(choose: Choose, routes: Vec<Route>) -> House {
         sms_default_price: Money::parse("0.05").unwrap(),
         public_url: "https://sms.example.com".into(),
         callbacks_submitted: false,
-        otp_limits: pombo_domain::otp::Limits::default(),
+        otp_limits: pombo_domain::otp::Guard::default(),
         countries: pombo_domain::country::Rules::default(),
         choose,
         routes,

@@ -19,7 +19,7 @@ use pombo_domain::country::Rules;
 use pombo_domain::id::MessageId;
 use pombo_domain::message::EventKind;
 use pombo_domain::money::Money;
-use pombo_domain::otp::Limits;
+use pombo_domain::otp::Guard;
 use pombo_domain::route::{Choose, Route};
 use pombo_domain::sms::Encoding;
 use pombo_domain::time::Instant;
@@ -80,7 +80,7 @@ pub(crate) fn config(routes: Vec<Route>) -> Config {
         sms_default_price: Money::parse("0.05").unwrap(),
         public_url: "https://sms.example.com".into(),
         callbacks_submitted: false,
-        otp_limits: Limits::default(),
+        otp_limits: Guard::default(),
         choose: Choose::Priority,
         countries: Rules::default(),
         routes,

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::id::{CampaignId, MessageId};
+use crate::otp::Count;
 use crate::time::Instant;
 
 /// How the body is written.
@@ -130,6 +131,19 @@ pub fn inbound_extra(id: i64, from: &str, to: &str, text: &str) -> String {
     let id = id.to_string();
     let texts = [("id", id.as_str()), ("from", from), ("to", to), ("text", text)];
     json(&texts.map(|(name, text)| (name, Value::Text(text))))
+}
+
+/// The `extra` of a limit on one-time codes that was met: what it is on, of whom, how much it is,
+/// and when it counts anew.
+#[must_use]
+pub fn limited_extra(count: &Count) -> String {
+    let until = count.until.iso8601();
+    json(&[
+        ("scope", Value::Text(count.scope.as_str())),
+        ("of", Value::Text(&count.name)),
+        ("limit", Value::Integer(count.most.into())),
+        ("until", Value::Text(&until)),
+    ])
 }
 
 fn form(fields: &[(&str, Value<'_>)]) -> String {

@@ -10,16 +10,17 @@ pub mod signature;
 use crate::callback::{BadCallbackUrl, Template};
 use crate::message::EventKind;
 
-pub use body::{Format, Notification, click_extra, inbound_extra};
+pub use body::{Format, Notification, click_extra, inbound_extra, limited_extra};
 
 /// The kinds of event that the API document does not name: told only where they are asked for.
-const OWN: [EventKind; 6] = [
+const OWN: [EventKind; 7] = [
     EventKind::Buffered,
     EventKind::Uncertain,
     EventKind::Deferred,
     EventKind::Cancelled,
     EventKind::Inbound,
     EventKind::Resubscribed,
+    EventKind::CodesLimited,
 ];
 
 /// Which events of our own an account asked for.
@@ -122,7 +123,7 @@ mod tests {
         assert_eq!(
             wrong.to_string(),
             "\"delivered\" is no event that can be asked for; \
-             there are buffered, uncertain, deferred, cancelled, inbound, resubscribed"
+             there are buffered, uncertain, deferred, cancelled, inbound, resubscribed, codes_limited"
         );
     }
 

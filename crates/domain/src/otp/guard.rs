@@ -1,6 +1,7 @@
 //! The guard against pumping: how many codes an account has made for one recipient, for one range of
 //! numbers, and in all. Without limits nothing is refused and nothing counted.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::opt_out::Address;
@@ -23,6 +24,38 @@ pub struct Limits {
     pub range_hour: u32,
     /// In all, in an hour.
     pub account_hour: u32,
+}
+
+/// The limits of every account, and of those that have their own.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Guard {
+    /// Of accounts without their own.
+    pub every: Limits,
+    own: BTreeMap<String, Limits>,
+}
+
+impl Guard {
+    /// The same limits for every account.
+    #[must_use]
+    pub const fn new(every: Limits) -> Self {
+        Self { every, own: BTreeMap::new() }
+    }
+
+    /// Gives an account, by its name, its own; answers whether it had none yet.
+    pub fn set(&mut self, account: &str, limits: Limits) -> bool {
+        self.own.insert(account.to_owned(), limits).is_none()
+    }
+
+    /// The limits of an account, by its name.
+    #[must_use]
+    pub fn of(&self, account: &str) -> Limits {
+        self.own.get(account).copied().unwrap_or(self.every)
+    }
+
+    /// The accounts that have their own, by name.
+    pub fn own(&self) -> impl Iterator<Item = (&String, &Limits)> {
+        self.own.iter()
+    }
 }
 
 /// What a limit is about. The numbers are stored.

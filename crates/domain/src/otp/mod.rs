@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::time::Instant;
 
-pub use guard::{Count, Limits, Scope, range};
+pub use guard::{Count, Guard, Limits, Scope, range};
 pub use key::{KEY_BYTES, Key, SALT_BYTES, Seed};
 
 /// Characters of a code (360NRS, `length`).

@@ -2,6 +2,7 @@
 
 mod env;
 mod link;
+mod otp;
 mod raw;
 mod route;
 mod rules;
@@ -16,7 +17,7 @@ use std::path::Path;
 
 use pombo_app::auth::Cidr;
 use pombo_domain::money::Money;
-use pombo_domain::otp::Limits;
+use pombo_domain::otp::Guard;
 use pombo_domain::route::Choose;
 use url::Url;
 
@@ -46,8 +47,8 @@ pub struct Config {
     pub callbacks: Callbacks,
     /// What is written to standard error.
     pub log: Log,
-    /// `[otp]`: how many one-time codes each account may have made.
-    pub otp: Limits,
+    /// `[otp]`: how many one-time codes accounts may have made.
+    pub otp: Guard,
     /// `sms.choose`: what decides among routes that take a message.
     pub choose: Choose,
     /// What countries allow.
@@ -130,7 +131,7 @@ impl Default for Config {
             prices: Prices { sms_default: Money::from_micros(50_000) },
             callbacks: Callbacks { allow_private_networks: false, submitted: false },
             log: Log { format: LogFormat::Text, level: "info".into() },
-            otp: Limits::default(),
+            otp: Guard::default(),
             choose: Choose::default(),
             rules: Rules::default(),
             routes: Vec::new(),
@@ -204,7 +205,7 @@ fn config(mut root: Section<'_>, mistakes: &Mistakes) -> Config {
         brand: brand(root.section("brand"), default.brand),
         prices: prices(root.section("prices"), default.prices),
         callbacks: callbacks(root.section("callbacks"), default.callbacks),
-        otp: otp(root.section("otp")),
+        otp: otp::otp(root.section("otp"), mistakes),
         log: log(root.section("log"), default.log),
         rules: rules::rules(root.section("rules"), mistakes),
         ..default
@@ -293,23 +294,6 @@ fn callbacks(mut section: Section<'_>, default: Callbacks) -> Callbacks {
     };
     section.finish();
     callbacks
-}
-
-fn otp(mut section: Section<'_>) -> Limits {
-    let mut most = |key| section.get(key, codes).unwrap_or(0);
-    let limits = Limits {
-        recipient_hour: most("recipient_per_hour"),
-        recipient_day: most("recipient_per_day"),
-        range_hour: most("range_per_hour"),
-        account_hour: most("account_per_hour"),
-    };
-    section.finish();
-    limits
-}
-
-fn codes(node: &Node) -> Result<u32, String> {
-    let n = node.integer()?;
-    u32::try_from(n).map_err(|_| format!("is {n}, but must be a number of codes, or 0 for any"))
 }
 
 fn log(mut section: Section<'_>, default: Log) -> Log {

@@ -3,6 +3,7 @@
 use std::fmt::{self, Display, Write};
 
 use pombo_domain::message::Category;
+use pombo_domain::otp::Limits;
 use pombo_domain::route::{Choose, ReceiptId, UncertainPolicy};
 
 use super::link::{Bind, DataCoding, FlashBy, LongBy, Smpp};
@@ -22,10 +23,12 @@ impl Display for Config {
         writeln!(f, "\n[callbacks]")?;
         writeln!(f, "allow_private_networks = {}", self.callbacks.allow_private_networks)?;
         writeln!(f, "submitted = {}", self.callbacks.submitted)?;
-        writeln!(f, "\n[otp]\nrecipient_per_hour = {}", self.otp.recipient_hour)?;
-        writeln!(f, "recipient_per_day = {}", self.otp.recipient_day)?;
-        writeln!(f, "range_per_hour = {}", self.otp.range_hour)?;
-        writeln!(f, "account_per_hour = {}", self.otp.account_hour)?;
+        writeln!(f, "\n[otp]")?;
+        write_limits(f, &self.otp.every)?;
+        for (name, limits) in self.otp.own() {
+            writeln!(f, "\n[[otp.accounts]]\nname = {}", quoted(&name))?;
+            write_limits(f, limits)?;
+        }
         let format = match self.log.format {
             LogFormat::Text => "text",
             LogFormat::Json => "json",
@@ -171,4 +174,11 @@ fn quoted(value: &dyn Display) -> String {
 fn list<T: Display>(items: &[T]) -> String {
     let items: Vec<String> = items.iter().map(|item| quoted(item)).collect();
     format!("[{}]", items.join(", "))
+}
+
+fn write_limits(f: &mut fmt::Formatter<'_>, limits: &Limits) -> fmt::Result {
+    writeln!(f, "recipient_per_hour = {}", limits.recipient_hour)?;
+    writeln!(f, "recipient_per_day = {}", limits.recipient_day)?;
+    writeln!(f, "range_per_hour = {}", limits.range_hour)?;
+    writeln!(f, "account_per_hour = {}", limits.account_hour)
 }

@@ -203,3 +203,29 @@ fn a_log_level_that_is_none_is_told() {
     let good = resolve(Some(("x", "[log]\nlevel = \"info,pombo_app=debug\"\n")), &[]);
     assert!(good.is_ok());
 }
+
+#[test]
+fn an_account_may_have_limits_of_its_own_and_what_it_does_not_say_is_as_for_every_account() {
+    let text = "[otp]\nrecipient_per_hour = 5\naccount_per_hour = 100\n\
+                [[otp.accounts]]\nname = \"shop\"\naccount_per_hour = 5000\n";
+    let config = resolve(Some(("pombo.toml", text)), &[]).expect("it is right");
+    let limits = |name| {
+        let limits = config.otp.of(name);
+        (limits.recipient_hour, limits.account_hour)
+    };
+    assert_eq!((limits("shop"), limits("other")), ((5, 5_000), (5, 100)));
+    let shown = resolve(Some(("shown", &config.to_string())), &[]).expect("it reads back");
+    assert_eq!(shown.otp, config.otp);
+    assert_eq!(
+        mistakes(
+            "[[otp.accounts]]\nname = \"a\"\n[[otp.accounts]]\nname = \"a\"\n\
+             [[otp.accounts]]\nrange_per_hour = -1\n"
+        ),
+        [
+            "pombo.toml:3: otp.accounts[1].name names \"a\" a second time; write it once",
+            "pombo.toml:6: otp.accounts[2].range_per_hour is -1, but must be a number of codes, or 0 \
+             for any",
+            "pombo.toml:5: otp.accounts[2].name is missing; write the account's name",
+        ]
+    );
+}

@@ -285,7 +285,7 @@ impl Accept {
 
     fn judge_codes(
         &self,
-        work: &Work<'_>,
+        work: &mut Work<'_>,
     ) -> Result<std::result::Result<otp::Counts, otp::Limited>> {
         let who = self.recipients.iter().filter(|_| self.otp.is_some());
         let who = who.map(|recipient| Address::Phone(recipient.to));

@@ -154,7 +154,7 @@ impl Question for After {
                 continue;
             }
             if event.part.0 < 0 {
-                owed.notifications.extend(owed::of_inbound(view, &event, &self.audience)?);
+                owed.notifications.extend(owed::of_no_message(view, &event, Some(&self.audience))?);
                 continue;
             }
             let Some(request) = requests.of(view, event.part.message())? else { continue };
@@ -242,7 +242,8 @@ impl After {
             | EventKind::Clicked
             | EventKind::Inbound
             | EventKind::Unsubscribed
-            | EventKind::Resubscribed => false,
+            | EventKind::Resubscribed
+            | EventKind::CodesLimited => false,
         }
     }
 }

@@ -17,6 +17,7 @@ use pombo_store::operation::campaign::{self, Which};
 use pombo_store::operation::inbound::conversation::{Back, Wanted};
 use pombo_store::operation::inbound::resolve::{Answered, Resolve, Resolved, Waiting};
 use pombo_store::operation::inbound::{Forget, List, Message, Newest, number};
+use pombo_store::operation::notification::owed::Detail;
 use pombo_store::operation::opt_out;
 use pombo_store::operation::opt_out_word::{Answers, Set as SetWord, SetAnswers};
 use pombo_store::operation::settle::Item;
@@ -384,8 +385,13 @@ fn answers_are_told_to_who_asked_and_opt_outs_to_all_whether_or_not_they_answer_
         let kinds: Vec<_> = all.iter().map(|owed| owed.kind).collect();
         let (inbound, out) = (EventKind::Inbound, EventKind::Unsubscribed);
         assert_eq!(kinds, [EventKind::Sent, inbound, out, inbound, out]);
-        let wrote: Vec<_> =
-            all.iter().filter_map(|owed| owed.inbound.as_ref()).map(|m| m.text.as_str()).collect();
+        let wrote: Vec<_> = all
+            .iter()
+            .filter_map(|owed| match &owed.detail {
+                Detail::Written(message) => Some(message.text.as_str()),
+                _ => None,
+            })
+            .collect();
         assert_eq!(wrote, ["STOP", "STOP", "BAJA ya", "BAJA ya"]);
         assert_eq!(all[1].message, sent);
         assert!(all[3].message.0 < 0, "it is about none of ours");

@@ -1,11 +1,18 @@
 //! One-time codes: as many checks are compared as may be, one is right, and time ends them exactly.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pombo_domain::id::AccountId;
 use pombo_domain::opt_out::Address;
 use pombo_domain::otp::{Config, KEPT, KEY_BYTES, Key, Limits, Reason, SALT_BYTES, Scope};
 use pombo_store::operation::otp::{Check, Checked, Generate, Generated, KeepKey, Limited, Made};
+
+use pombo_domain::id::EventId;
+use pombo_domain::message::EventKind;
+use pombo_domain::notification::OwnEvents;
+use pombo_store::operation::callback::After;
+use pombo_store::operation::notification::owed::Detail;
 
 use super::world::{World, on_every_store, phone};
 
@@ -204,5 +211,51 @@ fn no_more_codes_are_made_than_the_limits_let_and_what_is_refused_counts_nothing
         let account = Limits { account_hour: 1, ..none };
         assert_eq!(ask(w.account, 5, account), Ok(()));
         assert_eq!(ask(w.account, 6, account).map_err(|(scope, _)| scope), Err(Scope::AccountHour));
+    });
+}
+
+#[test]
+fn a_limit_that_is_met_is_told_once_to_its_account_where_it_asked_for_that() {
+    with_key(|w| {
+        let limits = Limits { recipient_hour: 1, range_hour: 2, ..Limits::default() };
+        let ask = |i| generate_within(&w, (w.account, i), Config::default(), 1, limits);
+        let told = |account, asked| {
+            let audience = Arc::new([(account, asked)].into());
+            let after = After { cursor: EventId(0), limit: 100, submitted: false, audience };
+            w.ask(after).notifications
+        };
+        assert!(matches!(ask(1), Generated::Made(_)));
+        assert_eq!(told(w.account, OwnEvents::ALL), []);
+        for _ in 0..3 {
+            assert!(matches!(ask(1), Generated::Limited(_)));
+        }
+        assert!(matches!(ask(2), Generated::Made(_)));
+        assert!(matches!(ask(3), Generated::Limited(_)));
+        assert!(matches!(ask(4), Generated::Limited(_)));
+        let seen = told(w.account, OwnEvents::ALL);
+        let extras: Vec<&str> = seen
+            .iter()
+            .map(|owed| match &owed.detail {
+                Detail::Kept(extra) => extra.as_str(),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let (number, until) = (phone(1).to_string(), w.now().plus(3_600 * SECOND).iso8601());
+        let range = &number[..number.len() - 4];
+        assert_eq!(
+            extras,
+            [
+                format!(r#"{{"scope":"recipient","of":"{number}","limit":1,"until":"{until}"}}"#),
+                format!(r#"{{"scope":"range","of":"{range}","limit":2,"until":"{until}"}}"#),
+            ]
+        );
+        assert!(seen.iter().all(|owed| owed.kind == EventKind::CodesLimited));
+        assert!(seen.iter().all(|owed| owed.message.0 < 0), "they are of no message");
+        assert_eq!(told(w.account, OwnEvents::NONE), []);
+        assert_eq!(told(w.other_account, OwnEvents::ALL), []);
+        // An hour later it is met anew.
+        w.pass(3_600 * SECOND);
+        assert!(matches!((ask(1), ask(1)), (Generated::Made(_), Generated::Limited(_))));
+        assert_eq!(told(w.account, OwnEvents::ALL).len(), 3);
     });
 }

@@ -179,7 +179,7 @@ pub async fn send_sms(app: &App, caller: &Caller, send: SendSms) -> Result<Sent,
     }
     if send.otp.is_some()
         && plan.n_rows() > ROWS_PER_OPERATION_MAX
-        && !app.rules().otp_limits.are_none()
+        && !app.rules().otp_limits.of(caller.name()).are_none()
     {
         return Err(Refusal::TooManyCodes { most: ROWS_PER_OPERATION_MAX }.into());
     }
@@ -308,7 +308,7 @@ fn accept(
         },
         callbacks: callbacks(send, plan),
         otp: send.otp.clone(),
-        otp_limits: app.rules().otp_limits,
+        otp_limits: app.rules().otp_limits.of(caller.name()),
         recipients: Arc::clone(&plan.recipients),
         held: plan.held.clone(),
         key: send.idempotency.as_ref().map(|idempotency| op::accept::Key {

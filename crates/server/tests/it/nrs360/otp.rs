@@ -231,7 +231,7 @@ fn of_parallel_checks_as_many_are_compared_as_may_be_and_one_is_right() {
 
 #[test]
 fn the_operators_limits_refuse_what_is_too_much_and_say_when_to_come_again() {
-    let house = House::with(|config| config.otp.recipient_hour = 2);
+    let house = House::with(|config| config.otp.every.recipient_hour = 2);
     let ask = || generate(&house, r#"{"recipient":"34666555444"}"#);
     let text = r#"{"to":["34666555444"],"from":"TEST","message":"{OTP_CODE}"}"#;
     assert_eq!((ask().status, house.send(text).status), (200, 202));

@@ -19,7 +19,7 @@ use crate::statement::statements;
 statements! {
     PARTS = "select id, event from part_{day} where id between $1 and $2 order by id";
     EVENT = "select id, part, kind, at, word, code, prev from event_{day} where id = $1";
-    CLICK = "select detail from event_{day} where id = $1";
+    DETAIL = "select detail from event_{day} where id = $1";
     CAMPAIGN = "select name from campaign where id = $1";
     WAITS = "select min(event) from callback_due where target = 1 and message = $1";
 }
@@ -44,12 +44,23 @@ pub struct OwedNotification {
     pub campaign: CampaignId,
     /// Its name.
     pub campaign_name: String,
-    /// The link that was followed, of a click.
-    pub clicked: Option<String>,
-    /// What the recipient wrote, of an answer and what it did.
-    pub inbound: Option<Box<Message>>,
+    /// What there is to tell besides.
+    pub detail: Detail,
     /// Another of the same message waits in the store, and comes first.
     pub is_behind: bool,
+}
+
+/// What an event tells besides that it happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Detail {
+    /// Nothing.
+    None,
+    /// The link that was followed, of a click.
+    Link(String),
+    /// What the recipient wrote, of an answer and what it did.
+    Written(Box<Message>),
+    /// As it was written down: the `extra` of the notification.
+    Kept(String),
 }
 
 /// The notification that an event owes, where it owes one to this audience.
@@ -80,14 +91,14 @@ fn told(view: &mut View<'_>, event: &Event, request: &Request) -> Result<OwedNot
         true => view.prepare(CAMPAIGN)?.first([campaign.0], |row| row.get(0))?,
         false => None,
     };
-    let clicked = match (event.kind, view.prepare_for(CLICK, event.id)?) {
-        (EventKind::Clicked, Some(mut click)) => {
-            let stored: Option<String> = click.first([event.id], |row| row.get(0))?;
-            stored.map(|stored| Click::from_stored(&stored).url)
+    let detail = match event.kind {
+        EventKind::Clicked => detail(view, event)?
+            .map_or(Detail::None, |stored| Detail::Link(Click::from_stored(&stored).url)),
+        kind if kind.is_of_recipient() => {
+            written(view, event)?.map_or(Detail::None, Detail::Written)
         }
-        _ => None,
+        _ => Detail::None,
     };
-    let inbound = written(view, event)?;
     Ok(OwedNotification {
         event: EventId(event.id),
         account: request.account,
@@ -96,37 +107,46 @@ fn told(view: &mut View<'_>, event: &Event, request: &Request) -> Result<OwedNot
         at: event.at,
         campaign,
         campaign_name: campaign_name.unwrap_or_default(),
-        clicked,
-        inbound,
+        detail,
         is_behind: first.is_some_and(|first| first < event.id),
     })
 }
 
-/// What the recipient wrote, where the event tells of that.
-fn written(view: &mut View<'_>, event: &Event) -> Result<Option<Box<Message>>> {
-    if !event.kind.is_of_recipient() || event.kind == EventKind::Clicked {
-        return Ok(None);
+fn detail(view: &mut View<'_>, event: &Event) -> Result<Option<String>> {
+    match view.prepare_for(DETAIL, event.id)? {
+        Some(mut detail) => detail.first([event.id], |row| row.get(0)),
+        None => Ok(None),
     }
-    let Some(mut detail) = view.prepare_for(CLICK, event.id)? else { return Ok(None) };
-    let stored: Option<String> = detail.first([event.id], |row| row.get(0))?;
-    match stored.and_then(|id| id.parse().ok()) {
+}
+
+/// What the recipient wrote.
+fn written(view: &mut View<'_>, event: &Event) -> Result<Option<Box<Message>>> {
+    match detail(view, event)?.and_then(|id| id.parse().ok()) {
         Some(id) => Ok(inbound::seen(view, id)?.map(Box::new)),
         None => Ok(None),
     }
 }
 
-/// The notification of what somebody wrote who answers no message of ours; its part is the number
-/// of what they wrote, negative.
-pub(crate) fn of_inbound(
+/// The notification of an event of no message of ours. Its part is a number, negative: the account's
+/// where a limit was met; else that of what somebody wrote who answers no message. Without an
+/// audience it is owed whoever asked.
+pub(crate) fn of_no_message(
     view: &mut View<'_>,
     event: &Event,
-    audience: &Audience,
+    audience: Option<&Audience>,
 ) -> Result<Option<OwedNotification>> {
-    let Some(inbound) = inbound::seen(view, event.part.0.saturating_neg())? else {
-        return Ok(None);
+    let number = event.part.0.saturating_neg();
+    let (account, told) = if event.kind == EventKind::CodesLimited {
+        let told = detail(view, event)?.map_or(Detail::None, Detail::Kept);
+        (AccountId(number), told)
+    } else {
+        let Some(inbound) = inbound::seen(view, number)? else { return Ok(None) };
+        let Some(account) = inbound.account else { return Ok(None) };
+        (account, Detail::Written(Box::new(inbound)))
     };
-    let Some(account) = inbound.account else { return Ok(None) };
-    if !audience.get(&account).is_some_and(|asked| asked.tells(event.kind)) {
+    let asks =
+        |audience: &Audience| audience.get(&account).is_some_and(|asked| asked.tells(event.kind));
+    if !audience.is_none_or(asks) {
         return Ok(None);
     }
     let message = MessageId(event.part.0);
@@ -139,8 +159,7 @@ pub(crate) fn of_inbound(
         at: event.at,
         campaign: CampaignId(0),
         campaign_name: String::new(),
-        clicked: None,
-        inbound: Some(Box::new(inbound)),
+        detail: told,
         is_behind: first.is_some_and(|first| first < event.id),
     }))
 }
@@ -183,11 +202,7 @@ pub(crate) fn of_filed(view: &mut View<'_>, event: EventId) -> Result<Option<Owe
         return Ok(None);
     };
     if event.part.0 < 0 {
-        let Some(inbound) = inbound::seen(view, event.part.0.saturating_neg())? else {
-            return Ok(None);
-        };
-        let audience = inbound.account.map(|account| (account, OwnEvents::ALL));
-        return of_inbound(view, &event, &audience.into_iter().collect());
+        return of_no_message(view, &event, None);
     }
     match Requests::default().of(view, event.part.message())? {
         Some(request) => told(view, &event, &request.clone()).map(Some),
@@ -236,7 +251,7 @@ impl Question for Again {
             }
             owed.cursor = event.id;
             if event.part.0 < 0 {
-                owed.notifications.extend(of_inbound(view, &event, &audience)?);
+                owed.notifications.extend(of_no_message(view, &event, Some(&audience))?);
                 continue;
             }
             let Some(request) = requests.of(view, event.part.message())? else { continue };

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use pombo_domain::id::AccountId;
+use pombo_domain::id::{AccountId, PartId, RouteId};
+use pombo_domain::message::EventKind;
+use pombo_domain::notification::limited_extra;
 use pombo_domain::opt_out::Address;
 use pombo_domain::otp::{Count, Limits, Scope};
 use pombo_domain::time::Instant;
 
+use super::super::part::{self, Step};
 use crate::error::Result;
 use crate::sql::values;
 use crate::statement::statements;
@@ -18,10 +21,15 @@ statements! {
     ADD = "insert into otp_count (account, scope, name, since, until, n) \
         values ($1, $2, $3, $4, $5, $6) on conflict (account, scope, name, since) \
         do update set n = otp_count.n + excluded.n";
+    TOLD = "insert into otp_count (account, scope, name, since, until, n) \
+        values ($1, $2, $3, $4, $5, 1) on conflict do nothing";
     OVER = "delete from otp_count where (account, scope, name, since) in \
         (select account, scope, name, since from otp_count where until < $1 \
         order by until limit $2)";
 }
+
+/// Added to a scope's number, a row that says that its limit was met and told of.
+const TOLD_SCOPES: i64 = 16;
 
 /// A limit that would be exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,9 +43,10 @@ pub struct Limited {
 /// What codes add to counts.
 pub(in crate::operation) struct Counts(AccountId, BTreeMap<Count, i64>);
 
-/// What codes for some recipients would add; or the first limit that they would exceed.
+/// What codes for some recipients would add; or the first limit that they would exceed, of which
+/// the account is told.
 pub(in crate::operation) fn judge(
-    work: &Work<'_>,
+    work: &mut Work<'_>,
     (account, limits): (AccountId, &Limits),
     recipients: impl Iterator<Item = Address>,
     now: Instant,
@@ -55,10 +64,31 @@ pub(in crate::operation) fn judge(
         let key = values![account.0, scope, count.name, since];
         let before: Option<i64> = work.prepare(COUNTED)?.first(key, |row| row.get(0))?;
         if before.unwrap_or(0) + more > i64::from(count.most) {
+            tell(work, account, count, now)?;
             return Ok(Err(Limited { scope: count.scope, until: count.until }));
         }
     }
     Ok(Ok(Counts(account, counts)))
+}
+
+/// Writes the event of a limit that was met: once for each count.
+fn tell(work: &mut Work<'_>, account: AccountId, count: &Count, now: Instant) -> Result<()> {
+    let scope = TOLD_SCOPES + count.scope as i64;
+    let (since, until) = (count.since.micros(), count.until.micros());
+    let row = values![account.0, scope, count.name, since, until];
+    if work.prepare(TOLD)?.execute(row)? == 0 {
+        return Ok(());
+    }
+    let step = Step {
+        part: PartId(-account.0),
+        kind: EventKind::CodesLimited,
+        route: RouteId(0),
+        at: now,
+        word: "",
+        code: "",
+        detail: &limited_extra(count),
+    };
+    part::log(work, &step).map(drop)
 }
 
 impl Counts {
