@@ -49,7 +49,8 @@ pub(crate) fn all() -> Result<()> {
     debian(&NEEDS.iter().map(|need| need.package).collect::<Vec<_>>())?;
     node_modules("node-smsc")?;
     node_modules("webhooks")?;
-    webhook_verifiers()?;
+    python_packages("webhooks")?;
+    python_packages("schemathesis")?;
     cargo_deny().map(drop)
 }
 
@@ -97,9 +98,9 @@ fn node_modules(peer: &str) -> Result<()> {
     must(program("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(folder))
 }
 
-/// Installs the Python libraries that verify signatures, where the list is newer than what is there.
-fn webhook_verifiers() -> Result<()> {
-    let folder = root().join("crates/peers/foreign/webhooks");
+/// Installs the Python packages of a foreign peer where their list is newer than what is there.
+fn python_packages(peer: &str) -> Result<()> {
+    let folder = root().join("crates/peers/foreign").join(peer);
     let (list, stamp) = (folder.join("requirements.txt"), folder.join("site/installed"));
     let modified = |path: &PathBuf| path.metadata().and_then(|data| data.modified()).ok();
     if !list.is_file() || modified(&stamp).is_some_and(|done| Some(done) >= modified(&list)) {
@@ -112,7 +113,7 @@ fn webhook_verifiers() -> Result<()> {
             .args(["--target", "site", "--requirement", "requirements.txt"])
             .current_dir(&folder),
     )
-    .context("the verifiers of crates/peers/foreign/webhooks need python3 with pip")?;
+    .with_context(|| format!("crates/peers/foreign/{peer} needs python3 with pip"))?;
     Ok(std::fs::write(stamp, "")?)
 }
 

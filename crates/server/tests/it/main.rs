@@ -14,6 +14,7 @@ mod house;
 mod inbound;
 mod limits;
 mod nrs360;
+mod openapi;
 mod ops;
 mod sandbox;
 mod strangers;

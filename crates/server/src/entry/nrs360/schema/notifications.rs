@@ -39,7 +39,7 @@ pub(in crate::entry::nrs360) struct NotificationsChange {
     url: Option<String>,
     /// `form`, as the original (only 200 counts as taken), or `json` (any 2xx does).
     format: Option<String>,
-    /// Of `buffered`, `uncertain`, `deferred`, `cancelled`, `inbound`, `resubscribed`.
+    /// Of `buffered`, `uncertain`, `deferred`, `cancelled`, `inbound`, `resubscribed`, `codes_limited`.
     events: Option<Vec<String>>,
     /// `true` ends what disabled it.
     enabled: Option<bool>,
