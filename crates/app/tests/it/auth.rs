@@ -50,8 +50,19 @@ async fn the_right_pair_gets_in_and_nothing_else_does() {
         let denied = tries(&house, header, &format!("198.51.100.{n}")).await;
         assert!(matches!(denied, Err(Denied::UnknownCredentials)), "{header:?}: {denied:?}");
     }
-    let denied = house.app.authenticate(None, ip("203.0.113.1")).await;
-    assert!(matches!(denied, Err(Denied::UnknownCredentials)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_names_no_account_is_refused_without_a_wait_and_slows_nobody() {
+    let house = House::new(vec![route("a")]).await;
+    house.account("one").await;
+    let began = tokio::time::Instant::now();
+    for _ in 0..100 {
+        let denied = house.app.authenticate(None, ip("192.0.2.1")).await;
+        assert!(matches!(denied, Err(Denied::UnknownCredentials)));
+    }
+    tries(&house, &basic("one", "wrong"), "192.0.2.1").await.unwrap_err();
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]

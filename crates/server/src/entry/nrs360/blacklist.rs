@@ -30,8 +30,8 @@ const PAGE: usize = 100;
         ("phone" = Option<String>, Query, description = "Only these, where they are on it; several with commas or as `phone[]`"),
         ("email" = Option<String>, Query, description = "The same for e-mail addresses"),
         ("channel" = Option<String>, Query, description = "`sms` or `mailing`; absent: both"),
-        ("page" = Option<u32>, Query, description = "From 1"),
-        ("limit" = Option<u32>, Query, description = "Entries of a page, up to 1,000; default 100"),
+        ("page" = Option<u64>, Query, description = "From 1"),
+        ("limit" = Option<u64>, Query, description = "Entries of a page, up to 1,000; default 100"),
     ),
     responses(
         (status = 200, description = "A page; at most 1,000,000 are counted", body = super::schema::BlacklistAnswer),

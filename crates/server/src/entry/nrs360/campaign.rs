@@ -59,8 +59,8 @@ impl As {
         ("afterDate" = Option<String>, Query, description = "Made at or after this, ISO 8601"),
         ("channel" = Option<String>, Query, description = "`sms`, `mailing`, `landing`, `text2speech` or `voice-interactive`"),
         ("tags" = Option<String>, Query, description = "With this tag; several with commas or as `tags[]`, at most 3: with all of them"),
-        ("page" = Option<u32>, Query, description = "From 1"),
-        ("limit" = Option<u32>, Query, description = "Campaigns of a page, up to 1,000; default 100"),
+        ("page" = Option<u64>, Query, description = "From 1"),
+        ("limit" = Option<u64>, Query, description = "Campaigns of a page, up to 1,000; default 100"),
     ),
     responses(
         (status = 200, description = "A page; at most 100,000 are counted", body = super::schema::CampaignsAnswer),
@@ -88,8 +88,8 @@ pub(super) async fn list_campaigns(
         ("afterDate" = Option<String>, Query, description = "Made at or after this, ISO 8601"),
         ("channel" = Option<String>, Query, description = "`sms`, `mailing`, `landing`, `text2speech` or `voice-interactive`"),
         ("tags" = Option<String>, Query, description = "With this tag; several with commas or as `tags[]`, at most 3: with all of them"),
-        ("page" = Option<u32>, Query, description = "From 1"),
-        ("limit" = Option<u32>, Query, description = "Sendings of a page, up to 1,000; default 100"),
+        ("page" = Option<u64>, Query, description = "From 1"),
+        ("limit" = Option<u64>, Query, description = "Sendings of a page, up to 1,000; default 100"),
     ),
     responses(
         (status = 200, description = "A page; at most 100,000 are counted", body = super::schema::SendingsAnswer),

@@ -28,8 +28,8 @@ const PAGE: usize = 100;
         ("to" = Option<String>, Query, description = "Only to this number or short code"),
         ("afterDate" = Option<String>, Query, description = "Received at or after this, ISO 8601"),
         ("beforeDate" = Option<String>, Query, description = "Received before this, ISO 8601"),
-        ("page" = Option<u32>, Query, description = "From 1"),
-        ("limit" = Option<u32>, Query, description = "Messages of a page, up to 1,000; default 100"),
+        ("page" = Option<u64>, Query, description = "From 1"),
+        ("limit" = Option<u64>, Query, description = "Messages of a page, up to 1,000; default 100"),
     ),
     responses(
         (status = 200, description = "A page; at most 100,000 are counted", body = super::schema::InboundAnswer),

@@ -67,7 +67,7 @@ pub(super) async fn view(house: &House, caller: &Caller) -> Result<Response, Pro
     path = "/api/rest/account/notifications",
     tag = "Notifications",
     summary = "Say where the account's events are told, and how",
-    request_body = super::schema::NotificationsChange,
+    request_body = Option<super::schema::NotificationsChange>,
     responses(
         (status = 200, description = "The settings; with the `secret` where it was made now", body = super::schema::NotificationsAnswer),
         (status = 400, description = "Codes 109, 125", body = super::schema::ErrorAnswer),
@@ -107,6 +107,7 @@ pub(super) async fn set(house: &House, caller: &Caller, body: &Bytes) -> Result<
     request_body = super::schema::RotateRequest,
     responses(
         (status = 200, description = "The settings with the new `secret`", body = super::schema::NotificationsAnswer),
+        (status = 400, description = "Code 125", body = super::schema::ErrorAnswer),
         (status = 401, description = "Codes 103, 112", body = super::schema::ErrorAnswer),
         (status = 422, description = "No URL was ever set", body = super::schema::ErrorAnswer),
     ),
@@ -135,6 +136,7 @@ pub(super) async fn rotate(
     request_body = super::schema::ReplayRequest,
     responses(
         (status = 202, description = "It begins", body = super::schema::NotificationsAnswer),
+        (status = 400, description = "Code 125", body = super::schema::ErrorAnswer),
         (status = 401, description = "Codes 103, 112", body = super::schema::ErrorAnswer),
         (status = 422, description = "No date, or no URL was ever set", body = super::schema::ErrorAnswer),
     ),
@@ -164,7 +166,7 @@ pub(super) async fn replay(
     summary = "List the notifications that six tries did not deliver, oldest first",
     params(
         ("after" = Option<String>, Query, description = "The `event` of the last one seen; absent: from the oldest"),
-        ("limit" = Option<u32>, Query, description = "Of a page, up to 1,000; default 100"),
+        ("limit" = Option<u64>, Query, description = "Of a page, up to 1,000; default 100"),
     ),
     responses(
         (status = 200, description = "Dead letters", body = super::schema::DeadLettersAnswer),

@@ -41,8 +41,8 @@ struct Filter {
     params(
         ("guid" = Option<String>, Query, description = "An id, several with commas, or `guid[]` several times; absent: all"),
         ("type" = Option<String>, Query, description = "`SMS` or `MAILING`; absent: all"),
-        ("page" = Option<u32>, Query, description = "Of all, from 1"),
-        ("limit" = Option<u32>, Query, description = "Messages of a page, up to 1,000; default 100"),
+        ("page" = Option<u64>, Query, description = "Of all, from 1"),
+        ("limit" = Option<u64>, Query, description = "Messages of a page, up to 1,000; default 100"),
     ),
     responses(
         (status = 200, description = "The messages and how many there are; at most 1,000,000 are counted", body = super::schema::ScheduledAnswer),
@@ -144,6 +144,7 @@ fn write_message(out: &mut Vec<u8>, message: &Scheduled, with_content: bool) {
         (status = 200, description = "How many were moved: those that still waited, and do not expire before", body = super::schema::UpdatedAnswer),
         (status = 400, description = "Codes 120, 121, 125", body = super::schema::ErrorAnswer),
         (status = 401, description = "Codes 103, 112", body = super::schema::ErrorAnswer),
+        (status = 422, description = "A filter of a wrong type or kind", body = super::schema::ErrorAnswer),
         (status = 500, description = "Code 122", body = super::schema::ErrorAnswer),
     ),
     security(("basic" = []))
@@ -172,11 +173,12 @@ pub(super) async fn update(
     path = "/api/rest/scheduled",
     tag = "Scheduled",
     summary = "Withdraw scheduled messages; what they had reserved is given back",
-    request_body = super::schema::ScheduledFilter,
+    request_body = Option<super::schema::ScheduledFilter>,
     responses(
         (status = 200, description = "How many were withdrawn: those that still waited", body = super::schema::DeletedAnswer),
         (status = 400, description = "Codes 120, 125", body = super::schema::ErrorAnswer),
         (status = 401, description = "Codes 103, 112", body = super::schema::ErrorAnswer),
+        (status = 422, description = "A filter of a wrong type or kind", body = super::schema::ErrorAnswer),
         (status = 500, description = "Code 123", body = super::schema::ErrorAnswer),
     ),
     security(("basic" = []))
