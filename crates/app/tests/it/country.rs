@@ -9,7 +9,9 @@ use pombo_app::operate;
 use pombo_app::usecase::scheduled::{Which, reschedule, scheduled_list};
 use pombo_app::usecase::send::{Fate, Recipient, SendSms, Text, send_sms};
 use pombo_domain::address::{Country, Phone};
-use pombo_domain::country::{Content, Ending, Forbidden, Hours, Rule, Rules, Stretch, Topic, Zone};
+use pombo_domain::country::{
+    Affixes, Content, Ending, Forbidden, Hours, Rule, Rules, Stretch, Topic, Zone,
+};
 use pombo_domain::message::{Category, EventKind};
 use pombo_domain::price::Prefix;
 use pombo_domain::sms::personal::{Template, Values};
@@ -378,4 +380,46 @@ async fn an_account_that_has_verified_ages_may_write_what_is_for_adults() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     panic!("the change was not seen");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_all_countries_come_to_one_text_the_request_has_it() {
+    let house = strict_house().await;
+    let caller = house.account("one").await;
+    let carrier = Carrier::start(house.desk("a"), |_, _| Says::Accept);
+    // Spain has rules that change nothing here, Portugal has none.
+    house.send(&caller, says("Rebajas", &["34600000000", "351910000000"])).await;
+    until("both go", || carrier.n_taken() == 2).await;
+    let taken = carrier.taken();
+    assert!(Arc::ptr_eq(&taken[0].body, &taken[1].body), "{taken:?}");
+    let two = [FRENCH, "351910000000"];
+    house.send(&caller, says("Rebajas", &two)).await;
+    until("these too", || carrier.n_taken() == 4).await;
+    let taken = carrier.taken();
+    assert!(!Arc::ptr_eq(&taken[2].body, &taken[3].body), "{taken:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_text_is_made_for_the_route_that_is_chosen_and_goes_unchanged_by_another() {
+    let mut first = route("a");
+    first.countries = vec!["ES".into()];
+    first.affixes = Affixes { prefix: "[SENDER] ".into(), ..Affixes::default() };
+    let mut second = route("b");
+    second.priority = 20;
+    second.affixes = Affixes { suffix: " via b".into(), ..Affixes::default() };
+    let clock = Clock::held(at("2026-03-24T12:00:00Z"));
+    let house = House::with(Arc::new(Folder::new()), clock, config(vec![first, second])).await;
+    let caller = house.account("one").await;
+    let a = Carrier::start(house.desk("a"), |_, _| Says::Defer(Duration::from_secs(30), Some(2)));
+    let b = Carrier::start(house.desk("b"), |_, _| Says::Accept);
+    let send = says("Rebajas", &["34600000000", "351910000000"]);
+    let from = send.from.to_string();
+    let sent = send_sms(&house.app, &caller, send).await.unwrap();
+    until("the second has both", || b.n_taken() == 2).await;
+    assert_eq!(a.n_taken(), 1);
+    assert_eq!(text_of(&house, &caller, &sent.fates[0].1).await, format!("{from} Rebajas"));
+    assert_eq!(text_of(&house, &caller, &sent.fates[1].1).await, "Rebajas via b");
+    let told = SendSms { category: None, ..says("Su cita es a las 9", &["351910000000"]) };
+    let sent = send_sms(&house.app, &caller, told).await.unwrap();
+    assert_eq!(text_of(&house, &caller, &sent.fates[0].1).await, "Su cita es a las 9");
 }

@@ -192,6 +192,8 @@ fn last_words(text: &str, wanted: &[&str]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::country::Topic;
 
@@ -317,5 +319,32 @@ mod tests {
         assert_eq!(word(&none, "Rebajas", refusing, None), refused);
         let content = ending(false, None);
         assert_eq!(word(&content, "x STOP 1234", refusing, None), told("x STOP 1234", ""));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_asked_for_stands_in_what_is_sent_and_the_ending_is_last(
+            text in "[a-zé .!\\n]{0,30}( (STOP|stop)( au)? ([0-9]{3,7}|\\[STOP_CODE\\]))?[ .]{0,2}",
+            before in "([a-z]{1,5} |\\[SENDER\\]: )?",
+            after in "( [a-z.]{1,8})?",
+            suffix in "( [a-z.]{1,8})?",
+            opt_out in prop::option::of("[a-z ]{0,8}"),
+        ) {
+            let content = Content { before, after, ..ending(true, Some("36111")) };
+            let sender = Sender { from: "ACME", opt_out: opt_out.as_deref(), ..Sender::default() };
+            let route = route("", &suffix, None);
+            let (sent, causes) = word(&content, &text, sender, Some(&route)).expect("it is completed");
+            let ending = content.ending.as_ref().expect("one");
+            let start = ending.start_in(&sent);
+            prop_assert!(start.is_some(), "{sent:?}");
+            prop_assert!(!sent.contains(STOP_CODE) && !sent.contains(SENDER));
+            let asked = ending.start_in(&text).map_or(text.as_str(), |start| &text[..start]);
+            prop_assert!(sent.contains(asked.trim_end()), "{asked:?} is not in {sent:?}");
+            prop_assert_eq!(sent == text, causes.is_empty(), "{:?} by {:?}", sent, causes);
+            // What is complete is not completed again.
+            let plain = super::tests::ending(true, Some("36111"));
+            let again = word(&plain, &sent, Sender::default(), None);
+            prop_assert_eq!(again, told(&sent, ""));
+        }
     }
 }
