@@ -220,6 +220,17 @@ pub enum Category {
     Marketing = 1,
 }
 
+impl Category {
+    /// Its word in the API, the configuration and the commands.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Marketing => "marketing",
+            Self::Transactional => "transactional",
+        }
+    }
+}
+
 /// Which of a route's two queues a request joins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]

@@ -306,7 +306,7 @@ fn row(account: &Account) -> Vec<String> {
         yes_no(account.disabled),
         or_dash(account.rate_per_s),
         or_dash(account.per_day),
-        category_word(account.category).to_owned(),
+        account.category.as_str().to_owned(),
         or_dash(account.spend_cap),
         if account.countries.is_empty() {
             "all".to_owned()
@@ -328,7 +328,7 @@ fn row_json(account: &Account) -> serde_json::Value {
         "disabled": account.disabled,
         "ratePerSecond": account.rate_per_s,
         "perDay": account.per_day,
-        "category": category_word(account.category),
+        "category": account.category.as_str(),
         "linkUrl": account.link_url,
         "spendCap": account.spend_cap.map(|cap| cap.to_string()),
         "countries": country_words(account),
@@ -346,11 +346,4 @@ fn country_words(account: &Account) -> Vec<String> {
 
 fn sender_word(account: &Account) -> &'static str {
     if account.approved_senders { "approved" } else { "any" }
-}
-
-fn category_word(category: Category) -> &'static str {
-    match category {
-        Category::Marketing => "marketing",
-        Category::Transactional => "transactional",
-    }
 }

@@ -9,7 +9,6 @@ use pombo_app::books::{self, Record};
 use pombo_app::clock::Clock;
 use pombo_app::prices::Book;
 use pombo_domain::csv;
-use pombo_domain::message::Category;
 use pombo_domain::time::Instant;
 
 use super::{Failure, open_store, out};
@@ -124,10 +123,7 @@ fn cells(record: &Record, book: &Book, config: &Config) -> [String; 26] {
         request.n_parts.to_string(),
         record.account_name.clone(),
         request.campaign.to_string(),
-        match request.category {
-            Category::Marketing => "marketing".to_owned(),
-            Category::Transactional => "transactional".to_owned(),
-        },
+        request.category.as_str().to_owned(),
         request.sender.clone(),
         record.to.to_string(),
         country.to_string(),

@@ -71,7 +71,7 @@ fn route(f: &mut fmt::Formatter<'_>, route: &RouteConfig) -> fmt::Result {
     };
     let transactional = word(route.uncertain.transactional);
     let marketing = word(route.uncertain.marketing);
-    let categories: Vec<&str> = route.categories.iter().copied().map(category).collect();
+    let categories: Vec<&str> = route.categories.iter().copied().map(Category::as_str).collect();
     writeln!(f, "receipt_id = \"{receipt_id}\"")?;
     if transactional == marketing {
         writeln!(f, "uncertain = \"{marketing}\"")?;
@@ -144,14 +144,6 @@ fn smpp(f: &mut fmt::Formatter<'_>, link: &Smpp) -> fmt::Result {
         .iter()
         .filter_map(|(kind, pair)| pair.map(|(ton, npi)| format!("{kind} = [{ton}, {npi}]")));
     writeln!(f, "ton_npi = {{ {} }}", set.collect::<Vec<_>>().join(", "))
-}
-
-/// The word for a category.
-fn category(category: Category) -> &'static str {
-    match category {
-        Category::Marketing => "marketing",
-        Category::Transactional => "transactional",
-    }
 }
 
 /// A TOML string.

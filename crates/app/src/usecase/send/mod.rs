@@ -164,6 +164,8 @@ pub struct Sent {
     pub scheduled: Option<Instant>,
     /// When it expires, where that was asked.
     pub expires: Option<Instant>,
+    /// Of a dry run: the law's kind of its messages, and who says so.
+    pub category: Option<(Category, Cause)>,
 }
 
 /// Accepts a request, or says why not. What is answered as accepted is on disk.
@@ -225,7 +227,7 @@ pub async fn send_sms(app: &App, caller: &Caller, send: SendSms) -> Result<Sent,
         n_parts: recipient.n_parts,
         held: plan.held_until(idx),
     });
-    Ok(Sent { campaign, sending, fates, scheduled, expires })
+    Ok(Sent { campaign, sending, fates, scheduled, expires, category: None })
 }
 
 /// Asks about recipients, a thousand at a time; each answer has indexes in rising order, and so has

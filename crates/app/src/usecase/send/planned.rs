@@ -95,6 +95,10 @@ pub(super) fn planned(
         fates,
         scheduled: send.schedule,
         expires: send.expires,
+        category: Some(match send.category {
+            Some(category) => (category, Cause::Field("category")),
+            None => (plan.category, Cause::Account("category")),
+        }),
     }
 }
 

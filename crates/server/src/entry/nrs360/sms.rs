@@ -135,6 +135,12 @@ fn answer(sent: &Sent) -> Result<(StatusCode, Vec<u8>), Problem> {
     write::integer(&mut out, sent.campaign.0);
     write::raw(&mut out, ",\"sendingId\":");
     write::integer(&mut out, sent.sending.0);
+    if let Some((category, why)) = &sent.category {
+        write::raw(&mut out, ",\"category\":");
+        write::text(&mut out, category.as_str());
+        write::raw(&mut out, ",\"categoryReason\":");
+        write::text(&mut out, &why.to_string());
+    }
     write::raw(&mut out, ",\"result\":[");
     for (i, (to, fate)) in sent.fates.iter().enumerate() {
         if i > 0 {

@@ -175,6 +175,8 @@ fn a_dry_run_names_the_rule_that_decides_for_each_recipient() {
                 "from":"ACME","message":"{message}","category":"marketing"{more}}}"#
         );
         let answer = house.call("POST", "/api/rest/sms?dryRun=1", &json).json();
+        assert_eq!(answer["category"], "marketing");
+        assert_eq!(answer["categoryReason"], "category");
         let told = |result: &serde_json::Value| {
             let keys = ["routeReason", "earliestReason", "message", "messageReasons", "rule"];
             let keys = keys.iter().filter(|key| !result[**key].is_null());

@@ -213,6 +213,11 @@ pub(super) struct AvailableTime {
 pub(super) struct SmsAnswer {
     campaign_id: i64,
     sending_id: i64,
+    /// With `dryRun` only: what the messages are, `marketing` or `transactional`.
+    category: Option<String>,
+    /// With `dryRun` only: who says so, the request (`category`) or its account.
+    #[schema(example = "account.category")]
+    category_reason: Option<String>,
     /// One per recipient, in the order of `to`.
     result: Vec<SmsResult>,
 }
