@@ -47,8 +47,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let pombo = Pombo::prepare(&folder, smsc.addr, 100)?;
     let serve = pombo.serve()?;
     wait_until("the route binds", Duration::from_secs(30), || Ok(smsc.counts().binds > 0))?;
-    let mut table =
-        Table::new(&["stage", "of", "seconds", "a second", "CPU ms each", "RSS peak, MiB"]);
+    let mut table = Table::new(&[
+        "stage",
+        "of",
+        "seconds",
+        "a second",
+        "CPU ms each",
+        "bytes written each",
+        "RSS peak, MiB",
+    ]);
     let mut stages = Stages { serve: &serve, table: &mut table };
     let begun = SystemTime::now();
     let release = begun + Duration::from_secs(options.release_s);
@@ -91,15 +98,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// When a stage began, and the CPU time that the server had used by then.
+/// When a stage began, and what the server had used by then.
 struct Clock {
     start: Instant,
     cpu_ms: f64,
+    written: u64,
 }
 
 impl Clock {
     fn start(serve: &Process) -> Result<Self> {
-        Ok(Self { start: Instant::now(), cpu_ms: serve.cpu_ms()? })
+        Ok(Self { start: Instant::now(), cpu_ms: serve.cpu_ms()?, written: serve.written()? })
     }
 }
 
@@ -120,7 +128,7 @@ impl Stages<'_> {
         let seconds = clock.start.elapsed().as_secs_f64();
         let cpu_ms = self.serve.cpu_ms()? - clock.cpu_ms;
         #[expect(clippy::cast_precision_loss, reason = "counts of one run")]
-        let n_each = n as f64;
+        let (n_each, written) = (n as f64, (self.serve.written()? - clock.written) as f64);
         note(&format!("{stage}: {n} in {seconds:.1} s"));
         self.table.row(vec![
             stage.to_owned(),
@@ -128,6 +136,7 @@ impl Stages<'_> {
             grouped(seconds, 1),
             grouped(n_each / seconds, 0),
             grouped(cpu_ms / n_each, 4),
+            grouped(written / n_each, 0),
             grouped(self.serve.rss_peak_mib()?, 0),
         ]);
         Ok(())

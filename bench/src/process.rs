@@ -47,6 +47,13 @@ impl Process {
         Ok(total * 1000.0 / TICKS_PER_SECOND)
     }
 
+    /// Bytes that it had the kernel write to disk: its store and its log.
+    pub(crate) fn written(&self) -> Result<u64> {
+        let io = std::fs::read_to_string(format!("/proc/{}/io", self.pid()))?;
+        let line = io.lines().find_map(|line| line.strip_prefix("write_bytes: "));
+        Ok(line.context("no write_bytes")?.parse()?)
+    }
+
     /// The most memory it ever had resident, in MiB.
     pub(crate) fn rss_peak_mib(&self) -> Result<f64> {
         self.status_mib("VmHWM:")

@@ -30,6 +30,7 @@ const NEEDS: &[Need] = &[
     Need { program: "strace", package: "strace", why: "shows the sync before an answer" },
     Need { program: "node", package: "nodejs", why: "runs the SMSC of crates/peers/foreign" },
     Need { program: "npm", package: "npm", why: "installs the SMSC of crates/peers/foreign" },
+    Need { program: "chromium", package: "chromium", why: "opens a short link as a person does" },
     Need { program: "git", package: "git", why: "lists the files that tidy reads" },
     Need { program: "curl", package: "curl", why: "runs the examples of docs/howto" },
     Need { program: "cc", package: "gcc", why: "compiles SQLite" },

@@ -1,8 +1,10 @@
 //! `sub`: texts with each recipient's values, and the short links in them, over HTTP.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use pombo_app::operate;
+use pombo_peers::sink::{Behaviour, Sink};
 use pombo_store::{Options, Store};
 
 use crate::house::{Answer, House, story};
@@ -131,6 +133,35 @@ fn a_short_link_leads_where_its_message_said_and_the_click_is_told() {
         (&"clicked".into(), &true.into(), &"Chrome".into(), &"Android".into(), &"mobile".into())
     );
     assert_eq!(click["url"], "https://example.com/offer?a=b");
+}
+
+/// A page that nobody here serves, in this test's own words.
+const PAGE: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n\
+                    <!doctype html><title>Offer</title><p>Half price today</p>";
+
+#[test]
+fn a_browser_that_opens_a_short_link_shows_the_page_that_it_leads_to() {
+    let house = House::open();
+    let page = Sink::start(Behaviour::recording(pombo_peers::sink::Answer::Raw(PAGE.into())));
+    let (id, path) = linked(&house, &page.url("/offer?a=b"));
+    let output = Command::new("chromium")
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
+        .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
+        // Without a screen it would call itself a machine, and a machine's clicks do not count.
+        .arg(format!("--user-agent={PHONE}"))
+        .arg(format!("--user-data-dir={}", house.folder.join("browser").display()))
+        .arg("--dump-dom")
+        .arg(format!("http://{}{path}", house.address))
+        .output()
+        .unwrap_or_else(|error| panic!("chromium: {error}; run `cargo xtask setup`"));
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert!(shown.contains("<p>Half price today</p>"), "{output:?}");
+    assert!(page.targets().contains(&"/offer?a=b".to_owned()), "{:?}", page.targets());
+    let status = house.until(&id, |sms| sms["isClicked"] == true);
+    let events = status["data"][0]["events"].as_array().expect("events");
+    let clicks: Vec<_> = events.iter().filter(|event| event["type"] == "clicked").collect();
+    assert_eq!(clicks.len(), 1, "{clicks:?}");
+    assert_eq!((&clicks[0]["browser"], &clicks[0]["os"]), (&"Chrome".into(), &"Android".into()));
 }
 
 #[test]
