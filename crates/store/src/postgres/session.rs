@@ -43,10 +43,12 @@ impl Limits {
     /// keep the others waiting, and neither must a table that somebody else holds.
     fn words(self) -> String {
         let statement_ms = self.statement.unwrap_or_default().as_millis();
-        // What serves asks by keys, and its plans must not depend on what a table held once.
+        // What serves asks by keys, and its plans must not depend on what a table held once; they
+        // are made once.
         let plans = match self.statement {
             Some(limit) if limit <= Duration::from_secs(60) => {
-                "; set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off"
+                "; set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \
+                 set plan_cache_mode = force_generic_plan"
             }
             _ => "",
         };
