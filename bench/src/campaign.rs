@@ -6,14 +6,13 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, bail, ensure};
-use pombo_peers::load::{self, Plan, Post, Traffic};
+use anyhow::{Context, Result, ensure};
 use pombo_peers::sink::{self, Sink};
 use pombo_peers::smsc::{Behaviour, Receipts, Smsc};
 
+use crate::bulk::Bulk;
 use crate::pombo::{ACCOUNT_NAME, Pombo, authorization};
 use crate::process::{Process, TempFolder, wait_until};
 use crate::table::{Table, grouped, note};
@@ -36,9 +35,6 @@ pub(crate) struct Options {
 }
 
 const NAME: &str = "million";
-
-/// Message `idx` goes to this number plus `idx`: a valid Spanish mobile number each.
-const FIRST_RECIPIENT: u64 = 34_600_000_000;
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     let folder = TempFolder::new("campaign")?;
@@ -150,48 +146,11 @@ fn instant(time: SystemTime) -> Result<pombo_domain::time::Instant> {
 
 /// Sends the campaign's requests, all for the same time.
 fn accept(options: &Options, pombo: &Pombo, release: SystemTime) -> Result<()> {
-    let headers = [authorization(), "Content-Type: application/json".to_owned()];
-    let traffic = Requests {
-        post: Post::new(&pombo.http().to_string(), "/api/rest/sms", &headers),
-        batch: options.batch,
-        due: instant(release)?.civil_seconds().replace(|c: char| !c.is_ascii_digit(), ""),
-        body: String::new(),
-    };
-    let plan = Plan {
-        address: pombo.http(),
-        connections: 4,
-        requests: options.count / options.batch,
-        time_max: Duration::from_secs(600),
-        rate: None,
-        answer_max: Duration::from_secs(120),
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let outcome = runtime.block_on(load::run(plan, Arc::new(Mutex::new(traffic))))?;
-    if outcome.statuses.keys().any(|status| *status != 202) || outcome.failed > 0 {
-        bail!("not all accepted: {:?}, {} failed", outcome.statuses, outcome.failed);
-    }
-    Ok(())
-}
-
-struct Requests {
-    post: Post,
-    batch: u64,
-    due: String,
-    body: String,
-}
-
-impl Traffic for Requests {
-    fn request(&mut self, idx: u64, _due: Instant, buffer: &mut Vec<u8>) {
-        let first = FIRST_RECIPIENT + idx * self.batch;
-        let to: Vec<String> = (first..first + self.batch).map(|to| format!("\"{to}\"")).collect();
-        self.body.clear();
-        self.body.push_str(&format!(
-            r#"{{"from":"pombo","message":"One of a million.","campaignName":"{NAME}","scheduleDate":"{}","to":[{}]}}"#,
-            self.due,
-            to.join(",")
-        ));
-        self.post.append(self.body.as_bytes(), buffer);
-    }
+    let due = instant(release)?.civil_seconds().replace(|c: char| !c.is_ascii_digit(), "");
+    let fields = format!(
+        r#""from":"pombo","message":"One of a million.","campaignName":"{NAME}","scheduleDate":"{due}""#
+    );
+    Bulk { first: 0, n: options.count, batch: options.batch, fields }.send(pombo)
 }
 
 /// The number of the one sending there is.

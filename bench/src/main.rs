@@ -1,5 +1,6 @@
 //! One workload per promise: `cargo xtask bench NAME`; each prints a table.
 
+mod bulk;
 mod campaign;
 mod faults;
 mod journey;

@@ -1,12 +1,11 @@
 //! How much memory pombo needs while a million messages wait.
 
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
-use pombo_peers::load::{self, Plan, Post, Traffic};
+use anyhow::Result;
 
-use crate::pombo::{Pombo, authorization};
+use crate::bulk::Bulk;
+use crate::pombo::Pombo;
 use crate::process::{Process, TempFolder, free_port};
 use crate::table::{Table, grouped, note};
 
@@ -65,57 +64,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 /// Sends `n` more messages.
 fn fill(options: &Options, pombo: &Pombo, first: u64, n: u64) -> Result<()> {
-    let headers = [authorization(), "Content-Type: application/json".to_owned()];
-    let traffic = Batches {
-        post: Post::new(&pombo.http().to_string(), "/api/rest/sms", &headers),
-        batch: options.batch,
-        first,
-        scheduled: options.scheduled,
-        body: String::new(),
-    };
-    let plan = Plan {
-        address: pombo.http(),
-        connections: 4,
-        requests: n / options.batch,
-        time_max: Duration::from_secs(600),
-        rate: None,
-        answer_max: Duration::from_secs(120),
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let outcome = runtime.block_on(load::run(plan, Arc::new(Mutex::new(traffic))))?;
-    if outcome.statuses.keys().any(|status| *status != 202) || outcome.failed > 0 {
-        bail!("not all accepted: {:?}, {} failed", outcome.statuses, outcome.failed);
+    let mut fields = r#""from":"pombo","message":"One of a million.""#.to_owned();
+    if options.scheduled {
+        // Far enough for any run, near enough for any limit on dates.
+        fields.push_str(r#","scheduleDate":"20371231000000""#);
     }
-    Ok(())
-}
-
-struct Batches {
-    post: Post,
-    batch: u64,
-    first: u64,
-    scheduled: bool,
-    body: String,
-}
-
-impl Traffic for Batches {
-    fn request(&mut self, idx: u64, _due: Instant, buffer: &mut Vec<u8>) {
-        let first = 34_600_000_000 + self.first + idx * self.batch;
-        self.body.clear();
-        self.body.push_str(r#"{"from":"pombo","message":"One of a million.","to":["#);
-        for to in first..first + self.batch {
-            if to > first {
-                self.body.push(',');
-            }
-            self.body.push_str(&format!("\"{to}\""));
-        }
-        self.body.push(']');
-        if self.scheduled {
-            // Far enough for any run, near enough for any limit on dates.
-            self.body.push_str(r#","scheduleDate":"20371231000000""#);
-        }
-        self.body.push('}');
-        self.post.append(self.body.as_bytes(), buffer);
-    }
+    Bulk { first, n, batch: options.batch, fields }.send(pombo)
 }
 
 fn folder_mib(folder: &TempFolder) -> Result<f64> {
