@@ -2,7 +2,7 @@
 
 use pombo_domain::otp::{Guard, Limits};
 
-use super::raw::{Mistakes, Node, Section};
+use super::raw::{Mistakes, Node, Origin, Section};
 use super::some_text;
 
 /// Limits of every account, and in `[[otp.accounts]]` those of some: a key that is not written there
@@ -16,27 +16,26 @@ pub(super) fn otp(mut section: Section<'_>, mistakes: &Mistakes) -> Guard {
         let path = format!("otp.accounts[{i}]");
         match node.table() {
             Ok(table) => {
-                let mut section = Section::new(path.clone(), table, mistakes);
-                let name = section.get("name", some_text);
-                let own = limits(&mut section, every);
-                section.finish();
-                match name.map(|name| (guard.set(&name, own), name)) {
-                    Some((true, _)) => {}
-                    Some((false, name)) => {
-                        let what = format!("names {name:?} a second time; write it once");
-                        mistakes.add(&node.origin, &format!("{path}.name"), &what);
-                    }
-                    None if mistakes.are_about(&format!("{path}.name")) => {}
-                    None => {
-                        let what = "is missing; write the account's name";
-                        mistakes.add(&node.origin, &format!("{path}.name"), what);
-                    }
-                }
+                let section = Section::new(path, table, mistakes);
+                account(section, &node.origin, &mut guard, mistakes);
             }
             Err(what) => mistakes.add(&node.origin, &path, &what),
         }
     }
     guard
+}
+
+fn account(mut section: Section<'_>, origin: &Origin, guard: &mut Guard, mistakes: &Mistakes) {
+    let (key, is_missing) = (section.name("name"), section.origin("name").is_none());
+    let name = section.get("name", some_text);
+    let own = limits(&mut section, guard.every);
+    section.finish();
+    if is_missing {
+        mistakes.add(origin, &key, "is missing; write the account's name");
+    }
+    if let Some(name) = name.filter(|name| !guard.set(name, own)) {
+        mistakes.add(origin, &key, &format!("names {name:?} a second time; write it once"));
+    }
 }
 
 fn limits(section: &mut Section<'_>, default: Limits) -> Limits {
