@@ -11,14 +11,12 @@ use pombo_domain::opt_out::Address;
 use pombo_domain::otp::{
     APP_CHARS_MAX, ATTEMPTS, Config, GUESS_CHARS_MAX, LENGTH, Otp, Reason, VALIDITY_SECONDS,
 };
+use pombo_domain::sms::personal::CODE_SHOWN;
 
 use super::body::{self, OtpIn, Scalar};
 use super::error::{Code, Problem};
 use super::write;
 use crate::entry::{House, Response, json};
-
-/// What stands where a code is not shown.
-const MASK: &str = "****";
 
 /// `POST /otp/generate`.
 #[utoipa::path(
@@ -87,7 +85,8 @@ pub(super) async fn check(
     match &checked.otp {
         Some(otp) => {
             // What is not known yet to who asks is not told to them.
-            let shown = if valid { guess.trim().to_ascii_uppercase() } else { MASK.to_owned() };
+            let shown =
+                if valid { guess.trim().to_ascii_uppercase() } else { CODE_SHOWN.to_owned() };
             write_otp(&mut out, &recipient, &shown, otp);
         }
         None => write::raw(&mut out, "null"),
