@@ -1,13 +1,14 @@
 //! The accounts as they stand, in memory: read anew when the store has changed.
 
 use std::collections::HashMap;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 use pombo_domain::id::AccountId;
 use pombo_store::Store;
 use pombo_store::operation as op;
 pub use pombo_store::operation::account::Account;
 
+use crate::current::Current;
 use crate::error::Fault;
 
 /// A snapshot, replaced as a whole.
@@ -20,7 +21,7 @@ pub(crate) struct Snapshot {
 /// The newest snapshot; cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Accounts {
-    current: Arc<RwLock<Arc<Snapshot>>>,
+    current: Current<Snapshot>,
 }
 
 impl Accounts {
@@ -38,24 +39,15 @@ impl Accounts {
             snapshot.by_name.insert(account.name.clone(), Arc::clone(&account));
             snapshot.by_id.insert(account.id, account);
         }
-        if let Ok(mut current) = self.current.write() {
-            *current = Arc::new(snapshot);
-        }
+        self.current.set(snapshot);
         Ok(())
     }
 
-    fn snapshot(&self) -> Arc<Snapshot> {
-        match self.current.read() {
-            Ok(current) => Arc::clone(&current),
-            Err(poisoned) => Arc::clone(&poisoned.into_inner()),
-        }
-    }
-
     pub(crate) fn by_name(&self, name: &str) -> Option<Arc<Account>> {
-        self.snapshot().by_name.get(name).cloned()
+        self.current.get().by_name.get(name).cloned()
     }
 
     pub(crate) fn by_id(&self, id: AccountId) -> Option<Arc<Account>> {
-        self.snapshot().by_id.get(&id).cloned()
+        self.current.get().by_id.get(&id).cloned()
     }
 }

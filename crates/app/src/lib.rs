@@ -4,7 +4,7 @@ pub mod accounts;
 pub mod auth;
 pub mod books;
 pub mod clock;
-mod countries;
+mod current;
 pub mod engine;
 pub mod error;
 mod inbound;
@@ -38,7 +38,7 @@ use pombo_store::operation as op;
 
 use accounts::Accounts;
 use clock::Clock;
-use countries::Countries;
+use current::Current;
 use engine::Engine;
 use error::Fault;
 use prices::Prices;
@@ -86,7 +86,7 @@ pub(crate) struct Inner {
     pub(crate) accounts: Accounts,
     pub(crate) subscriptions: notify::Subscriptions,
     pub(crate) prices: Prices,
-    pub(crate) countries: Countries,
+    pub(crate) countries: Current<country::Rules>,
     pub(crate) engine: Engine,
     pub(crate) inbound: inbound::Bell,
     pub(crate) gate: auth::Gate,
@@ -128,7 +128,7 @@ impl App {
             routes: routes.clone(),
         };
         let routing = Routing::new(rules, prices.clone(), accounts.clone());
-        let countries = Countries::new(config.countries);
+        let countries = Current::new(config.countries);
         let followed = (&accounts, &routing, &countries);
         let bell = inbound::Bell::default();
         let engine = Engine::start((&store, &clock), followed, &bell, &routes).await?;
@@ -209,7 +209,7 @@ impl App {
                 odd.push(before.name.clone());
             }
         }
-        self.inner.countries.replace(config.countries);
+        self.inner.countries.set(config.countries);
         // Nobody would carry what is queued for a route that does not run.
         let runs = |route: &Route| self.inner.engine.desk(route.id).is_some();
         let routes = routes.into_iter().filter(runs).collect();

@@ -2,7 +2,7 @@
 //! a file was imported, or when number prefixes change hands.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 use pombo_domain::address::{Country, Phone};
 use pombo_domain::id::RouteId;
@@ -13,6 +13,8 @@ use pombo_domain::time::Instant;
 use pombo_store::Store;
 use pombo_store::operation as op;
 use pombo_store::operation::price::{Import, Kind};
+
+use crate::current::Current;
 
 /// Rows that one question reads.
 const PAGE: i64 = 10_000;
@@ -144,15 +146,12 @@ fn read_ranges(
 /// The newest book; cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Prices {
-    current: Arc<RwLock<Arc<Book>>>,
+    current: Current<Book>,
 }
 
 impl Prices {
     pub(crate) fn book(&self) -> Arc<Book> {
-        match self.current.read() {
-            Ok(current) => Arc::clone(&current),
-            Err(poisoned) => Arc::clone(&poisoned.into_inner()),
-        }
+        self.current.get()
     }
 
     /// Reads everything anew where something has changed.
@@ -168,9 +167,7 @@ impl Prices {
         let store = store.clone();
         let read = tokio::task::spawn_blocking(move || Book::read(&store, now)).await;
         let book = read.map_err(|_| pombo_store::Error::Closed)??;
-        if let Ok(mut current) = self.current.write() {
-            *current = Arc::new(book);
-        }
+        self.current.set(book);
         Ok(())
     }
 

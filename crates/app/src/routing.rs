@@ -1,6 +1,6 @@
 //! Which route a message goes by: the rules, the prices and the state of the routes, put together.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use pombo_domain::address::{Country, Phone, Sender};
 use pombo_domain::id::{AccountId, RouteId};
@@ -11,27 +11,28 @@ use pombo_domain::time::Instant;
 
 use crate::Rules;
 use crate::accounts::Accounts;
+use crate::current::Current;
 use crate::prices::{Book, Prices};
 
 /// What a choice needs, in force; cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Routing {
-    rules: Arc<RwLock<Arc<Rules>>>,
+    rules: Current<Rules>,
     prices: Prices,
     accounts: Accounts,
 }
 
 impl Routing {
     pub(crate) fn new(rules: Rules, prices: Prices, accounts: Accounts) -> Self {
-        Self { rules: Arc::new(RwLock::new(Arc::new(rules))), prices, accounts }
+        Self { rules: Current::new(rules), prices, accounts }
     }
 
     pub(crate) fn rules(&self) -> Arc<Rules> {
-        Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
+        self.rules.get()
     }
 
     pub(crate) fn set(&self, rules: Rules) {
-        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+        self.rules.set(rules);
     }
 
     /// All that holds for messages of an account at one time.

@@ -8,6 +8,7 @@ use pombo_domain::address::Country;
 use pombo_domain::channel::{
     Arrival, Attempt, BoxFuture, Desk, LinkState, NotStored, Outcome, Report,
 };
+use pombo_domain::country;
 use pombo_domain::health::Counts;
 use pombo_domain::id::{AccountId, RouteId};
 use pombo_domain::message::Lane;
@@ -25,7 +26,7 @@ use super::health::Health;
 use super::settler::Incoming;
 use super::stock::Stock;
 use crate::clock::Clock;
-use crate::countries::Countries;
+use crate::current::Current;
 
 /// Seconds of a route's rate that may be claimed ahead.
 const CLAIM_AHEAD_S: f64 = 0.5;
@@ -43,7 +44,7 @@ pub(crate) struct RouteDesk {
     pub(super) store: Store,
     pub(super) clock: Clock,
     pub(super) paces: AccountPaces,
-    pub(super) countries: Countries,
+    pub(super) countries: Current<country::Rules>,
     route: Mutex<Arc<Route>>,
     pub(super) heads: Mutex<Heads>,
     pub(super) flight: Mutex<Flight>,
@@ -85,7 +86,7 @@ impl RouteDesk {
         route: Route,
         (store, clock): (&Store, &Clock),
         paces: &AccountPaces,
-        countries: &Countries,
+        countries: &Current<country::Rules>,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<Incoming>) {
         let (reports, incoming) = mpsc::unbounded_channel();
         let bucket = route.rate.map(|rate| Bucket::new(rate, clock.now()));

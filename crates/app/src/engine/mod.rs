@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use pombo_domain::address::Country;
 use pombo_domain::channel::LinkState;
+use pombo_domain::country;
 use pombo_domain::id::{AccountId, RouteId};
 use pombo_domain::message::Lane;
 use pombo_domain::route::Route;
@@ -28,7 +29,7 @@ use tokio::task::JoinHandle;
 
 use crate::accounts::Accounts;
 use crate::clock::Clock;
-use crate::countries::Countries;
+use crate::current::Current;
 use crate::error::Fault;
 use crate::inbound::Bell;
 use crate::routing::Routing;
@@ -63,7 +64,7 @@ impl Engine {
     /// Makes a desk for each route and starts its tasks.
     pub(crate) async fn start(
         (store, clock): (&Store, &Clock),
-        (accounts, routing, countries): (&Accounts, &Routing, &Countries),
+        (accounts, routing, countries): (&Accounts, &Routing, &Current<country::Rules>),
         inbound: &Bell,
         routes: &[Route],
     ) -> Result<Self, Fault> {

@@ -64,7 +64,7 @@ async fn round(desk: &RouteDesk) -> Result<Option<Duration>, pombo_store::Error>
         return Ok(Some(held_back));
     };
     let share = (room.of(lane) / accounts.len()).clamp(1, CLAIM_MAX);
-    let rules = desk.countries.rules();
+    let rules = desk.countries.get();
     let claims = accounts.iter().map(|&account| {
         let allowed = desk.paces.allowance(account, now).0;
         let (route, room, rules) = (desk.id, share.min(allowed), Arc::clone(&rules));

@@ -1,7 +1,7 @@
 //! Where each account's events are told, in memory: read anew when the store has changed.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use pombo_domain::id::{AccountId, EventId};
 use pombo_domain::notification::signature::Secret;
@@ -9,6 +9,8 @@ use pombo_domain::notification::{Format, OwnEvents};
 use pombo_domain::time::Instant;
 use pombo_store::operation::notification::{List, Settings};
 use pombo_store::{Error, Store};
+
+use crate::current::Current;
 
 /// An account that is notified, or was until it failed too long.
 #[derive(Debug)]
@@ -51,7 +53,7 @@ pub(super) type Snapshot = HashMap<AccountId, Subscription>;
 /// The newest snapshot; cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Subscriptions {
-    current: Arc<RwLock<Arc<Snapshot>>>,
+    current: Current<Snapshot>,
     /// Held while the store is read, so that nothing older overwrites what is newer.
     reading: Arc<tokio::sync::Mutex<()>>,
 }
@@ -68,13 +70,12 @@ impl Subscriptions {
         let _alone = self.reading.lock().await;
         let all = store.ask(List).await?.into_iter().filter(|settings| !settings.url.is_empty());
         let snapshot = all.map(|settings| (settings.account, Subscription::new(settings)));
-        let snapshot = Arc::new(snapshot.collect());
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = snapshot;
+        self.current.set(snapshot.collect());
         Ok(())
     }
 
     pub(super) fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+        self.current.get()
     }
 
     /// How many are told nothing because they failed too long.

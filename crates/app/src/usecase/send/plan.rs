@@ -75,7 +75,7 @@ impl Plan {
         let link = link::stand_in(&short_base(app, caller));
         let earliest = send.schedule.map_or(now, |at| at.max(now));
         let due = send.windows.as_ref().map_or(earliest, |windows| windows.next_open(earliest));
-        let countries = app.inner.countries.rules();
+        let countries = app.inner.countries.get();
         let senders = Senders::of(app, caller, &countries, (send, category)).await?;
         let judge = {
             let map = app.inner.routing.of(caller.account(), now);

@@ -131,7 +131,7 @@ impl Plan {
             if send.expires == Some(held) {
                 return Cause::Field("expirationDate"); // It ends before its country allows it.
             }
-            let rules = app.inner.countries.rules();
+            let rules = app.inner.countries.get();
             let country = recipient.to.country();
             let rule = rules.of(recipient.to, country).map_or(country, |rule| rule.country);
             return Cause::Country(rule, "windows");
