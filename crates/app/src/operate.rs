@@ -384,14 +384,14 @@ pub fn campaign_list(store: &Store, limit: i64) -> Result<Vec<CampaignOfAccount>
     Ok(rows.into_iter().map(row).collect())
 }
 
-/// Pauses, resumes or cancels a campaign, by its number or its sending's. Answers how many parts a
-/// cancelling ended; what was away then ends when it comes back.
+/// Pauses, resumes or cancels a campaign, by its number or its sending's. A running server may end
+/// what waits of a cancelled one before this does; what is away ends when it comes back.
 pub fn campaign_order(
     store: &Store,
     clock: &Clock,
     number: i64,
     order: Order,
-) -> Result<usize, Problem> {
+) -> Result<(), Problem> {
     let by = [Which::Campaign(CampaignId(number)), Which::Sending(SendingId(number))];
     let mut found = None;
     for which in by {
@@ -404,11 +404,11 @@ pub fn campaign_order(
     let (account, sending) = (row.account, row.sending);
     store.run_blocking(op::campaign::SetStop { account, sending, order, now: clock.now() })?;
     if order == Order::Pause {
-        return Ok(0);
+        return Ok(());
     }
     while store.run_blocking(op::campaign::GiveBack { now: clock.now() })?.more {}
     if order == Order::Resume {
-        return Ok(0);
+        return Ok(());
     }
     let routes = store.ask_blocking(op::route::List)?;
     let mut walk = Walk::new(routes.iter().map(|route| route.id), sending, account);
@@ -417,7 +417,7 @@ pub fn campaign_order(
         walk.took(&withdrawn);
     }
     store.run_blocking(op::campaign::Finish { sending })?;
-    Ok(walk.n)
+    Ok(())
 }
 
 /// Copies a live store.

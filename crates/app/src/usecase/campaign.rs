@@ -208,8 +208,6 @@ pub(crate) struct Walk {
     at: QueuePlace,
     sending: SendingId,
     account: AccountId,
-    /// Parts that ended.
-    pub(crate) n: usize,
 }
 
 impl Walk {
@@ -220,7 +218,7 @@ impl Walk {
         account: AccountId,
     ) -> Self {
         let queues = routes.flat_map(|route| Lane::ALL.map(|lane| (route, lane))).collect();
-        Self { queues, at: QueuePlace::default(), sending, account, n: 0 }
+        Self { queues, at: QueuePlace::default(), sending, account }
     }
 
     /// The next piece; `None`: that was all.
@@ -232,7 +230,6 @@ impl Walk {
 
     /// What came of it.
     pub(crate) fn took(&mut self, withdrawn: &Withdrawn) {
-        self.n += withdrawn.n;
         self.at = withdrawn.next.unwrap_or_default();
         if withdrawn.next.is_none() {
             self.queues.pop();

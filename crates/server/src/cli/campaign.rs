@@ -38,21 +38,21 @@ pub(super) fn run(command: &Command, config: &Config) -> Result<(), Failure> {
     let store = open_store(config)?;
     let clock = Clock::system();
     let give = |Number { number }: &Number, order| {
-        operate::campaign_order(&store, &clock, *number, order).map(|n| (*number, n))
+        operate::campaign_order(&store, &clock, *number, order).map(|()| *number)
     };
     match command {
         Command::List { json } => list(&operate::campaign_list(&store, ROWS_MAX)?, *json),
         Command::Pause(number) => {
-            let (number, _) = give(number, Order::Pause)?;
+            let number = give(number, Order::Pause)?;
             out::line(&format!("{number} is paused"))
         }
         Command::Resume(number) => {
-            let (number, _) = give(number, Order::Resume)?;
+            let number = give(number, Order::Resume)?;
             out::line(&format!("{number} goes on"))
         }
         Command::Cancel(number) => {
-            let (number, n) = give(number, Order::Cancel)?;
-            out::line(&format!("{number} is cancelled; {n} parts that waited have ended"))
+            let number = give(number, Order::Cancel)?;
+            out::line(&format!("{number} is cancelled; what waited has ended"))
         }
     }
 }
@@ -67,6 +67,7 @@ fn list(campaigns: &[CampaignOfAccount], as_json: bool) -> Result<(), Failure> {
                 "name": row.name, "tags": row.tags, "status": status(c),
                 "created": row.created.iso8601(), "messages": totals.messages,
                 "waiting": totals.waiting, "sent": totals.sent, "delivered": totals.delivered,
+                "cancelled": totals.cancelled,
                 "cost": totals.cost.to_string(),
             })
         };

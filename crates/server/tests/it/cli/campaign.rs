@@ -32,8 +32,9 @@ fn a_campaign_is_paused_resumed_and_cancelled_beside_a_running_server() {
     assert_eq!(campaign(&["resume", &sending]), format!("{sending} goes on\n"));
     house.until(id, |sms| sms["isDelivered"] == true);
     let said = campaign(&["cancel", &number]);
-    assert_eq!(said, format!("{number} is cancelled; 1 parts that waited have ended\n"));
-    assert!(campaign(&["list"]).contains("CANCELLED"));
+    assert_eq!(said, format!("{number} is cancelled; what waited has ended\n"));
+    let list: serde_json::Value = serde_json::from_str(&campaign(&["list", "--json"])).unwrap();
+    assert_eq!((&list[0]["status"], &list[0]["cancelled"]), (&"CANCELLED".into(), &1.into()));
 }
 
 #[test]
