@@ -279,6 +279,7 @@ impl Bench {
                 to,
                 route: self.route,
                 price: Money::from_micros(50_000),
+                refunds: false,
                 n_parts: 1,
             });
             self.n_sent += 1;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use pombo_domain::address::{Country, Phone};
 use pombo_domain::id::RouteId;
 use pombo_domain::money::Money;
-use pombo_domain::price::{Network, Prefix, PriceList, Ranges};
+use pombo_domain::price::{Network, Prefix, PriceList, Quote, Ranges};
 use pombo_domain::route::Route;
 use pombo_domain::time::Instant;
 use pombo_store::Store;
@@ -98,19 +98,19 @@ impl Book {
         (country, network): (Country, Option<Network>),
         now: Instant,
     ) -> Option<Money> {
-        let listed = self.buy(route.id, currency).and_then(|l| l.price(country, network, now));
-        listed.or(route.buy_price)
+        let listed = self.buy(route.id, currency).and_then(|l| l.quote(country, network, now));
+        listed.map(|quote| quote.price).or(route.buy_price)
     }
 
     /// What an account of this currency pays for a part, where its list says.
     #[must_use]
-    pub fn price(
+    pub fn quote(
         &self,
         currency: &str,
         (country, network): (Country, Option<Network>),
         now: Instant,
-    ) -> Option<Money> {
-        self.sell(currency)?.price(country, network, now)
+    ) -> Option<Quote<'_>> {
+        self.sell(currency)?.quote(country, network, now)
     }
 }
 

@@ -33,7 +33,8 @@ create table if not exists part_{day} (
     state integer not null,
     price integer not null,             -- micro-units
     event integer not null default 0,   -- the newest event; events are a list through event.prev
-    tally integer not null default 0    -- whose totals it moves: sending << 4 | parts of its message; 0: nobody's
+    tally integer not null default 0,   -- whose totals it moves: sending << 4 | parts of its message; 0: nobody's
+    refund integer not null default 0   -- of its price where it is not delivered: 0 nothing, 1 promised, 2 given back
 ) strict;
 
 create table if not exists callback_{day} (

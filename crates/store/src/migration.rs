@@ -36,6 +36,10 @@ pub(crate) const STEPS: &[Step] = &[
     Step { once: include_str!("../migrations/0015_otp_guard.sql"), each_day: "" },
     Step { once: include_str!("../migrations/0016_country_texts.sql"), each_day: "" },
     Step { once: include_str!("../migrations/0017_sender.sql"), each_day: "" },
+    Step {
+        once: include_str!("../migrations/0018_refund.sql"),
+        each_day: include_str!("../migrations/0018_refund_day.sql"),
+    },
 ];
 
 /// The tables of a day.

@@ -4,8 +4,9 @@ use std::num::NonZeroUsize;
 
 use pombo_domain::campaign::{Order, Status};
 use pombo_domain::id::{AccountId, RouteId, SendingId};
-use pombo_domain::message::{EventKind, Lane, was_taken};
+use pombo_domain::message::{EventKind, Lane};
 use pombo_domain::money::Money;
+use pombo_domain::price::charged;
 use pombo_domain::time::Instant;
 use pombo_store::operation::campaign::{
     self as op, Finish, Found, GiveBack, QueuePlace, SetStop, Withdraw, Withdrawn,
@@ -105,10 +106,10 @@ async fn view(app: &App, Found { mut row, own }: Found) -> Result<CampaignView, 
     Ok(CampaignView { status: Status::of_one_request(row.stop, &row.totals, is_due), row })
 }
 
-/// What a part costs: nothing where it ended before a carrier took it.
+/// What a part costs.
 fn cost(life: &op::Life) -> Money {
     let kinds: Vec<EventKind> = life.events.iter().map(|event| event.kind).collect();
-    if life.state.is_final() && !was_taken(&kinds) { Money::ZERO } else { life.price }
+    charged(life.price, life.refund, life.state, &kinds)
 }
 
 /// Pauses, resumes or cancels it; answers how it stands then. `None` where it is not the caller's.

@@ -1,8 +1,9 @@
 //! `status`: what became of messages.
 
 use pombo_domain::id::{CampaignId, MessageId, SendingId};
-use pombo_domain::message::{EventKind, PartState, was_taken};
+use pombo_domain::message::{EventKind, PartState};
 use pombo_domain::money::Money;
+use pombo_domain::price::charged;
 use pombo_domain::time::Instant;
 use pombo_store::operation as op;
 
@@ -42,7 +43,7 @@ pub struct StatusPart {
     pub state: PartState,
     /// The route it is on.
     pub route: String,
-    /// What it costs; nothing where it ended before a carrier took it.
+    /// What it costs; nothing where it ended before a carrier took it, or where it was given back.
     pub cost: Money,
 }
 
@@ -81,8 +82,7 @@ fn view(message: op::status::MessageView) -> SmsStatus {
     let parts = (0_u8..).zip(&message.parts).map(|(idx, part)| {
         let events = message.events.iter().filter(|event| event.part_idx == idx);
         let kinds: Vec<EventKind> = events.map(|event| event.kind).collect();
-        let is_free = part.state.is_final() && !was_taken(&kinds);
-        let cost = if is_free { Money::ZERO } else { part.price };
+        let cost = charged(part.price, part.refund, part.state, &kinds);
         StatusPart { state: part.state, route: part.route.clone(), cost }
     });
     SmsStatus {

@@ -57,6 +57,7 @@ async fn import(house: &House, list: &str, price: &str) {
         scope: Scope { country: Country::parse("ES").unwrap(), network: Some(movistar()) },
         name: "Movistar".into(),
         price: Money::parse(price).ok(),
+        refunds: false,
         since,
     };
     ops(|| {

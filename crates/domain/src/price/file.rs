@@ -70,9 +70,9 @@ pub struct RangeFile {
 
 impl PriceFile {
     /// Reads a price list. Its first line names the columns, in any order: `countryIso`, `price` (or
-    /// `cost`), and as there are `networkName`, `mcc`, `mnc` (or `mccmnc`) and `from`; others are
-    /// skipped. A row without a network is the country's default. `since` is the time from which
-    /// rows hold that do not say.
+    /// `cost`), and as there are `networkName`, `mcc`, `mnc` (or `mccmnc`), `from` and `refund`;
+    /// others are skipped. A row without a network is the country's default. `since` is the time
+    /// from which rows hold that do not say.
     pub fn read(text: &str, since: Instant) -> Result<Self, Unreadable> {
         let mut table = Table::open(text)?;
         let columns = PriceColumns {
@@ -83,6 +83,7 @@ impl PriceFile {
             mnc: table.find(&["mnc"]),
             both: table.find(&["mccmnc", "plmn"]),
             from: table.find(&["from", "effectivedate", "effective", "validfrom"]),
+            refund: table.find(&["refund", "refunds"]),
         };
         let mut seen: HashMap<(Scope, Instant), usize> = HashMap::new();
         let (good, bad) = table.rows(|record| {
@@ -131,6 +132,7 @@ struct PriceColumns {
     mnc: Option<usize>,
     both: Option<usize>,
     from: Option<usize>,
+    refund: Option<usize>,
 }
 
 impl PriceColumns {
@@ -159,13 +161,26 @@ impl PriceColumns {
         let price = price(text).ok_or_else(|| {
             format!("{text:?} is no price: 0 to {PRICE_MAX}, at most six decimals")
         })?;
+        let refund = cell(record, self.refund);
+        let refunds = yes(refund).ok_or_else(|| {
+            format!("{refund:?} does not say whether it is given back: yes or no")
+        })?;
         let from = cell(record, self.from);
         let since = match from {
             "" => since,
             from => Instant::parse_day(from)
                 .map_err(|_| format!("{from:?} is no day: write it as in 2026-12-31"))?,
         };
-        Ok(Row { scope: Scope { country, network }, name, price: Some(price), since })
+        Ok(Row { scope: Scope { country, network }, name, price: Some(price), refunds, since })
+    }
+}
+
+/// Reads a yes or a no; nothing is a no.
+fn yes(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "" | "no" | "n" | "0" | "false" => Some(false),
+        "yes" | "y" | "1" | "true" => Some(true),
+        _ => None,
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod file;
 mod ranges;
+mod refund;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,6 +17,7 @@ use crate::time::Instant;
 
 pub use file::{BadRow, FILE_BYTES_MAX, Good, PriceFile, RangeFile, Unreadable};
 pub use ranges::{Prefix, Ranges};
+pub use refund::{Refund, charged};
 
 /// The highest price of one part: what is above is a mistyped list.
 pub const PRICE_MAX: Money = Money::from_micros(1_000_000_000);
@@ -153,6 +155,8 @@ pub struct Row {
     pub name: String,
     /// What one part costs; `None`: from then on there is no such price.
     pub price: Option<Money>,
+    /// It is given back where the part is not delivered.
+    pub refunds: bool,
     /// From when it holds.
     pub since: Instant,
 }
@@ -166,6 +170,8 @@ pub struct Quote<'l> {
     pub name: &'l str,
     /// What one part costs.
     pub price: Money,
+    /// It is given back where the part is not delivered.
+    pub refunds: bool,
 }
 
 /// A price with the time from which it holds.
@@ -174,6 +180,7 @@ struct Step {
     since: Instant,
     name: String,
     price: Option<Money>,
+    refunds: bool,
 }
 
 /// A price list with its past and its future.
@@ -186,7 +193,7 @@ pub struct PriceList {
 impl PriceList {
     /// Adds a line; of two with one scope and time the later added counts.
     pub fn add(&mut self, row: Row) {
-        let Row { scope, name, price, since } = row;
+        let Row { scope, name, price, refunds, since } = row;
         // The newest file says how a network's code is written.
         let known = self.steps.get_key_value(&scope);
         if known.is_some_and(|(known, _)| !known.is_written_as(&scope))
@@ -196,7 +203,7 @@ impl PriceList {
         }
         let steps = self.steps.entry(scope).or_default();
         let at = steps.partition_point(|step| step.since <= since);
-        let step = Step { since, name, price };
+        let step = Step { since, name, price, refunds };
         match at.checked_sub(1).and_then(|before| steps.get_mut(before)) {
             Some(same) if same.since == since => *same = step,
             _ => steps.insert(at, step),
@@ -211,10 +218,15 @@ impl PriceList {
 
     /// The price of a part to `country` at `now`: the network's own, else the country's default.
     #[must_use]
-    pub fn price(&self, country: Country, network: Option<Network>, now: Instant) -> Option<Money> {
+    pub fn quote(
+        &self,
+        country: Country,
+        network: Option<Network>,
+        now: Instant,
+    ) -> Option<Quote<'_>> {
         let own =
             network.and_then(|network| self.at(Scope { country, network: Some(network) }, now));
-        own.or_else(|| self.at(Scope { country, network: None }, now)).map(|quote| quote.price)
+        own.or_else(|| self.at(Scope { country, network: None }, now))
     }
 
     /// The price for just this scope at `now`.
@@ -246,10 +258,11 @@ impl PriceList {
                 let before = self.at(row.scope, row.since);
                 let stays = before.is_some_and(|b| {
                     Some(b.price) == row.price
+                        && b.refunds == row.refunds
                         && b.name == row.name
                         && b.scope.is_written_as(&row.scope)
                 });
-                Change { row: row.clone(), before: before.map(|quote| quote.price), stays }
+                Change { row: row.clone(), before: before.map(Before::of), stays }
             })
             .collect();
         if let Some(end) = replaces {
@@ -260,9 +273,10 @@ impl PriceList {
                     scope: quote.scope,
                     name: quote.name.to_owned(),
                     price: None,
+                    refunds: false,
                     since: end,
                 },
-                before: Some(quote.price),
+                before: Some(Before::of(quote)),
                 stays: false,
             }));
         }
@@ -273,7 +287,22 @@ impl PriceList {
 fn quote<'l>(scope: Scope, steps: &'l [Step], now: Instant) -> Option<Quote<'l>> {
     let in_force = steps.partition_point(|step| step.since <= now).checked_sub(1)?;
     let step = &steps[in_force];
-    Some(Quote { scope, name: &step.name, price: step.price? })
+    Some(Quote { scope, name: &step.name, price: step.price?, refunds: step.refunds })
+}
+
+/// What holds before a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Before {
+    /// What one part costs.
+    pub price: Money,
+    /// It is given back where the part is not delivered.
+    pub refunds: bool,
+}
+
+impl Before {
+    fn of(quote: Quote<'_>) -> Self {
+        Self { price: quote.price, refunds: quote.refunds }
+    }
 }
 
 /// What a line of a file does to the list.
@@ -281,8 +310,8 @@ fn quote<'l>(scope: Scope, steps: &'l [Step], now: Instant) -> Option<Quote<'l>>
 pub struct Change {
     /// The line.
     pub row: Row,
-    /// The price that would hold at that time without it.
-    pub before: Option<Money>,
+    /// What would hold at that time without it.
+    pub before: Option<Before>,
     /// It changes nothing.
     pub stays: bool,
 }

@@ -22,6 +22,15 @@ fn read(text: &str) -> PriceFile {
     PriceFile::read(text, at(10)).expect("a price list")
 }
 
+fn price(
+    list: &PriceList,
+    country: Country,
+    network: Option<Network>,
+    now: Instant,
+) -> Option<Money> {
+    list.quote(country, network, now).map(|quote| quote.price)
+}
+
 fn list(file: PriceFile) -> PriceList {
     let mut list = PriceList::default();
     for good in file.good {
@@ -38,11 +47,11 @@ fn a_network_pays_its_own_price_and_the_others_the_default() {
     ));
     let andorra = country("AD");
     let own = Network::parse("213", "3");
-    assert_eq!(list.price(andorra, own, at(10)), Some(money("0.07")));
-    assert_eq!(list.price(andorra, Network::parse("213", "99"), at(10)), Some(money("0.065")));
-    assert_eq!(list.price(andorra, None, at(10)), Some(money("0.065")));
-    assert_eq!(list.price(country("AE"), None, at(10)), None, "it has no default");
-    assert_eq!(list.price(andorra, own, at(9)), None, "not before it holds");
+    assert_eq!(price(&list, andorra, own, at(10)), Some(money("0.07")));
+    assert_eq!(price(&list, andorra, Network::parse("213", "99"), at(10)), Some(money("0.065")));
+    assert_eq!(price(&list, andorra, None, at(10)), Some(money("0.065")));
+    assert_eq!(price(&list, country("AE"), None, at(10)), None, "it has no default");
+    assert_eq!(price(&list, andorra, own, at(9)), None, "not before it holds");
     let order: Vec<String> = list.quotes(at(10)).map(|quote| quote.scope.to_string()).collect();
     assert_eq!(order, ["AD Default", "AD 213-003", "AE 424-03"]);
 }
@@ -51,11 +60,11 @@ fn a_network_pays_its_own_price_and_the_others_the_default() {
 fn a_price_holds_from_its_day_until_the_next() {
     let list = list(read("country;price;from\nES;0,05;1970-01-12\nES;0,06;1970-01-20\n"));
     let spain = country("ES");
-    let of = |day| list.price(spain, None, at(day));
+    let of = |day| price(&list, spain, None, at(day));
     assert_eq!([of(10), of(11), of(18)], [None, Some(money("0.05")), Some(money("0.05"))]);
     assert_eq!([of(19), of(400)], [Some(money("0.06")); 2]);
     let just_before = Instant::from_micros(19 * DAY - 1);
-    assert_eq!(list.price(spain, None, just_before), Some(money("0.05")));
+    assert_eq!(price(&list, spain, None, just_before), Some(money("0.05")));
     assert_eq!(list.next_change(at(11)), Some(at(19)));
     assert_eq!(list.next_change(at(19)), None);
 }
@@ -134,7 +143,9 @@ fn what_a_file_would_change_is_known_before() {
     let rows: Vec<Row> = file.good.into_iter().map(|good| good.row).collect();
     let tell = |replaces| -> Vec<(String, Option<Money>, Option<Money>, bool)> {
         let changes = before.changes(&rows, replaces);
-        let each = |c: Change| (c.row.scope.country.to_string(), c.before, c.row.price, c.stays);
+        let each = |c: Change| {
+            (c.row.scope.country.to_string(), c.before.map(|b| b.price), c.row.price, c.stays)
+        };
         changes.into_iter().map(each).collect()
     };
     let some = |text| Some(money(text));
@@ -146,6 +157,25 @@ fn what_a_file_would_change_is_known_before() {
     assert_eq!(tell(None), wanted);
     wanted.push(("FR".to_owned(), some("0.03"), None, false));
     assert_eq!(tell(Some(at(20))), wanted);
+}
+
+#[test]
+fn a_row_says_whether_its_price_is_given_back_and_nothing_said_is_no() {
+    let file = read(
+        "country,price,refund\nES,0.05,yes\nPT,0.04,NO\nFR,0.03,\nIT,0.02\nGB,0.06,1\nDE,0.01,maybe\n",
+    );
+    let said: Vec<_> = file.good.iter().map(|good| (good.line, good.row.refunds)).collect();
+    assert_eq!(said, [(2, true), (3, false), (4, false), (5, false), (6, true)]);
+    let bad: Vec<String> = file.bad.iter().map(ToString::to_string).collect();
+    assert_eq!(bad, ["line 7: \"maybe\" does not say whether it is given back: yes or no"]);
+    let list = list(file);
+    let spain = list.quote(country("ES"), None, at(10)).map(|quote| quote.refunds);
+    assert_eq!(spain, Some(true));
+    // The same prices in a list that does not say are other prices.
+    let rows: Vec<Row> =
+        read("country,price\nES,0.05\nPT,0.04").good.into_iter().map(|good| good.row).collect();
+    let stays: Vec<bool> = list.changes(&rows, None).iter().map(|change| change.stays).collect();
+    assert_eq!(stays, [false, true]);
 }
 
 #[test]
@@ -171,11 +201,11 @@ proptest! {
         let scope = Scope { country: country("ES"), network: None };
         for (since, price) in &steps {
             let price = Some(Money::from_micros(*price));
-            list.add(Row { scope, name: DEFAULT.to_owned(), price, since: at(*since) });
+            list.add(Row { scope, name: DEFAULT.to_owned(), price, refunds: false, since: at(*since) });
         }
         let wanted = steps.iter().enumerate().filter(|(_, (since, _))| *since <= day)
             .max_by_key(|(i, (since, _))| (*since, *i)).map(|(_, (_, price))| Money::from_micros(*price));
-        prop_assert_eq!(list.price(scope.country, None, at(day)), wanted);
+        prop_assert_eq!(price(&list, scope.country, None, at(day)), wanted);
     }
 
     #[test]
@@ -185,7 +215,7 @@ proptest! {
             let each: BTreeMap<usize, i64> = of.iter().copied().collect();
             each.into_iter().map(|(i, price)| Row {
                 scope: Scope { country: country(letters[i]), network: None },
-                name: DEFAULT.to_owned(), price: Some(Money::from_micros(price)), since,
+                name: DEFAULT.to_owned(), price: Some(Money::from_micros(price)), refunds: false, since,
             }).collect()
         };
         let mut list = PriceList::default();

@@ -39,7 +39,7 @@ pub(super) struct Export {
     output: Option<PathBuf>,
 }
 
-const HEADINGS: [&str; 26] = [
+const HEADINGS: [&str; 27] = [
     "part",
     "message",
     "partNumber",
@@ -66,6 +66,7 @@ const HEADINGS: [&str; 26] = [
     "encoding",
     "flash",
     "try",
+    "refunded",
 ];
 
 pub(super) fn run(command: Command, config: &Config) -> Result<(), Failure> {
@@ -107,13 +108,14 @@ pub(super) fn run(command: Command, config: &Config) -> Result<(), Failure> {
     }
 }
 
-fn cells(record: &Record, book: &Book, config: &Config) -> [String; 26] {
+fn cells(record: &Record, book: &Book, config: &Config) -> [String; 27] {
     let request = &record.request;
     let instant = |at: Option<Instant>| at.map(Instant::iso8601).unwrap_or_default();
     let (country, network) = (record.to.country(), book.network(record.to));
     let listed = book
         .buy(record.route, &record.currency)
-        .and_then(|list| list.price(country, network, request.created));
+        .and_then(|list| list.quote(country, network, request.created))
+        .map(|quote| quote.price);
     let of_route = || config.routes.iter().find(|r| r.name == record.route_name)?.buy_price;
     let buy = listed.or_else(of_route);
     [
@@ -143,5 +145,6 @@ fn cells(record: &Record, book: &Book, config: &Config) -> [String; 26] {
         request.encoding.as_str().to_owned(),
         if request.flash { "1" } else { "0" }.to_owned(),
         record.try_number.to_string(),
+        record.refunded.to_string(),
     ]
 }

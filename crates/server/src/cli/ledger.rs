@@ -11,8 +11,9 @@ use crate::config::Config;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
-    /// Check every account: balance = opening + credits - reservations + releases, and each
-    /// reservation against its request and its parts. Exit code 1 where something does not add up.
+    /// Check every account: balance = opening + credits - reservations + releases + refunds,
+    /// and each reservation against its request and its parts. Exit code 1 where something does not
+    /// add up.
     Audit {
         /// As JSON.
         #[arg(long)]
@@ -56,8 +57,10 @@ fn show(audit: &Audit, as_json: bool) -> Result<(), Failure> {
         }));
     }
     let rows: Vec<Vec<String>> = audit.accounts.iter().map(row).collect();
-    let headings =
-        ["account", "opening", "credits", "reserved", "released", "balance", "currency", "verdict"];
+    let headings = [
+        "account", "opening", "credits", "reserved", "released", "refunded", "balance", "currency",
+        "verdict",
+    ];
     out::table(&headings, &rows)?;
     for request in &audit.requests {
         out::line(&format!("request {request}: its parts do not cost what was set aside"))?;
@@ -81,6 +84,7 @@ fn row(books: &AccountBooks) -> Vec<String> {
         sums.credits.to_string(),
         sums.reserved.to_string(),
         sums.released.to_string(),
+        sums.refunded.to_string(),
         books.balance.to_string(),
         books.currency.clone(),
         verdict(books).to_owned(),
@@ -95,6 +99,7 @@ fn row_json(books: &AccountBooks) -> serde_json::Value {
         "credits": sums.credits.to_string(),
         "reserved": sums.reserved.to_string(),
         "released": sums.released.to_string(),
+        "refunded": sums.refunded.to_string(),
         "balance": books.balance.to_string(),
         "currency": books.currency,
         "verdict": verdict(books),

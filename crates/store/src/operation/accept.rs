@@ -63,6 +63,8 @@ pub struct Recipient {
     pub route: RouteId,
     /// Price of one part.
     pub price: Money,
+    /// It is given back where a carrier says that it did not deliver the part.
+    pub refunds: bool,
     /// Parts of its message.
     pub n_parts: u8,
 }

@@ -20,7 +20,8 @@ statements! {
         cast(sum(case when l.kind = 0 and l.at = a.created then l.amount else 0 end) as bigint), \
         cast(sum(case when l.kind = 0 and l.at <> a.created then l.amount else 0 end) as bigint), \
         cast(sum(case when l.kind = 1 then -l.amount else 0 end) as bigint), \
-        cast(sum(case when l.kind = 2 then l.amount else 0 end) as bigint) \
+        cast(sum(case when l.kind = 2 then l.amount else 0 end) as bigint), \
+        cast(sum(case when l.kind = 3 then l.amount else 0 end) as bigint) \
         from ledger l join account a on a.id = l.account where l.id > $1 and l.id <= $2 \
         group by l.account";
     /// The division gives the day of the request.
@@ -29,7 +30,7 @@ statements! {
     LEAVING = "select day from leaving_day";
     /// Rows of accounts that do not exist, or of a kind that is none.
     STRAY = "select count(1) from ledger l where l.id > $1 and l.id <= $2 and \
-        (l.kind not in (0, 1, 2) or not exists (select 1 from account a where a.id = l.account))";
+        (l.kind not in (0, 1, 2, 3) or not exists (select 1 from account a where a.id = l.account))";
     STANDING = "select a.balance, cast(coalesce((select sum(l.amount) from ledger l \
         where l.account = a.id), 0) as bigint) from account a where a.id = $1";
     REQUESTS = "select id, account, reserved, messages, parts from request_{day} where id > $1 \
@@ -88,15 +89,17 @@ pub struct Sums {
     pub reserved: Money,
     /// Given back for parts that no carrier took.
     pub released: Money,
+    /// Given back for parts that carriers took and did not deliver.
+    pub refunded: Money,
     /// Of what was set aside: for requests of the days asked for.
     pub reserved_of_days: Money,
 }
 
 impl Sums {
-    /// What must be left: opening + credits - reservations + releases.
+    /// What must be left: opening + credits - reservations + releases + refunds.
     #[must_use]
     pub fn balance(&self) -> Money {
-        self.opening + self.credits - self.reserved + self.released
+        self.opening + self.credits - self.reserved + self.released + self.refunded
     }
 
     /// Both together.
@@ -107,6 +110,7 @@ impl Sums {
             credits: self.credits + other.credits,
             reserved: self.reserved + other.reserved,
             released: self.released + other.released,
+            refunded: self.refunded + other.refunded,
             reserved_of_days: self.reserved_of_days + other.reserved_of_days,
         }
     }
@@ -136,6 +140,7 @@ impl Question for Slice {
                 credits: money(2)?,
                 reserved: money(3)?,
                 released: money(4)?,
+                refunded: money(5)?,
                 reserved_of_days: Money::ZERO,
             };
             Ok((AccountId(row.get(0)?), sums))

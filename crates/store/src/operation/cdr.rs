@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use pombo_domain::address::Phone;
 use pombo_domain::id::{AccountId, PartId, RouteId};
-use pombo_domain::message::{EventKind, PartState, was_taken};
+use pombo_domain::message::{EventKind, PartState};
 use pombo_domain::money::Money;
+use pombo_domain::price::{Refund, charged};
 use pombo_domain::time::Instant;
 
 use super::request::{self, Request};
@@ -15,7 +16,7 @@ use crate::statement::statements;
 use crate::work::first_of_day;
 
 statements! {
-    PARTS = "select id, recipient, route, state, event, price from part_{day} where id > $1 \
+    PARTS = "select id, recipient, route, state, event, price, refund from part_{day} where id > $1 \
         order by id limit $2";
     ACCOUNTS = "select id, name, currency from account";
 }
@@ -54,8 +55,10 @@ pub struct Record {
     pub state: PartState,
     /// Its price.
     pub price: Money,
-    /// Of the price, what it cost: nothing where no carrier took it.
+    /// Of the price, what it cost: nothing where no carrier took it, or where it was given back.
     pub charged: Money,
+    /// Of the price, what was given back after a carrier took it.
+    pub refunded: Money,
     /// When a carrier took it first.
     pub sent: Option<Instant>,
     /// The carrier's id for it.
@@ -78,8 +81,8 @@ impl Question for Page {
         let Some(mut parts) = view.prepare_for(PARTS, first_of_day(self.day))? else {
             return Ok((Vec::new(), None));
         };
-        let rows: Vec<[i64; 6]> = parts.all([self.after.0, self.limit], |row| {
-            let mut cells = [0; 6];
+        let rows: Vec<[i64; 7]> = parts.all([self.after.0, self.limit], |row| {
+            let mut cells = [0; 7];
             for (idx, cell) in cells.iter_mut().enumerate() {
                 *cell = row.get(idx)?;
             }
@@ -89,7 +92,7 @@ impl Question for Page {
         let names = Names::read(view)?;
         let mut records = Vec::with_capacity(rows.len());
         let mut current: Option<Request> = None;
-        for [id, recipient, route, state, event, price] in rows {
+        for [id, recipient, route, state, event, price, refund] in rows {
             let message = PartId(id).message();
             if !current.as_ref().is_some_and(|request| request.holds(message)) {
                 current = request::seen(view, message)?;
@@ -97,7 +100,11 @@ impl Question for Page {
             // Parts whose request is still coming in are nobody's yet.
             let Some(request) = &current else { continue };
             let story = Story::read(view, event)?;
-            records.extend(names.records([id, recipient, route, state, price], request, story));
+            records.extend(names.records(
+                [id, recipient, route, state, price, refund],
+                request,
+                story,
+            ));
         }
         Ok((records, last))
     }
@@ -122,13 +129,15 @@ impl Names {
     /// A part's tries by carriers, from its row.
     fn records(
         &self,
-        [id, recipient, route, state, price]: [i64; 5],
+        [id, recipient, route, state, price, refund]: [i64; 6],
         request: &Request,
         story: Story,
     ) -> Vec<Record> {
         let state = PartState::from_stored(state).unwrap_or(PartState::Uncertain);
         let price = Money::from_micros(price);
-        let is_free = state.is_final() && !story.was_taken;
+        let refund = Refund::from_stored(refund);
+        let charged = charged(price, refund, state, &story.kinds);
+        let refunded = if refund == Refund::Given { price } else { Money::ZERO };
         let (account_name, currency) = self.account(request.account);
         let n_tries = story.tries.len();
         let record = |(number, own): (usize, Try)| {
@@ -145,7 +154,8 @@ impl Names {
                 route_name: self.routes.get(&route).cloned().unwrap_or_default(),
                 state: if is_last { state } else { PartState::Undelivered },
                 price,
-                charged: if is_last && !is_free { price } else { Money::ZERO },
+                charged: if is_last { charged } else { Money::ZERO },
+                refunded: if is_last { refunded } else { Money::ZERO },
                 sent: own.sent,
                 carrier_id: own.carrier_id,
                 done: own.done,
@@ -167,8 +177,8 @@ impl Names {
 struct Story {
     /// What was tried by carriers, at least one; the last is how the part stands.
     tries: Vec<Try>,
-    /// A carrier took it, or may have: what it reserved is not given back.
-    was_taken: bool,
+    /// All that happened to it.
+    kinds: Vec<EventKind>,
 }
 
 /// What became of a part with one carrier.
@@ -192,7 +202,7 @@ impl Story {
     fn read(view: &mut View<'_>, newest: i64) -> Result<Self> {
         let mut events = history::events(view, newest)?;
         events.reverse();
-        let kinds: Vec<EventKind> = events.iter().map(|event| event.kind).collect();
+        let kinds = events.iter().map(|event| event.kind).collect();
         let (mut tries, mut current) = (Vec::new(), Try::default());
         for event in events {
             if event.kind == EventKind::Sent {
@@ -210,6 +220,6 @@ impl Story {
             }
         }
         tries.push(current);
-        Ok(Self { tries, was_taken: was_taken(&kinds) })
+        Ok(Self { tries, kinds })
     }
 }

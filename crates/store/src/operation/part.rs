@@ -7,23 +7,26 @@ use pombo_domain::campaign::{Tally, Totals};
 use pombo_domain::id::{AccountId, EventId, MessageId, PartId, RouteId, SendingId};
 use pombo_domain::message::{EventKind, PartState};
 use pombo_domain::money::Money;
+use pombo_domain::price::Refund;
 use pombo_domain::time::Instant;
 
 use super::accept::Recipient;
+use super::request;
 use crate::error::Result;
 use crate::sql::{Row, values};
 use crate::statement::statements;
 use crate::work::{Work, day_of};
 
 statements! {
-    NEW_PART = "insert into part_{day} (id, recipient, route, state, price, tally) \
-        values ($1, $2, $3, 0, $4, $5)";
-    PART = "select recipient, route, state, price, event, tally from part_{day} where id = $1";
+    NEW_PART = "insert into part_{day} (id, recipient, route, state, price, tally, refund) \
+        values ($1, $2, $3, 0, $4, $5, $6)";
+    PART = "select recipient, route, state, price, event, tally, refund from part_{day} where id = $1";
     STATES = "select state from part_{day} where id between $1 and $2 order by id";
     SET_PART = "update part_{day} set state = $1, event = $2, route = $3 where id = $4";
     /// The usual first event: a part without events becomes sent.
     FIRST_SENT = "update part_{day} set state = 1, event = $1, route = $2 \
         where id = $3 and state = 0 and event = 0 and tally = $4";
+    SET_REFUND = "update part_{day} set refund = $1 where id = $2";
     NEW_EVENT = "insert into event_{day} (id, part, kind, route, at, prev, word, code, detail) \
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 }
@@ -37,6 +40,7 @@ pub(crate) struct Part {
     pub(crate) price: Money,
     pub(crate) event: i64,
     pub(crate) tally: Tally,
+    pub(crate) refund: Refund,
 }
 
 /// What is written down about a step.
@@ -71,6 +75,7 @@ impl Part {
             price: Money::from_micros(row.get(3)?),
             event: row.get(4)?,
             tally: Tally::from_stored(row.get(5)?),
+            refund: Refund::from_stored(row.get(6)?),
         })
     }
 }
@@ -163,9 +168,36 @@ pub(crate) fn uncount_sent(work: &mut Work<'_>, part: PartId, tally: Tally) {
 /// Gives back what a part that ends uncharged had reserved.
 pub(crate) fn release(work: &mut Work<'_>, account: AccountId, part: &Part) {
     work.money().0.release(account, part.price);
-    if let Some((sending, _)) = part.tally.sending() {
-        work.totals().add(sending, Totals { cost: -part.price, ..Totals::default() });
+    uncost(work, part.tally, part.price);
+}
+
+/// Takes what was given back from what a part's sending costs.
+fn uncost(work: &mut Work<'_>, tally: Tally, amount: Money) {
+    if let Some((sending, _)) = tally.sending() {
+        work.totals().add(sending, Totals { cost: -amount, ..Totals::default() });
     }
+}
+
+/// What a carrier has told of a part that was charged: gives its price back where that was promised,
+/// and takes it again where the part is delivered after all.
+pub(crate) fn told(
+    work: &mut Work<'_>,
+    before: &Part,
+    state: PartState,
+    step: &Step<'_>,
+) -> Result<()> {
+    let refund = before.refund.when_told(state, step.word);
+    if refund == before.refund {
+        return Ok(());
+    }
+    let message = step.part.message();
+    let Some(request) = request::of_message(work, message)? else { return Ok(()) };
+    work.prepare_for(SET_REFUND, message.0)?.write([refund as i64, step.part.0])?;
+    work.ahead().set_part(step.part, |part| part.refund = refund);
+    let amount = if refund == Refund::Given { before.price } else { -before.price };
+    work.money().0.refund(request.account, amount);
+    uncost(work, before.tally, amount);
+    Ok(())
 }
 
 /// Writes a part's state, newest event and route.
@@ -250,9 +282,10 @@ pub(super) fn write(
         let to = recipient.to.digits().cast_signed();
         let tally = |sending| Tally::of(sending, recipient.n_parts);
         let tally = sending.map_or(Tally::NONE, tally).stored();
+        let (price, refund) = (recipient.price.micros(), Refund::promised(recipient.refunds));
         for part_idx in 0..recipient.n_parts {
             let id = first.plus(offset).part(part_idx);
-            insert.write([id.0, to, recipient.route.0, recipient.price.micros(), tally])?;
+            insert.write([id.0, to, recipient.route.0, price, tally, refund as i64])?;
         }
     }
     Ok(())

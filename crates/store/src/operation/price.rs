@@ -16,8 +16,8 @@ use crate::work::Work;
 statements! {
     NEW_IMPORT = "insert into price_import (kind, route, currency, since, at, rows, live) \
         values ($1, $2, $3, $4, $5, 0, 0) returning id";
-    NEW_PRICE = "insert into price (import, country, network, since, name, price) \
-        values ($1, $2, $3, $4, $5, $6) on conflict (import, country, network, since) do nothing";
+    NEW_PRICE = "insert into price (import, country, network, since, name, price, refund) \
+        values ($1, $2, $3, $4, $5, $6, $7) on conflict (import, country, network, since) do nothing";
     NEW_RANGE = "insert into number_range (import, prefix, network) values ($1, $2, $3) \
         on conflict (import, prefix) do nothing";
     FINISH = "update price_import set rows = $1, \
@@ -32,7 +32,7 @@ statements! {
     STAMP = "select coalesce(max(live), 0) from price_import";
     IMPORTS = "select id, kind, route, currency, since, at, rows from price_import \
         where live > 0 order by live";
-    PRICES = "select country, network, since, name, price from price where import = $1 \
+    PRICES = "select country, network, since, name, price, refund from price where import = $1 \
         and (country, network, since) > ($2, $3, $4) order by country, network, since limit $5";
     RANGES = "select prefix, network from number_range where import = $1 and prefix > $2 \
         order by prefix limit $3";
@@ -131,7 +131,7 @@ impl Operation for AddPrices {
 
     fn run(&self, work: &mut Work<'_>) -> Result<()> {
         let mut insert = work.prepare(NEW_PRICE)?;
-        for Row { scope, name, price, since } in &self.rows {
+        for Row { scope, name, price, refunds, since } in &self.rows {
             let network = scope.network.map_or(0, Network::to_stored);
             insert.execute(values![
                 self.import,
@@ -140,6 +140,7 @@ impl Operation for AddPrices {
                 since.micros(),
                 name,
                 price.map(Money::micros),
+                refunds,
             ])?;
         }
         Ok(())
@@ -276,6 +277,7 @@ impl Question for Prices {
                     },
                     name: row.get(3)?,
                     price: price.map(Money::from_micros),
+                    refunds: row.get(5)?,
                     since: Instant::from_micros(since),
                 })
             },

@@ -342,6 +342,7 @@ fn move_by(
         detail: &receipt.carrier_id,
     };
     let event = part::advance(work, before, receipt.state, &step)?;
+    part::told(work, before, receipt.state, &step)?;
     if before.state == PartState::Uncertain {
         uncertain::matched(work, id)?;
     }

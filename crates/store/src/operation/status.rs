@@ -6,6 +6,7 @@ use pombo_domain::address::Phone;
 use pombo_domain::id::{AccountId, MessageId, PartId};
 use pombo_domain::message::{EventKind, PartState};
 use pombo_domain::money::Money;
+use pombo_domain::price::Refund;
 use pombo_domain::time::Instant;
 
 use super::request::{self, Request};
@@ -14,7 +15,7 @@ use crate::error::Result;
 use crate::statement::statements;
 
 statements! {
-    PARTS = "select id, recipient, route, state, event, price from part_{day} \
+    PARTS = "select id, recipient, route, state, event, price, refund from part_{day} \
         where id between $1 and $2 order by id";
 }
 
@@ -53,6 +54,8 @@ pub struct PartView {
     pub route: String,
     /// What it costs where a carrier takes it.
     pub price: Money,
+    /// Whether that is given back.
+    pub refund: Refund,
 }
 
 /// One event of a part.
@@ -116,7 +119,8 @@ fn message(
         parts.all([id.part(0).0, id.part(15).0], |row| {
             let state = PartState::from_stored(row.get(3)?).unwrap_or(PartState::Uncertain);
             let price = Money::from_micros(row.get(5)?);
-            let part = PartView { state, route: name(row.get(2)?), price };
+            let refund = Refund::from_stored(row.get(6)?);
+            let part = PartView { state, route: name(row.get(2)?), price, refund };
             Ok((PartId(row.get(0)?), row.get(1)?, row.get(4)?, part))
         })?;
     let Some(&(_, recipient, ..)) = rows.first() else {

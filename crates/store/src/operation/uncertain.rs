@@ -215,7 +215,8 @@ pub(crate) fn was_in_doubt(work: &Work<'_>, part: PartId) -> Result<bool> {
 
 /// Ends a part that no carrier is known to have taken: what it had reserved is given back. Where a
 /// try of it is in doubt, it may have been taken, and delivered: it is charged, and nobody knows.
-/// Where an earlier carrier had taken it, and had not delivered it, it is charged too.
+/// Where an earlier carrier had taken it, and has told that it did not deliver it, it is charged too,
+/// unless its price list gives that back.
 pub(crate) fn end(
     work: &mut Work<'_>,
     (account, before): (AccountId, &Part),
@@ -229,6 +230,7 @@ pub(crate) fn end(
         let word = if in_doubt { "UNKNOWN" } else { "UNDELIV" };
         let step = Step { kind: EventKind::Undelivered, word, ..step };
         part::advance(work, before, PartState::Undelivered, &step)?;
+        part::told(work, before, PartState::Undelivered, &step)?;
     } else {
         part::advance(work, before, state, &step)?;
         part::release(work, account, before);

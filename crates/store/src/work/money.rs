@@ -11,7 +11,7 @@ use crate::statement::statements;
 
 statements! {
     STANDING = "select balance, per_day, spend_cap from account where id = $1";
-    RELEASE = "insert into ledger (account, at, kind, amount) values ($1, $2, $3, $4)";
+    GIVE_BACK = "insert into ledger (account, at, kind, amount) values ($1, $2, $3, $4)";
     UNSPEND = "update account_day set spent = case when spent > $1 then spent - $1 else 0 end \
         where account = $2 and day = $3";
     CHANGE = "update account set balance = balance + $1 where id = $2";
@@ -29,6 +29,9 @@ pub(crate) enum LedgerKind {
     Reservation = 1,
     /// Given back for parts that no carrier took.
     Release = 2,
+    /// Given back for parts that carriers took and did not deliver, where the price list says so;
+    /// negative where they delivered them after all.
+    Refund = 3,
 }
 
 /// What one transaction does to balances.
@@ -43,6 +46,7 @@ struct Entry {
     before: Option<Standing>,
     change: Money,
     released: Money,
+    refunded: Money,
 }
 
 /// What an account may do.
@@ -92,16 +96,30 @@ impl MoneyBook {
         entry.released += amount;
     }
 
+    /// Gives back what a part had cost, or takes it again where negative; one ledger row per commit
+    /// and account says so.
+    pub(crate) fn refund(&mut self, account: AccountId, amount: Money) {
+        let entry = self.accounts.entry(account).or_default();
+        entry.change += amount;
+        entry.refunded += amount;
+    }
+
     /// Writes the new balances; the last thing before the commit.
     pub(crate) fn flush(&mut self, database: Database<'_>, at: i64) -> Result<()> {
         for (account, entry) in self.accounts.drain() {
             if entry.released != Money::ZERO {
                 let kind = LedgerKind::Release as i64;
                 let row = [account.0, at, kind, entry.released.micros()];
-                database.prepare(RELEASE.sql)?.write(row)?;
+                database.prepare(GIVE_BACK.sql)?.write(row)?;
                 // There is a row only for accounts with a limit.
                 let given_back = [entry.released.micros(), account.0, at.div_euclid(DAY_MICROS)];
                 database.prepare(UNSPEND.sql)?.write(given_back)?;
+            }
+            // What carriers took counts against a day's limit, whatever becomes of it.
+            if entry.refunded != Money::ZERO {
+                let kind = LedgerKind::Refund as i64;
+                let row = [account.0, at, kind, entry.refunded.micros()];
+                database.prepare(GIVE_BACK.sql)?.write(row)?;
             }
             if entry.change != Money::ZERO {
                 let change = [entry.change.micros(), account.0];

@@ -137,8 +137,9 @@ fn a_refused_request_writes_nothing() {
         let mut dear = w.request(2);
         let price = Money::from_micros(CREDIT.micros() / 2 + 1);
         let route = w.route;
-        dear.recipients =
-            (0..2).map(|i| Recipient { to: phone(i), route, price, n_parts: 1 }).collect();
+        dear.recipients = (0..2)
+            .map(|i| Recipient { to: phone(i), route, price, refunds: false, n_parts: 1 })
+            .collect();
         let named = Campaign::Named { name: "spring".to_owned(), tags: vec![] };
         let dear = with_key(Accept { campaign: named, ..dear }, "key", 1);
         assert_eq!(w.run(dear), Accepted::NotEnoughCredits);
@@ -154,8 +155,9 @@ fn a_refused_request_writes_nothing() {
 fn a_cost_beyond_counting_is_refused() {
     on_every_store(|w| {
         let price = Money::from_micros(i64::MAX / 2);
-        let recipients =
-            (0..3).map(|i| Recipient { to: phone(i), route: w.route, price, n_parts: 1 }).collect();
+        let recipients = (0..3)
+            .map(|i| Recipient { to: phone(i), route: w.route, price, refunds: false, n_parts: 1 })
+            .collect();
         let answer = w.run(Accept { recipients, ..w.request(1) });
         assert_eq!(answer, Accepted::NotEnoughCredits);
     });

@@ -53,7 +53,13 @@ fn everything_that_is_due_moves_and_goes_once() {
 #[test]
 fn what_no_other_route_takes_stays_and_hides_nothing_behind_it() {
     on_every_store(|w| {
-        let to = |i: usize| Recipient { to: phone(i), route: w.route, price: PRICE, n_parts: 1 };
+        let to = |i: usize| Recipient {
+            to: phone(i),
+            route: w.route,
+            price: PRICE,
+            refunds: false,
+            n_parts: 1,
+        };
         // More than one look sees: only the last hundred can move.
         let stuck = 1_950;
         for from in [0, 1_000] {

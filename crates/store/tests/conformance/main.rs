@@ -25,6 +25,7 @@ mod personal;
 mod price;
 mod receipt;
 mod recover;
+mod refund;
 mod retention;
 mod schedule;
 mod sender;

@@ -8,6 +8,7 @@ use pombo_domain::campaign::{Order, Stop, Totals};
 use pombo_domain::id::{MessageId, PartId, RouteId, SendingId};
 use pombo_domain::message::{Lane, PartState};
 use pombo_domain::money::Money;
+use pombo_domain::price::Refund;
 use pombo_domain::route::{ReceiptId, UncertainPolicy};
 use pombo_store::operation::accept::{Accept, Accepted, Campaign, Recipient};
 use pombo_store::operation::campaign::{
@@ -20,6 +21,7 @@ use pombo_store::operation::uncertain::{CountOpen, Decide, Selection};
 use proptest::prelude::*;
 
 use crate::dump::{logically, shapes};
+use crate::money::ledger;
 use crate::world::{CREDIT, PRICE, World, cause, on_every_store, parts_of, phone};
 
 /// One thing that happens.
@@ -112,23 +114,35 @@ pub(crate) fn steps() -> impl Strategy<Value = Step> {
 }
 
 /// Where the model believes a part to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Place {
+    #[default]
     Queued,
-    Away { intent: i64, route: RouteId },
+    Away {
+        intent: i64,
+        route: RouteId,
+    },
     Sent(RouteId),
     Uncertain,
     Final(PartState, RouteId),
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Known {
     place: Place,
     released: bool,
+    /// What becomes of its price where it is not delivered.
+    refund: Refund,
     /// A try of it is in doubt.
     doubted: bool,
     /// It belongs to the campaign.
     named: bool,
+}
+
+impl Known {
+    fn is_charged(&self) -> bool {
+        !self.released && self.refund != Refund::Given
+    }
 }
 
 #[derive(Debug, Default)]
@@ -262,10 +276,13 @@ fn doubted(policy: UncertainPolicy) -> Place {
 fn accept(w: &World, model: &mut Model, step: &Step) {
     let Step::Accept { n, n_parts, routes, delay_s, expires_s, named } = step else { return };
     let route = |i: usize| if routes >> i & 1 == 1 { w.other_route } else { w.route };
+    // The second route's are given back what is not delivered.
+    let refunds = |i: usize| routes >> i & 1 == 1;
     // Messages of one request may differ in length, as personal ones do.
     let n_parts = |i: usize| 1 + u8::try_from((usize::from(*n_parts) + i) % 3).unwrap();
-    let recipient =
-        |i| Recipient { to: phone(i), route: route(i), price: PRICE, n_parts: n_parts(i) };
+    let of = w.request(1).recipients[0];
+    let of = |i| Recipient { to: phone(i), route: route(i), n_parts: n_parts(i), ..of };
+    let recipient = |i| Recipient { refunds: refunds(i), ..of(i) };
     let recipients = (0..*n).map(recipient).collect();
     let due = w.now().plus(Duration::from_secs(*delay_s));
     let expires = expires_s.map(|s| due.plus(Duration::from_secs(s)));
@@ -289,8 +306,8 @@ fn accept(w: &World, model: &mut Model, step: &Step) {
     for i in 0..*n {
         model.messages.push((first.plus(i), n_parts(i)));
         for part in 0..n_parts(i) {
-            let known =
-                Known { place: Place::Queued, released: false, doubted: false, named: *named };
+            let refund = Refund::promised(refunds(i));
+            let known = Known { refund, named: *named, ..Known::default() };
             model.parts.insert(first.plus(i).part(part), known);
         }
     }
@@ -372,6 +389,8 @@ fn receipt(w: &World, model: &mut Model, part: PartId, state: PartState) {
     assert_eq!((done.n_matched == 1, done.n_unmatched), (moves, 0));
     if moves && state != PartState::Sent {
         model.put(part, Place::Final(state, route));
+        let refund = &mut model.parts.get_mut(&part).unwrap().refund;
+        *refund = refund.when_told(state, "");
     }
 }
 
@@ -391,8 +410,12 @@ pub(crate) fn check(w: &World, model: &Model) {
             assert!(agrees, "{message:?}/{idx}: {state:?}");
         }
     }
-    let charged = model.parts.values().filter(|known| !known.released).count();
-    assert_eq!(w.balance(), CREDIT - PRICE.times(charged).unwrap_or(Money::ZERO));
+    let count = |test: fn(&Known) -> bool| model.parts.values().filter(|k| test(k)).count();
+    let times = |n: usize| PRICE.times(n).unwrap_or(Money::ZERO);
+    assert_eq!(w.balance(), CREDIT - times(count(Known::is_charged)));
+    let given_back = count(|known| known.refund == Refund::Given);
+    let wanted = [model.parts.len(), count(|known| known.released), given_back];
+    assert_eq!(ledger(w), wanted.map(times));
     check_totals(w, model);
     let open = model.of(|place| place == Place::Uncertain).len();
     assert_eq!(w.ask(CountOpen), i64::try_from(open).unwrap());
@@ -417,7 +440,7 @@ fn check_totals(w: &World, model: &Model) {
         at = page.next;
     }
     let named = || model.parts.values().filter(|known| known.named);
-    let charged = named().filter(|known| !known.released).count();
+    let charged = named().filter(|known| known.is_charged()).count();
     recounted.cost = PRICE.times(charged).unwrap();
     assert_eq!(totals, recounted);
     let firsts = model.parts.iter().filter(|(part, known)| known.named && part.idx() == 0);

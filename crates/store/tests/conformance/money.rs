@@ -4,9 +4,19 @@ use pombo_domain::message::PartState;
 use pombo_domain::money::Money;
 use pombo_store::operation::accept::{Accept, Accepted};
 use pombo_store::operation::account;
+use pombo_store::operation::audit;
 use pombo_store::operation::settle::{Fate, Item};
 
-use crate::world::{CREDIT, PRICE, cause, of_parts, on_every_store};
+use crate::world::{CREDIT, PRICE, World, cause, of_parts, on_every_store};
+
+/// What the account's ledger says was set aside, released and refunded; it adds up to the balance.
+pub(crate) fn ledger(w: &World) -> [Money; 3] {
+    let head = w.ask(audit::Head);
+    let (sums, stray) = w.ask(audit::Slice { after: 0, to: head.newest, days: head.days });
+    let sums = sums[&w.account];
+    assert_eq!((stray, sums.balance()), (0, w.balance()));
+    [sums.reserved, sums.released, sums.refunded]
+}
 
 #[test]
 fn each_part_is_reserved_when_accepted_and_kept_when_a_carrier_takes_it() {

@@ -29,6 +29,7 @@ fn personal(w: &World, n_parts: &[u8]) -> Accept {
         to: phone(i),
         route: w.route,
         price: PRICE,
+        refunds: false,
         n_parts: *n,
     };
     let texts: Arc<[OwnText]> = (0..n_parts.len()).map(|i| own(&format!("text {i}"))).collect();

@@ -21,6 +21,7 @@ fn row(w: &World, mnc: Option<u16>, price: Option<i64>) -> Row {
         scope: Scope { country: Country::parse("ES").unwrap(), network },
         name: "name".to_owned(),
         price: price.map(Money::from_micros),
+        refunds: mnc == Some(5),
         since: w.now(),
     }
 }
@@ -158,6 +159,7 @@ fn the_books_tell_what_was_given_set_aside_and_given_back() {
             credits: amount,
             reserved,
             released: PRICE,
+            refunded: Money::ZERO,
             reserved_of_days: reserved,
         };
         assert_eq!(*alpha, wanted);

@@ -45,7 +45,13 @@ fn change_all(w: &World, change: Change) -> u64 {
 /// `n` messages of `n_parts` parts on both routes in turn, due in an hour.
 fn schedule(w: &World, n: usize, n_parts: u8) -> MessageId {
     let route = |i: usize| if i.is_multiple_of(2) { w.route } else { w.other_route };
-    let to = |i: usize| Recipient { to: phone(i), route: route(i), price: PRICE, n_parts: 1 };
+    let to = |i: usize| Recipient {
+        to: phone(i),
+        route: route(i),
+        price: PRICE,
+        refunds: false,
+        n_parts: 1,
+    };
     let recipients = (0..n).map(to).collect();
     w.accept(of_parts(n_parts, Accept { recipients, due: in_hours(w, 1), ..w.request(1) }))
 }

@@ -221,7 +221,13 @@ impl World {
 
     /// A request for `n` recipients of one part each, to be changed as the test likes.
     pub(crate) fn request(&self, n: usize) -> Accept {
-        let to = |i: usize| Recipient { to: phone(i), route: self.route, price: PRICE, n_parts: 1 };
+        let to = |i: usize| Recipient {
+            to: phone(i),
+            route: self.route,
+            price: PRICE,
+            refunds: false,
+            n_parts: 1,
+        };
         Accept {
             account: self.account,
             now: self.now(),

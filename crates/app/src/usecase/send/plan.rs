@@ -301,9 +301,10 @@ impl Judge<'_> {
             }
         };
         let place = (country, network);
-        let listed = self.map.book.price(&self.caller.settings().currency, place, self.now);
-        let price = listed.unwrap_or(self.map.rules.sms_default_price);
-        Ok((Recipient { to, route, price, n_parts }, country, text))
+        let listed = self.map.book.quote(&self.caller.settings().currency, place, self.now);
+        let price = listed.map_or(self.map.rules.sms_default_price, |quote| quote.price);
+        let refunds = listed.is_some_and(|quote| quote.refunds);
+        Ok((Recipient { to, route, price, refunds, n_parts }, country, text))
     }
 
     /// A route that is down now may be up before the message is due: better late than never.

@@ -8,6 +8,7 @@ use pombo_app::books::{self, Kind};
 use pombo_app::clock::Clock;
 use pombo_app::operate;
 use pombo_app::prices::Book;
+use pombo_domain::money::Money;
 use pombo_domain::price::{
     BadRow, Change, FILE_BYTES_MAX, Network, Prefix, PriceFile, PriceList, RangeFile, Row,
 };
@@ -33,7 +34,11 @@ pub(super) fn prices(store: &Store, asked: Import) -> Result<(), Failure> {
         Kind::Ranges => None,
     };
     let empty = PriceList::default();
-    let rows: Vec<Row> = file.good.into_iter().map(|good| good.row).collect();
+    let mut rows: Vec<Row> = file.good.into_iter().map(|good| good.row).collect();
+    if matches!(kind, Kind::Buy { .. }) {
+        // It is accounts that are given back what they paid.
+        rows.iter_mut().for_each(|row| row.refunds = false);
+    }
     let changes = list.unwrap_or(&empty).changes(&rows, asked.replace.then_some(since));
     let mut shown = String::new();
     for change in &changes {
@@ -50,13 +55,18 @@ pub(super) fn prices(store: &Store, asked: Import) -> Result<(), Failure> {
 
 fn describe(change: &Change) -> String {
     let Change { row, before, stays } = change;
-    let what = match (before, row.price) {
-        _ if *stays => format!("{} as before", before.unwrap_or_default()),
-        (None, Some(price)) => format!("new: {price}"),
-        (Some(before), Some(price)) => format!("{before} -> {price}"),
-        (before, None) => format!("{} ends", before.unwrap_or_default()),
+    let before = before.map(|before| amount(before.price, before.refunds)).unwrap_or_default();
+    let what = match row.price.map(|price| amount(price, row.refunds)) {
+        _ if *stays => format!("{before} as before"),
+        Some(after) if before.is_empty() => format!("new: {after}"),
+        Some(after) => format!("{before} -> {after}"),
+        None => format!("{before} ends"),
     };
     format!("{} ({}): {what}, from {}", row.scope, row.name, row.since.iso8601())
+}
+
+fn amount(price: Money, refunds: bool) -> String {
+    if refunds { format!("{price} with refund") } else { price.to_string() }
 }
 
 pub(super) fn ranges(store: &Store, asked: &ImportRanges) -> Result<(), Failure> {

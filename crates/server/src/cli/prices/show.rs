@@ -33,8 +33,13 @@ pub(super) fn prices(store: &Store, config: &Config, asked: Show) -> Result<(), 
         let rows: Vec<_> = quotes.iter().map(|q| quote_json(q, &asked.currency)).collect();
         return out::json(&rows);
     }
-    let rows: Vec<Vec<String>> = quotes.iter().map(cells).collect();
-    out::table(&["country", "network", "mcc-mnc", "price"], &rows)
+    let row = |quote: &Quote<'_>| {
+        let mut row = cells(quote);
+        row.push(if quote.refunds { "yes" } else { "-" }.to_owned());
+        row
+    };
+    let rows: Vec<Vec<String>> = quotes.iter().map(row).collect();
+    out::table(&["country", "network", "mcc-mnc", "price", "refund"], &rows)
 }
 
 fn cells(quote: &Quote<'_>) -> Vec<String> {
@@ -52,6 +57,7 @@ fn quote_json(quote: &Quote<'_>, currency: &str) -> serde_json::Value {
         "networkName": quote.name,
         "network": quote.scope.network.map(|network| network.to_string()),
         "price": quote.price.to_string(),
+        "refund": quote.refunds,
         "currency": currency,
     })
 }
@@ -81,6 +87,7 @@ fn number_price(
             "countryIso": country.to_string(),
             "network": network.map(|network| network.to_string()),
             "price": price.map(|price| price.to_string()),
+            "refund": listed.is_some_and(|quote| quote.refunds),
             "currency": asked.currency,
             "from": from,
         }));
@@ -112,8 +119,9 @@ pub(super) fn margins(store: &Store, config: &Config, asked: &Margin) -> Result<
             .map(|(route, id)| {
                 let list = id.and_then(|id| book.buy(id, &asked.currency));
                 let Scope { country, network } = quote.scope;
-                let listed = list.and_then(|list| list.price(country, network, at));
-                Line { quote, route: &route.name, buy: listed.or(route.buy_price) }
+                let listed = list.and_then(|list| list.quote(country, network, at));
+                let buy = listed.map(|own| own.price).or(route.buy_price);
+                Line { quote, route: &route.name, buy }
             })
             .filter(|line| !asked.negative || line.buy.is_some_and(|buy| buy > quote.price))
             .collect();

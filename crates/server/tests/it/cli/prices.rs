@@ -1,7 +1,7 @@
 //! Price lists from a file to the price of a message, beside a running server.
 
 use super::{bad, good, run};
-use crate::house::{House, folder, story};
+use crate::house::{House, folder, story, until};
 
 const LIST: &str = "countryIso,networkName,mcc,mnc,cost\nAD,Default,213,,0.065\n\
     AD,Servei De Tele. DAndorra,213,003,0.07\nAE,Default,424,,0.0868\nES,Default,214,,0.04\n\
@@ -77,10 +77,69 @@ fn a_list_is_shown_first_and_prices_messages_once_it_is_applied() {
 }
 
 #[test]
+fn what_is_not_delivered_is_given_back_once_where_the_list_says_so() {
+    let house = house();
+    let list = "country,price,refund\nES,0.04,yes\nPT,0.03,no\n";
+    let shown = import(&house, "list.csv", list, &["--apply"]);
+    assert!(shown.contains("ES Default (Default): new: 0.04 with refund, from"), "{shown}");
+    assert!(shown.contains("PT Default (Default): new: 0.03, from"), "{shown}");
+    until_costs(&house, "34666555444", "0.04");
+    let prices = pombo(&house, &["prices", "show"]);
+    assert!(prices.lines().any(|l| l.starts_with("ES") && l.ends_with("yes")), "{prices}");
+    // Undelivered, expired, refused by the network, deleted; expired and then delivered; delivered;
+    // delivered, told twice; unknown and then delivered.
+    let sent = house.send(
+        r#"{"to":["34699000002","34699000003","34699000004","34699000016","34699000017",
+            "34699000000","34699000009","34699000014"],
+            "from":"TEST","message":"x","campaignName":"refunds"}"#,
+    );
+    assert_eq!(sent.status, 202, "{}", sent.body);
+    let ids: Vec<String> = sent.json()["result"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["id"].as_str().unwrap().to_owned())
+        .collect();
+    let costs = || -> Vec<f64> {
+        let path = format!("/api/rest/sms/{}?details=1", ids.join(","));
+        let status = house.call("GET", &path, "").json();
+        let cost = |m: &serde_json::Value| m["parts"][0]["cost"].as_f64().unwrap();
+        status["data"].as_array().unwrap().iter().map(cost).collect()
+    };
+    let wanted = [0.0, 0.0, 0.0, 0.0, 0.04, 0.04, 0.04, 0.04];
+    let is_over = |id: &String| {
+        let status = house.call("GET", &format!("/api/rest/sms/{id}"), "").json();
+        status["data"][0]["isDelivered"] == true
+    };
+    until("all that will be delivered is", || ids[4..].iter().all(is_over));
+    until("what was not is given back", || costs() == wanted);
+    // A new list changes nothing of what was accepted before.
+    import(&house, "list.csv", "country,price\nES,0.04\n", &["--apply"]);
+    assert_eq!(costs(), wanted);
+    let account = house.call("GET", "/api/rest/account", "").json();
+    assert_eq!(account["data"]["balance"], 99.84);
+    let campaign = house.call("GET", "/api/rest/campaigns", "").json();
+    assert_eq!(campaign["data"][0]["sendings"]["data"][0]["cost"], 0.16);
+    let audit: serde_json::Value =
+        serde_json::from_str(&pombo(&house, &["ledger", "audit", "--json"])).unwrap();
+    let books = &audit["accounts"][0];
+    assert_eq!((&audit["addsUp"], &books["refunded"]), (&true.into(), &"0.16".into()), "{audit}");
+    assert_eq!(books["reserved"], "0.32");
+    let export = pombo(&house, &["cdr", "export", "--from", "2020-01-01", "--to", "2099-01-01"]);
+    let lines = |end: &str| export.lines().filter(|line| line.ends_with(end)).count();
+    assert_eq!((lines(",refunded"), lines(",0.04"), lines(",0.00")), (1, 4, 4), "{export}");
+    assert_eq!(export.lines().filter(|line| line.contains(",0.04,0.00,EUR,")).count(), 4);
+}
+
+#[test]
 fn bad_rows_are_told_with_their_lines_and_end_nothing() {
     let folder = folder();
     good(&folder, &["migrate"]);
-    std::fs::write(folder.join("list.csv"), "country,price\nES,0.05\nXX,1\nPT,free\n").unwrap();
+    std::fs::write(
+        folder.join("list.csv"),
+        "country,price,refund\nES,0.05\nXX,1\nPT,free\nFR,0.05,perhaps\n",
+    )
+    .unwrap();
     let output = run(&folder, &["prices", "import", "list.csv"]);
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(
@@ -88,6 +147,7 @@ fn bad_rows_are_told_with_their_lines_and_end_nothing() {
         [
             "pombo: line 3: \"XX\" is no country: two letters, for example ES",
             "pombo: line 4: \"free\" is no price: 0 to 1000.00, at most six decimals",
+            "pombo: line 5: \"perhaps\" does not say whether it is given back: yes or no",
         ]
     );
     let whole = run(&folder, &["prices", "import", "list.csv", "--replace", "--apply"]);

@@ -9,6 +9,7 @@ use pombo_domain::limits::PARTS_MAX;
 use pombo_domain::link::Click;
 use pombo_domain::message::{EventKind, PartState};
 use pombo_domain::money::Money;
+use pombo_domain::price::Refund;
 use pombo_domain::time::Instant;
 
 use crate::error::Result;
@@ -20,7 +21,7 @@ use crate::work::day_of;
 statements! {
     REQUEST = "select id, messages from request_{day} where sending = $1 and id >= $2 \
         order by id limit 1";
-    PARTS = "select id, recipient, state, price, event from part_{day} \
+    PARTS = "select id, recipient, state, price, event, refund from part_{day} \
         where id between $1 and $2 order by id limit $3";
     /// The detail of a click only: 11 is its kind.
     EVENT = "select kind, at, prev, case when kind = 11 then detail else '' end \
@@ -63,6 +64,8 @@ pub struct Life {
     pub state: PartState,
     /// Its price.
     pub price: Money,
+    /// Whether that is given back.
+    pub refund: Refund,
     /// What happened, oldest first.
     pub events: Vec<LifeEvent>,
 }
@@ -140,6 +143,7 @@ fn read_parts<'c>(
             to: Phone::from_stored(row.get::<i64>(1)?.unsigned_abs()),
             state: PartState::from_stored(row.get(2)?).unwrap_or(PartState::Uncertain),
             price: Money::from_micros(row.get(3)?),
+            refund: Refund::from_stored(row.get(5)?),
             events: Vec::new(),
         };
         Ok((life, row.get(4)?))
