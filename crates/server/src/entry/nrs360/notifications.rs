@@ -1,6 +1,5 @@
 //! `/account/notifications`: where the account's events are told. An extension of ours.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,6 +16,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::error::{Code, Problem};
+use super::page::number;
 use super::write;
 use crate::entry::{House, Response, json};
 
@@ -182,14 +182,15 @@ pub(super) async fn dead(
 ) -> Result<Response, Problem> {
     let (mut after, mut limit) = (0, PAGE);
     for (key, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-        let number = |value: Cow<'_, str>| {
-            let event = value.strip_prefix("evt_").unwrap_or(&value).parse().ok();
-            event.filter(|n: &i64| *n >= 0)
-        };
-        let bad = || Problem::wrong_type(&key, "an integer");
         match key.as_ref() {
-            "after" => after = number(value).ok_or_else(bad)?,
-            "limit" => limit = number(value).ok_or_else(bad)?,
+            _ if value.is_empty() => {}
+            "after" => {
+                let event = value.strip_prefix("evt_").unwrap_or(&value).parse().ok();
+                after = event
+                    .filter(|event: &i64| *event >= 0)
+                    .ok_or_else(|| Problem::wrong_type("after", "an integer"))?;
+            }
+            "limit" => limit = i64::try_from(number("limit", &value)?.get()).unwrap_or(i64::MAX),
             _ => {}
         }
     }

@@ -126,7 +126,7 @@ fn encoding(word: &Scalar<'_>) -> Result<Encoding, Problem> {
     match word {
         Scalar::Null => Ok(Encoding::Gsm),
         Scalar::Text(word) => Encoding::parse(word).ok_or_else(|| Code::InvalidCoding.into()),
-        _ => Err(Problem::wrong_type("encoding", "a string")),
+        _ => Err(Code::InvalidCoding.into()),
     }
 }
 

@@ -177,7 +177,7 @@ fn each_field_has_its_refusals() {
         (r#""to":"nobody""#, "102 No valid recipients"),
         (r#""to":null"#, "102 No valid recipients"),
         (r#""encoding":"GSM""#, "113 Invalid coding"),
-        (r#""encoding":7"#, "422 The encoding field must be a string."),
+        (r#""encoding":7"#, "113 Invalid coding"),
         (r#""parts":16"#, "110 Exceeded maximum parts allowed or incorrect number of parts"),
         (r#""parts":"x""#, "110 Exceeded maximum parts allowed or incorrect number of parts"),
         (r#""parts":1.5"#, "110 Exceeded maximum parts allowed or incorrect number of parts"),

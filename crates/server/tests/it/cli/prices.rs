@@ -141,7 +141,12 @@ fn bad_rows_are_told_with_their_lines_and_end_nothing() {
     )
     .unwrap();
     let output = run(&folder, &["prices", "import", "list.csv"]);
-    let stderr = String::from_utf8(output.stderr).unwrap();
+    let (stdout, stderr) = (output.stdout, String::from_utf8(output.stderr).unwrap());
+    let stdout = String::from_utf8(stdout).unwrap();
+    assert!(stdout.starts_with("ES Default (Default): new: 0.05, from "), "{stdout}");
+    let end = "1 changes, 3 bad rows; nothing is kept without --apply\n";
+    assert!(stdout.ends_with(end) && stdout.lines().count() == 2, "{stdout}");
+    assert_eq!(good(&folder, &["prices", "list"]), "nothing to list\n");
     assert_eq!(
         stderr.lines().collect::<Vec<_>>(),
         [
@@ -153,6 +158,10 @@ fn bad_rows_are_told_with_their_lines_and_end_nothing() {
     let whole = run(&folder, &["prices", "import", "list.csv", "--replace", "--apply"]);
     assert_eq!(whole.status.code(), Some(1));
     assert_eq!(good(&folder, &["prices", "list"]), "nothing to list\n");
+    let kept = run(&folder, &["prices", "import", "list.csv", "--apply"]);
+    let stdout = String::from_utf8(kept.stdout).unwrap();
+    assert!(stdout.ends_with("1 changes are kept, 3 bad rows are left out\n"), "{stdout}");
+    assert_eq!(good(&folder, &["prices", "show"]).lines().count(), 2, "the good row alone");
     std::fs::write(folder.join("other.csv"), "a,b\n1,2\n").unwrap();
     bad(&folder, &["prices", "import", "other.csv"], "names no column countryIso");
     bad(&folder, &["prices", "import", "nowhere.csv"], "nowhere.csv: ");

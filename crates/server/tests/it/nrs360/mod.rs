@@ -16,3 +16,4 @@ mod report;
 mod scheduled;
 mod senders;
 mod status;
+mod table;
