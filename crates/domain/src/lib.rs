@@ -10,6 +10,7 @@ pub mod callback;
 pub mod csv;
 pub mod link;
 pub mod price;
+pub mod share;
 pub mod sms;
 pub mod window;
 

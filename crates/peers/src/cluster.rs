@@ -1,6 +1,8 @@
 //! A PostgreSQL server for one test alone, that syncs, and can be stopped, killed and started again.
 
-use std::net::TcpListener;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,8 +14,16 @@ use crate::postgres::{ask, is_root, program, run};
 #[derive(Debug)]
 pub struct Cluster {
     folder: PathBuf,
-    /// The port that it encrypts, where it has one.
-    port: Option<u16>,
+    /// Beside the socket in its folder, where it has one.
+    door: Option<Door>,
+}
+
+/// A port.
+#[derive(Debug, Clone, Copy)]
+struct Door {
+    address: Ipv4Addr,
+    port: u16,
+    is_encrypted: bool,
 }
 
 /// How long a killed server's processes may take to notice.
@@ -34,7 +44,7 @@ impl Cluster {
         let mut initdb = program("initdb");
         initdb.arg("-D").arg(folder).args(["-A", "trust", "-U", "pombo", "-N"]);
         assert!(run(&mut initdb), "initdb makes a cluster in {}", folder.display());
-        let cluster = Self { folder: folder.to_owned(), port: None };
+        let cluster = Self { folder: folder.to_owned(), door: None };
         cluster.start_again();
         cluster
     }
@@ -59,27 +69,46 @@ impl Cluster {
         if is_root() {
             assert!(run(Command::new("chown").arg("postgres").arg(&key)), "chown postgres");
         }
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
-        cluster.port = Some(free.expect("a port is free").port());
+        let address = Ipv4Addr::LOCALHOST;
+        cluster.door = Some(Door { address, port: free_port(address), is_encrypted: true });
         cluster.start_again();
         cluster
     }
 
-    /// As `store.url` names its database by the port that it encrypts.
+    /// The same, with a port without TLS at an address of this machine, for its network: a prefix of
+    /// 24 bits.
+    ///
+    /// # Panics
+    /// As [`Cluster::start`].
+    #[must_use]
+    pub fn at(folder: &Path, address: Ipv4Addr) -> Self {
+        let mut cluster = Self::start(folder);
+        cluster.stop();
+        let rules = OpenOptions::new().append(true).open(folder.join("pg_hba.conf"));
+        let rule = format!("host all all {address}/24 trust\n");
+        let written = rules.and_then(|mut rules| rules.write_all(rule.as_bytes()));
+        written.expect("its rules can be written");
+        cluster.door = Some(Door { address, port: free_port(address), is_encrypted: false });
+        cluster.start_again();
+        cluster
+    }
+
+    /// As `store.url` names its database by the port that it has.
     ///
     /// # Panics
     /// Where it has none.
     #[must_use]
     pub fn url_by_port(&self, host: &str) -> String {
-        let port = self.port.expect("it was started with one");
-        format!("postgres://pombo@{host}:{port}/postgres")
+        let door = self.door.expect("it was started with one");
+        format!("postgres://pombo@{host}:{}/postgres", door.port)
     }
 
     /// As `store.url` names its database.
     #[must_use]
     pub fn url(&self) -> String {
         let socket = self.folder.display().to_string().replace('/', "%2F");
-        format!("postgres://pombo@{socket}/postgres")
+        let port = self.door.map(|door| format!(":{}", door.port)).unwrap_or_default();
+        format!("postgres://pombo@{socket}{port}/postgres")
     }
 
     /// Runs SQL in its database, beside whoever uses it.
@@ -88,7 +117,7 @@ impl Cluster {
     /// Where it is refused.
     #[must_use]
     pub fn run(&self, sql: &str) -> String {
-        let port = self.port.map(|port| port.to_string());
+        let port = self.door.map(|door| door.port.to_string());
         ask(&self.folder, port.as_deref(), "postgres", sql)
     }
 
@@ -111,8 +140,11 @@ impl Cluster {
     /// Where it does not start.
     pub fn start_again(&self) {
         let folder = self.folder.display();
-        let door = match self.port {
-            Some(port) => format!("-c listen_addresses=localhost -p {port} -c ssl=on"),
+        let door = match self.door {
+            Some(Door { address, port, is_encrypted }) => {
+                let ssl = if is_encrypted { "on" } else { "off" };
+                format!("-c listen_addresses={address} -p {port} -c ssl={ssl}")
+            }
             None => "-c listen_addresses=''".to_owned(),
         };
         let options = format!("{door} -c unix_socket_directories='{folder}'");
@@ -157,6 +189,11 @@ impl Drop for Cluster {
     fn drop(&mut self) {
         self.control(&["stop", "-w", "-m", "immediate"]);
     }
+}
+
+fn free_port(address: Ipv4Addr) -> u16 {
+    let free = TcpListener::bind((address, 0)).and_then(|free| free.local_addr());
+    free.expect("a port is free").port()
 }
 
 fn children(pid: &str) -> Vec<String> {

@@ -53,6 +53,11 @@ impl Database {
     pub fn run(&self, sql: &str) -> String {
         ask(&folder(), None, &self.name, sql)
     }
+
+    /// Runs SQL that somebody else may end.
+    pub fn run_until_ended(&self, sql: &str) {
+        psql(&folder(), None, &self.name, sql);
+    }
 }
 
 impl Drop for Database {
@@ -107,14 +112,18 @@ fn tell(sql: &str) {
 }
 
 pub(crate) fn ask(socket: &Path, port: Option<&str>, database: &str, sql: &str) -> String {
-    let out = Command::new("psql")
+    let out = psql(socket, port, database, sql);
+    assert!(out.status.success(), "{sql}: {}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8_lossy(&out.stdout).trim().to_owned()
+}
+
+fn psql(socket: &Path, port: Option<&str>, database: &str, sql: &str) -> std::process::Output {
+    Command::new("psql")
         .args(["-qAtX", "-U", "pombo", "-v", "ON_ERROR_STOP=1", "-p", port.unwrap_or("5432"), "-h"])
         .arg(socket)
         .args(["-c", sql, database])
         .output()
-        .expect("psql is installed: apt-get install postgresql-15");
-    assert!(out.status.success(), "{sql}: {}", String::from_utf8_lossy(&out.stderr));
-    String::from_utf8_lossy(&out.stdout).trim().to_owned()
+        .expect("psql is installed: apt-get install postgresql-15")
 }
 
 /// A program of the server. It refuses to run as root, so root lends it to its own user.

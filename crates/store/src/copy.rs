@@ -2,10 +2,14 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::operation::copy::{
     Begin, Begun, Cell, Checksum, Count, Finish, Page, Place, Put, Shape, Shapes,
 };
+use crate::tenure::OVER_AFTER;
 use crate::{Error, OpenError, Options, Store, shown_url};
 
 /// Rows of a page: one commit.
@@ -101,17 +105,34 @@ pub fn copy(
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Copied, CopyError> {
     let url = format!("sqlite:{}", from.display());
-    // Serving, both of them: so that nobody else does.
+    // Serving, so that nobody else does.
     let old = Store::open(&url, &Options { create: false, ..Options::default() })?;
     look_at_version(to)?;
-    let new = Store::open_unfinished(to, &Options::default())?;
     let place = shown_url(to);
+    let new = Store::open_unfinished(to, &Options::default())?;
+    if !is_alone(&new) {
+        new.close();
+        return Err(OpenError::InUse { path: place }.into());
+    }
     let pair = Pair { old, new, place };
     let from = from.canonicalize().unwrap_or_else(|_| from.to_owned());
     let copied = pair.copy(from.display().to_string(), progress);
     pair.old.close();
     pair.new.close();
     copied
+}
+
+/// Whether nobody else serves from it. Who was killed there is taken for alive for a while.
+fn is_alone(store: &Store) -> bool {
+    let begun = Instant::now();
+    let nodes = store.nodes();
+    while nodes.borrow().all().len() > 1 {
+        if begun.elapsed() > 2 * OVER_AFTER {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    true
 }
 
 /// Opening brings tables up to date, which is not for somebody else's.

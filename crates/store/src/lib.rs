@@ -8,6 +8,7 @@ mod carrier_id;
 pub mod copy;
 mod error;
 mod migration;
+mod node;
 pub mod operation;
 mod postgres;
 mod reader;
@@ -18,12 +19,17 @@ mod tenure;
 mod work;
 mod writer;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use error::{Error, OpenError};
+use node::Membership;
+pub use node::{Node, Nodes};
 use operation::{Operation, Question};
+use pombo_domain::id::RouteId;
 use reader::Readers;
+use tokio::sync::watch;
 #[doc(hidden)]
 pub use work::Work;
 use writer::Writer;
@@ -52,7 +58,8 @@ pub fn shown_url(url: &str) -> String {
 /// How to open a store.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Refuse to open while another `serve` has it; commands that work beside one say `false`.
+    /// To serve from it: refused while another has the file, and a node beside the others of a
+    /// database. Commands that work beside them say `false`.
     pub exclusive: bool,
     /// Make the store where there is none; what only reads says `false`.
     pub create: bool,
@@ -95,8 +102,7 @@ pub struct Store {
     writer: Writer,
     readers: Readers,
     kind: Kind,
-    /// Of the one that serves, where others could.
-    tenure: Option<Arc<tenure::Tenure>>,
+    membership: Arc<Membership>,
 }
 
 /// What only one of the engines can tell or do.
@@ -188,19 +194,39 @@ impl Store {
         }
     }
 
-    /// Whether what was claimed may be sent now: no other process can be the one that serves.
+    /// Whether what was claimed may be sent now: no other node can have taken it over.
     #[must_use]
     pub fn may_send(&self) -> bool {
-        self.tenure.as_ref().is_none_or(|tenure| tenure.holds())
+        self.membership.tenure.holds()
     }
 
-    /// Waits until another process has served while this one could not know of it, and says so:
-    /// what this one knows is not true any more, and it must end. On most stores that never happens.
+    /// Waits until another node has taken over what this one had, and says so: what this one knows
+    /// is not true any more, and it must end. In a file that never happens.
     pub async fn superseded(&self) -> String {
-        match &self.tenure {
-            Some(tenure) => tenure.ended().await,
-            None => std::future::pending().await,
-        }
+        self.membership.tenure.ended().await
+    }
+
+    /// Those that serve from this store, as they come and go.
+    #[must_use]
+    pub fn nodes(&self) -> watch::Receiver<Arc<Nodes>> {
+        self.membership.nodes()
+    }
+
+    /// Says that this node acts by the joining of all up to `newest`: it does no more than its share
+    /// among them.
+    pub fn act_by(&self, newest: i64) {
+        self.membership.act_by(newest);
+    }
+
+    /// Tells the other nodes, before long, which routes this one has a link of.
+    pub fn tell_up(&self, routes: BTreeSet<RouteId>) {
+        self.membership.tell_up(routes);
+    }
+
+    /// Rings when another node has committed.
+    #[must_use]
+    pub fn woken(&self) -> watch::Receiver<u64> {
+        self.membership.woken()
     }
 
     /// Whether a `serve` has the store open.

@@ -40,6 +40,7 @@ pub(crate) const STEPS: &[Step] = &[
         once: include_str!("../migrations/0018_refund.sql"),
         each_day: include_str!("../migrations/0018_refund_day.sql"),
     },
+    Step { once: include_str!("../migrations/0019_node.sql"), each_day: "" },
 ];
 
 /// The tables of a day.

@@ -62,6 +62,15 @@ impl<'c> Database<'c> {
         .one((), |row| row.get(0))
     }
 
+    /// The number of the last step that has formed the tables.
+    pub(crate) fn version(self) -> Result<i64> {
+        match self {
+            Self::Sqlite(_) => self.prepare("pragma user_version"),
+            Self::Postgres(_) => self.prepare("select max(version) from schema_version"),
+        }?
+        .one((), |row| row.get(0))
+    }
+
     /// Tells the others that tables have come or gone.
     pub(crate) fn tables_changed(self) -> Result<()> {
         match self {

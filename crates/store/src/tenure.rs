@@ -1,9 +1,9 @@
-//! Whether this process may send: it is the one that serves from a database, and lately was told so.
+//! Whether this node may send: it is one of those that serve from a database, and lately was told so.
 //!
-//! The lock of the one that serves lives as long as a connection, and a connection can be lost without
-//! a sound. So what lies on the desks is handed out only for a moment after the server last answered
-//! on that connection; and whoever takes the lock without a farewell of the one before waits longer
-//! than that moment. Two never send at the same time.
+//! A node that is cut off from the database cannot know whether another has taken over what it had
+//! claimed. So what lies on the desks is handed out only for a moment after the server last said that
+//! the node is still one; and whoever takes over has seen it stand still for longer than that moment.
+//! Two never send the same at the same time.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,13 +11,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// How long an answer of the server is good for.
+/// How long the server's word is good for.
 const LASTS: Duration = Duration::from_secs(4);
 
-/// How long a successor waits: clocks differ a little, and bytes take their time.
+/// How long a node has stood still when another takes over: clocks differ a little, and bytes take
+/// their time.
 pub(crate) const OVER_AFTER: Duration = Duration::from_secs(5);
 
-/// The time of the one that serves.
+/// The time of a node.
 #[derive(Debug)]
 pub(crate) struct Tenure {
     start: Instant,
@@ -39,18 +40,25 @@ impl Tenure {
         tenure
     }
 
-    /// The lock was held at a time after `asked`.
+    /// Of one that nobody can take over.
+    pub(crate) fn for_ever() -> Self {
+        let tenure = Self::new();
+        tenure.until.store(u64::MAX, Ordering::Release);
+        tenure
+    }
+
+    /// It was a node at a time after `asked`.
     pub(crate) fn prove(&self, asked: Instant) {
         let until = (asked + LASTS).saturating_duration_since(self.start);
         self.until.store(micros(until), Ordering::Release);
     }
 
-    /// Nobody knows who holds the lock.
+    /// It sends nothing from now on, until it is proved again.
     pub(crate) fn suspend(&self) {
         self.until.store(0, Ordering::Release);
     }
 
-    /// Another has served meanwhile: what this process knows of messages is not true any more.
+    /// Another has taken over: what this process knows of messages is not true any more.
     pub(crate) fn end(&self, why: &str) {
         self.suspend();
         self.over.send_replace(Some(why.to_owned()));

@@ -8,8 +8,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use tokio::sync::{oneshot, watch};
 
@@ -76,13 +75,6 @@ pub(crate) trait Engine: Send + 'static {
     fn roll_back(&mut self);
     /// What is to be done between two transactions.
     fn tend(&mut self);
-    /// How long it may rest between two transactions before [`Engine::beat`] is due; `None`: for
-    /// ever.
-    fn rest(&self) -> Option<Duration> {
-        None
-    }
-    /// What is to be done while nothing else is.
-    fn beat(&mut self) {}
     /// What is to be done after the last.
     fn close(&mut self);
 }
@@ -104,10 +96,11 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn start<E: Engine>(engine: E) -> Result<Self> {
+    /// Starts its thread. `node` is whose it is; 0 where only one can serve, or none does.
+    pub(crate) fn start<E: Engine>(engine: E, node: i64) -> Result<Self> {
         let (queue, commands) = channel();
         let backlog = Arc::new(AtomicUsize::new(0));
-        let shelf = Shelf::load(engine.database())?;
+        let shelf = Shelf::load(engine.database(), node)?;
         let (tell, events) = watch::channel(shelf.last_event());
         let commands = Commands { queue: commands, backlog: Arc::clone(&backlog), closing: None };
         let mut loop_ = Loop { engine, shelf, commands, events: tell };
@@ -162,23 +155,15 @@ struct Commands {
 }
 
 impl Commands {
-    /// All that waits, as far as one transaction takes it; `None` after `rest`.
-    fn group(&mut self, rest: Option<Duration>) -> Option<Vec<Box<dyn Job>>> {
-        let first = match rest {
-            None => self.queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(rest) => self.queue.recv_timeout(rest),
-        };
+    /// All that waits, as far as one transaction takes it.
+    fn group(&mut self) -> Vec<Box<dyn Job>> {
         let mut group = Vec::new();
         let mut rows = 0;
-        let mut next = match first {
-            Ok(message) => Some(message),
-            Err(RecvTimeoutError::Timeout) => return None,
+        let mut next = self.queue.recv().ok();
+        if next.is_none() {
             // Whoever could have waited for the end is gone.
-            Err(RecvTimeoutError::Disconnected) => {
-                self.closing = Some(channel().0);
-                None
-            }
-        };
+            self.closing = Some(channel().0);
+        }
         while let Some(message) = next.take() {
             match message {
                 Message::Job(job) => {
@@ -195,7 +180,7 @@ impl Commands {
             }
         }
         self.backlog.fetch_sub(rows, Ordering::Relaxed);
-        Some(group)
+        group
     }
 
     /// Refuses all that waits: it was not begun. Answers whether the store is to stay open.
@@ -225,10 +210,9 @@ struct Loop<E: Engine> {
 impl<E: Engine> Loop<E> {
     fn run(&mut self) {
         loop {
-            match self.commands.group(self.engine.rest()) {
-                Some(group) if !group.is_empty() => self.commit(group),
-                Some(_) => {}
-                None => self.engine.beat(),
+            let group = self.commands.group();
+            if !group.is_empty() {
+                self.commit(group);
             }
             if let Some(done) = self.commands.closing.take() {
                 self.engine.close();

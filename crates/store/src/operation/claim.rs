@@ -17,9 +17,9 @@ use super::expire::{Why, end_row};
 use super::opening::{Holds, Waits};
 use super::part;
 use super::request::{self, Request};
-use super::{Operation, Question, View, opt_out, otp, text};
+use super::{Operation, Question, View, intent, opt_out, otp, text};
 use crate::error::Result;
-use crate::sql::{Row, values};
+use crate::sql::Row;
 use crate::statement::statements;
 use crate::work::Work;
 
@@ -42,8 +42,6 @@ statements! {
     /// and a place in the queue of its own: taking it here as well would send it twice.
     READY_OF_RANGE = "select id, recipient from part_{day} \
         where id between $1 and $2 and route = $3 and state = 0 and event = 0 order by id limit $4";
-    NEW_INTENT = "insert into intent (route, lane, account, tries, at, parts) \
-        values ($1, $2, $3, $4, $5, $6) returning id";
     NEXT_ACCOUNT = "select lane, account, due from queue where route = $1 \
         and (lane, account) > ($2, $3) order by lane, account, due, first limit 1";
 }
@@ -341,17 +339,8 @@ impl Claim {
             return Ok(Vec::new());
         }
         let tries = gathered.tries.saturating_add(1);
-        let intent: i64 = work.prepare(NEW_INTENT)?.one(
-            values![
-                self.route.0,
-                self.lane as i64,
-                self.account.0,
-                tries,
-                self.now.micros(),
-                pack(&gathered.parts)
-            ],
-            |row| row.get(0),
-        )?;
+        let queue = (self.route, self.lane, self.account);
+        let intent = intent::open(work, queue, &gathered.parts, (tries, self.now))?;
         let mut texts =
             text::of_messages(work, gathered.messages.iter().map(|m| (&*m.request, m.id)))?;
         let mut messages = Vec::with_capacity(gathered.messages.len());
@@ -445,18 +434,6 @@ fn put(
         }
     }
     Ok(())
-}
-
-/// Part ids as an intent keeps them: eight octets each, big endian.
-pub(crate) fn pack(parts: &[i64]) -> Vec<u8> {
-    parts.iter().flat_map(|id| id.to_be_bytes()).collect()
-}
-
-/// The reverse of [`pack`].
-pub(crate) fn unpack(blob: &[u8]) -> Vec<PartId> {
-    blob.chunks_exact(8)
-        .filter_map(|octets| octets.try_into().ok().map(i64::from_be_bytes).map(PartId))
-        .collect()
 }
 
 /// Which queues of a route hold anything, and when their first is due.

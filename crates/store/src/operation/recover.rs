@@ -1,4 +1,4 @@
-//! `recover`: what a start finds. Open intents become uncertain, half-staged requests go.
+//! `recover`: what nodes left that are no more. Open intents become uncertain, half-staged requests go.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use pombo_domain::message::{Category, Lane};
 use pombo_domain::route::{UncertainPolicies, UncertainPolicy};
 use pombo_domain::time::Instant;
 
-use super::claim::unpack;
+use super::intent::unpack;
 use super::uncertain::{self, Doubt};
 use super::{Operation, request, stage};
 use crate::error::Result;
@@ -16,13 +16,15 @@ use crate::statement::statements;
 use crate::work::Work;
 
 statements! {
-    INTENTS = "select id, route, lane, account, tries, parts from intent order by id";
-    END_INTENTS = "delete from intent";
-    STAGINGS = "select first, last from staging";
-    END_STAGINGS = "delete from staging";
+    INTENTS = "select id, route, lane, account, tries, parts from intent \
+        where node not in (select id from node) order by id";
+    END_INTENTS = "delete from intent where node not in (select id from node)";
+    STAGINGS = "select first, last from staging where node not in (select id from node)";
+    END_STAGINGS = "delete from staging where node not in (select id from node)";
 }
 
-/// Runs once, before anything is claimed, by the one process that serves.
+/// Runs before anything is claimed, and when a node has gone. Where only one can serve, nobody else
+/// is one; there it must not run later.
 #[derive(Debug, Clone)]
 pub struct Recover {
     /// Each route's policy for parts in doubt; a route that is no longer configured holds them.

@@ -7,7 +7,7 @@ use pombo_domain::id::RouteId;
 use pombo_domain::route::ReceiptId;
 use pombo_domain::time::Instant;
 
-use super::claim::unpack;
+use super::intent::unpack;
 use super::{Operation, Question, View};
 use crate::error::Result;
 use crate::sql::values;

@@ -12,23 +12,16 @@ use pombo_domain::route::{ReceiptId, UncertainPolicy};
 use pombo_domain::time::Instant;
 
 use super::Operation;
-use super::claim::{enqueue, pack};
+use super::claim::enqueue;
 use super::failover::{self, Failover};
-use super::inbound;
 use super::part::{self, Step};
 pub use super::receipt::Told;
 use super::receipt::{self, Carrier, Matching};
 use super::uncertain::{self, Resolution};
+use super::{inbound, intent};
 use crate::carrier_id;
 use crate::error::Result;
-use crate::sql::values;
-use crate::statement::statements;
 use crate::work::Work;
-
-statements! {
-    END_INTENT = "delete from intent where id = $1";
-    SHRINK_INTENT = "update intent set parts = $1 where id = $2";
-}
 
 /// How long a carrier's ids are known beyond the longest validity: receipts may be late.
 const ID_GRACE: Duration = Duration::from_secs(72 * 3_600);
@@ -163,13 +156,8 @@ impl Operation for Settle {
                 Item::Inbound(message) => {
                     done.n_inbound += usize::from(inbound::keep(work, self.route, message)?);
                 }
-                Item::IntentDone(id) => {
-                    work.prepare(END_INTENT)?.write([*id])?;
-                }
-                Item::IntentShrunk(id, rest) => {
-                    let rest: Vec<i64> = rest.iter().map(|part| part.0).collect();
-                    work.prepare(SHRINK_INTENT)?.write(values![pack(&rest), id])?;
-                }
+                Item::IntentDone(id) => intent::end(work, *id)?,
+                Item::IntentShrunk(id, rest) => intent::shrink(work, *id, rest)?,
             }
         }
         Ok(done)

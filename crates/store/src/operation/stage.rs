@@ -18,7 +18,7 @@ use crate::statement::statements;
 use crate::work::Work;
 
 statements! {
-    NEW_STAGING = "insert into staging (first, last) values ($1, $2)";
+    NEW_STAGING = "insert into staging (first, last, node) values ($1, $2, $3)";
     IS_STAGING = "select count(1) from staging where first = $1";
     DROP_PARTS = "delete from part_{day} where id in \
         (select id from part_{day} where id between $1 and $2 order by id limit $3)";
@@ -52,7 +52,7 @@ impl Operation for Begin {
     fn run(&self, work: &mut Work<'_>) -> Result<(MessageId, Option<SendingId>)> {
         let first = MessageId(work.new_messages(self.n_messages, self.now)?);
         let last = first.plus(self.n_messages.saturating_sub(1)).part(15);
-        work.prepare(NEW_STAGING)?.write([first.part(0).0, last.0])?;
+        work.prepare(NEW_STAGING)?.write([first.part(0).0, last.0, work.node()])?;
         let sending = match &self.campaign {
             Campaign::Own => None,
             Campaign::Named { name, .. } => {

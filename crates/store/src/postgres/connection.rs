@@ -1,12 +1,11 @@
 //! What one connection does for the writer, and for a reader.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
-use super::served::Served;
 use super::session::{SHAPE, Session};
 use crate::error::{Error, Result};
+use crate::node::Membership;
 use crate::reader::Snapshots;
 use crate::sql::Database;
 use crate::writer::{Engine, NotCommitted};
@@ -18,26 +17,42 @@ pub(super) struct Writing {
     session: Session,
     /// This opening of the store, among all that have it open.
     own: i64,
-    /// Where it is the one that serves.
-    served: Option<Served>,
+    /// Where it is a node.
+    node: Option<Node>,
     /// The open transaction's number among those of all that write.
     number: i64,
 }
 
+/// A node that writes.
+pub(super) struct Node {
+    pub(super) id: i64,
+    pub(super) membership: Arc<Membership>,
+    /// Whether another has taken over what it had.
+    pub(super) is_over: bool,
+}
+
 /// The number of the lock that is the turn.
-const TURN: i64 = 0x706f_6d62_6f00;
+pub(super) const TURN: i64 = 0x706f_6d62_6f00;
 
 /// Takes the turn. A transaction sees what the one before it wrote because each statement looks anew.
 const BEGIN: &str = "begin isolation level read committed read write";
 
 /// Everyone sees that there was a commit, the next writer whether it was another's, and this one
-/// later whether it was kept.
+/// later whether it was kept; and a node whether it still is one.
 const TAKE: &str = "with taken as (update turn set number = number + 1, \
      others = others + (case when writer = $1 then 0 else 1 end), writer = $1 \
      returning number, others) \
      insert into written (writer, number) select cast($1 as bigint), number from taken \
      on conflict (writer) do update set number = excluded.number \
-     returning number, (select others from taken)";
+     returning number, (select others from taken), (select count(1) from node where id = $2), \
+     (select number from shape)";
+
+/// What the others listen to.
+pub(super) const WOKEN: &str = "pombo_woken";
+
+/// What becomes of a node that others did not hear of for too long.
+pub(super) const TAKEN_OVER: &str = "this node was not heard of for some seconds, and another has \
+     taken over what it had: what was on its way here may be sent again; start it anew";
 
 /// Whether a transaction of ours, or one after it, was kept.
 const WRITTEN: &str = "select number from written where writer = $1";
@@ -48,43 +63,21 @@ const ASKED_AGAIN: Duration = Duration::from_millis(250);
 const LAST_ASKED: usize = 20;
 /// Every how many times it is complained of.
 const COMPLAINED: usize = 40;
-/// How long the one that serves may rest before it looks whether it holds its lock.
-const REST: Duration = Duration::from_millis(500);
 
 impl Writing {
-    pub(super) const fn new(session: Session, own: i64, served: Option<Served>) -> Self {
-        Self { session, own, served, number: 0 }
-    }
-
-    /// Connects again where the connection was lost.
-    fn reconnect(&mut self) -> Result<()> {
-        if self.session.is_lost()
-            && let Some(served) = &mut self.served
-        {
-            served.lost();
-        }
-        self.session.revive().map(drop)
-    }
-
-    /// The same, with the lock of the one that serves: whoever finds that another has it writes
-    /// nothing.
-    fn revive(&mut self) -> Result<()> {
-        self.reconnect()?;
-        match &mut self.served {
-            Some(served) => served.hold(&self.session),
-            None => Ok(()),
-        }
+    pub(super) const fn new(session: Session, own: i64, node: Option<Node>) -> Self {
+        Self { session, own, node, number: 0 }
     }
 
     fn take_turn(&mut self) -> Result<()> {
-        let asked = Instant::now();
         self.session.has_failed();
         // Prepared outside of the transaction, so that one way and back is enough for it.
         let take = self.session.known(TAKE)?;
         let client = self.session.client();
         let turn = format!("{BEGIN}; select pg_advisory_xact_lock({TURN})");
         let row = self.session.wait(async {
-            let own: [&(dyn tokio_postgres::types::ToSql + Sync); 1] = [&self.own];
+            let node = self.node.as_ref().map_or(0, |node| node.id);
+            let own: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&self.own, &node];
             let (begun, taken) =
                 tokio::join!(client.batch_execute(&turn), client.query_one(&take.one, &own));
             begun?;
@@ -92,20 +85,22 @@ impl Writing {
         })?;
         self.number = row.try_get(0)?;
         self.session.turn.set(Some(row.try_get(1)?));
-        self.prove(asked);
-        Ok(())
-    }
-
-    fn prove(&self, asked: Instant) {
-        if let Some(served) = &self.served {
-            served.prove(asked);
+        self.session.shape.set(Some(row.try_get(3)?));
+        let is_node = row.try_get::<_, i64>(2)? == 1;
+        match &mut self.node {
+            Some(node) if !is_node => {
+                node.is_over = true;
+                node.membership.tenure.end(TAKEN_OVER);
+                Err(Error::Unavailable(TAKEN_OVER.into()))
+            }
+            _ => Ok(()),
         }
     }
 
     /// Whether the last transaction was kept. It is over once its turn is free, and until then
     /// nobody knows.
     fn was_kept(&mut self) -> Result<bool> {
-        self.reconnect()?;
+        self.session.revive()?;
         // What was never told to end must not answer for itself.
         let turn = format!("rollback; {BEGIN}; select pg_advisory_xact_lock({TURN})");
         let asked = self.session.batch(&turn).and_then(|()| {
@@ -124,11 +119,14 @@ impl Engine for Writing {
     }
 
     fn begin(&mut self) -> Result<()> {
-        self.revive()?;
+        if self.node.as_ref().is_some_and(|node| node.is_over) {
+            return Err(Error::Unavailable(TAKEN_OVER.into()));
+        }
+        self.session.revive()?;
         match self.take_turn() {
             // The server was started anew while nothing was asked of it, and nothing is written yet.
             Err(_) if self.session.is_lost() => {
-                self.revive()?;
+                self.session.revive()?;
                 self.take_turn()
             }
             done => done,
@@ -139,13 +137,17 @@ impl Engine for Writing {
         &mut self,
         is_open: &mut dyn FnMut(&Error) -> bool,
     ) -> std::result::Result<(), NotCommitted> {
-        let asked = Instant::now();
         if self.session.has_failed() {
             let why = "a statement of the transaction had failed";
             return Err(NotCommitted::Undone(Error::Failed(why.into())));
         }
-        let Err(error) = self.session.batch("commit") else {
-            self.prove(asked);
+        let last_word = match &self.node {
+            Some(node) if node.membership.has_others() => {
+                format!("notify {WOKEN}, '{}'; commit", node.id)
+            }
+            _ => "commit".to_owned(),
+        };
+        let Err(error) = self.session.batch(&last_word) else {
             return Ok(());
         };
         tracing::warn!(%error, "a commit had no answer; asking what became of it");
@@ -173,6 +175,7 @@ impl Engine for Writing {
 
     fn roll_back(&mut self) {
         self.session.turn.set(None);
+        self.session.shape.set(None);
         self.session.forget_writes();
         // Where the connection is lost, the server rolls back by itself.
         if !self.session.is_lost()
@@ -186,37 +189,12 @@ impl Engine for Writing {
 
     fn tend(&mut self) {}
 
-    fn rest(&self) -> Option<Duration> {
-        self.served.as_ref().map(|_| REST)
-    }
-
-    fn beat(&mut self) {
-        let asked = Instant::now();
-        match self.revive().and_then(|()| self.session.batch("")) {
-            Ok(()) => self.prove(asked),
-            Err(error) => {
-                if let Some(served) = &mut self.served
-                    && self.session.is_lost()
-                {
-                    served.lost();
-                }
-                tracing::warn!(%error, "nobody knows now whether this one serves; it sends nothing");
-            }
-        }
-    }
-
     fn close(&mut self) {
-        if self.session.is_lost() {
-            return;
-        }
-        let left = match &mut self.served {
-            Some(served) => served.leave(&self.session),
-            None => Ok(()),
-        };
-        if let Err(error) =
-            left.and_then(|()| self.session.batch("select pg_advisory_unlock_all()"))
-        {
-            tracing::warn!(%error, "the server lets go of the store when it notices the end");
+        let Some(node) = &self.node else { return };
+        node.membership.leave();
+        let leave = format!("delete from node where id = {}", node.id);
+        if let Err(error) = self.session.revive().and_then(|_| self.session.batch(&leave)) {
+            tracing::warn!(%error, "no leave could be taken; others take over after a few seconds");
         }
     }
 }
@@ -268,6 +246,8 @@ impl Snapshots for Reading {
 mod tests {
     use pombo_peers::postgres::Database as Peer;
     use pombo_peers::proxy::Proxy;
+
+    use tokio::time::Instant;
 
     use super::super::place::Place;
     use super::super::session::Limits;
@@ -344,7 +324,7 @@ mod tests {
         drop(super::super::migrated(&server.url()));
         let way = Proxy::to(&Peer::socket());
         let url = format!("{}?connect_timeout=1", server.url_by(way.address()));
-        let limits = Limits { statement: Some(Duration::from_secs(1)) };
+        let limits = Limits { statement: Some(Duration::from_secs(1)), ..Limits::NONE };
         let session = Session::open(Place::parse(&url).expect("a URL"), limits);
         let mut writing = Writing::new(session.expect("the server runs"), 1, None);
         writing.begin().expect("it begins");

@@ -2,6 +2,7 @@
 //!
 //! A step is written once, in the words of the embedded engine; the few that differ are exchanged.
 
+use super::connection::TURN;
 use super::session::Session;
 use crate::OpenError;
 use crate::error::{Error, Result};
@@ -11,18 +12,15 @@ use crate::sql::Database;
 /// Held while a schema is looked at and changed, so that nodes which start together take turns.
 const LOCK: i64 = 0x706f_6d62_6f01;
 
-/// What only this engine needs: whose commits came last, how far each that writes has come, and
-/// which of those that serve has the lock, or had it when it took no leave, and how often tables of days
-/// have come and gone.
+/// What only this engine needs: whose commits came last, how far each that writes has come, and how
+/// often tables of days have come and gone.
 const OWN: &str = "create table if not exists turn \
          (writer bigint not null, number bigint not null, others bigint not null); \
      insert into turn (writer, number, others) select 0, 0, 0 where not exists (select 1 from turn); \
      create table if not exists written (writer bigint primary key, number bigint not null); \
      delete from written where number < (select number from turn) - 100000; \
      create table if not exists shape (number bigint not null); \
-     insert into shape (number) select 0 where not exists (select 1 from shape); \
-     create table if not exists served (number bigint not null, open bigint not null); \
-     insert into served (number, open) select 0, 0 where not exists (select 1 from served)";
+     insert into shape (number) select 0 where not exists (select 1 from shape)";
 
 pub(super) fn migrate(session: &Session, place: &str) -> std::result::Result<(), OpenError> {
     let unusable = |why: Error| OpenError::Server { place: place.to_owned(), why: why.to_string() };
@@ -37,6 +35,10 @@ pub(super) fn migrate(session: &Session, place: &str) -> std::result::Result<(),
         return Err(OpenError::Newer { path: place.to_owned(), found, known });
     }
     let done = usize::try_from(found).unwrap_or(0);
+    if found < known {
+        // Those who write meanwhile wait, rather than meet half-way.
+        session.batch(&format!("select pg_advisory_xact_lock({TURN})")).map_err(unusable)?;
+    }
     for step in &STEPS[done..] {
         run(session, step).map_err(unusable)?;
     }

@@ -5,8 +5,8 @@ mod many;
 mod migrate;
 mod pipe;
 mod place;
+mod pulse;
 mod recent;
-mod served;
 mod session;
 mod tls;
 mod value;
@@ -14,15 +14,16 @@ mod value;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::node::Membership;
 use crate::operation::{Question, View};
 use crate::reader::Readers;
-use crate::sql::Database;
+use crate::sql::{Database, values};
 use crate::writer::Writer;
 use crate::{Kind, OpenError, Options, Store, shown_url};
-use connection::{Reading, Writing};
+use connection::{Node, Reading, Writing};
 pub(crate) use migrate::translated;
 use place::Place;
-use served::{SERVED, Served};
+use pulse::Pulse;
 use session::Limits;
 pub(crate) use session::{SHAPE, Session};
 pub(crate) use value::Bound;
@@ -44,21 +45,24 @@ pub(crate) fn open(url: &str, options: &Options) -> std::result::Result<Store, O
     let mut first = Session::open(place.clone(), Limits::NONE).map_err(unusable)?;
     migrate::migrate(&first, &shown)?;
     first.limit(Limits::SERVING).map_err(unusable)?;
-    let served = match serves {
-        true => match Served::take(&first).map_err(unusable)? {
-            Some(served) => Some(served),
-            None => return Err(OpenError::InUse { path: shown }),
-        },
-        false => None,
-    };
+    let node = if serves { pulse::join(&first).map_err(unusable)? } else { 0 };
+    first.limit(Limits::SERVING.of_node(node)).map_err(unusable)?;
     let readers = (0..options.readers.max(1))
-        .map(|_| Session::open(place.clone(), limits).map(Reading).map_err(unusable))
+        .map(|_| Session::open(place.clone(), limits.of_node(node)).map(Reading).map_err(unusable))
         .collect::<std::result::Result<Vec<_>, _>>()?;
     let own = own_number(&first).map_err(unusable)?;
-    let tenure = served.as_ref().map(|served| Arc::clone(&served.tenure));
-    let writer = Writer::start(Writing::new(first, own, served)).map_err(unusable)?;
+    let membership = match serves {
+        true => Arc::new(Membership::joined(node)),
+        false => Arc::new(Membership::alone()),
+    };
+    if serves {
+        Pulse::start(place, node, Arc::clone(&membership)).map_err(unusable)?;
+    }
+    let as_node =
+        serves.then(|| Node { id: node, membership: Arc::clone(&membership), is_over: false });
+    let writer = Writer::start(Writing::new(first, own, as_node), node).map_err(unusable)?;
     let kind = Kind::Postgres(Postgres { serves });
-    Ok(Store { writer, readers: Readers::start(readers), kind, tenure })
+    Ok(Store { writer, readers: Readers::start(readers), kind, membership })
 }
 
 /// The version of a database's tables; `None` where it has none.
@@ -70,7 +74,7 @@ pub(crate) fn version(url: &str) -> std::result::Result<Option<i64>, OpenError> 
         if database.tables("schema_version")?.is_empty() {
             return Ok(None);
         }
-        database.prepare("select max(version) from schema_version")?.one((), |row| row.get(0))
+        database.version().map(Some)
     };
     version().map_err(unusable)
 }
@@ -93,10 +97,9 @@ impl Question for IsServed {
     type Answer = bool;
 
     fn answer(self, view: &mut View<'_>) -> Result<bool> {
-        let text = "select count(1) from pg_locks where locktype = 'advisory' \
-             and ((classid::bigint << 32) | objid::bigint) = $1 \
-             and database = (select oid from pg_database where datname = current_database())";
-        let n: i64 = view.database.prepare(text)?.one([SERVED], |row| row.get(0))?;
+        let text = "select count(1) from pg_stat_activity where datname = current_database() \
+             and starts_with(application_name, $1)";
+        let n: i64 = view.database.prepare(text)?.one(values!["pombo node "], |row| row.get(0))?;
         Ok(n > 0)
     }
 }

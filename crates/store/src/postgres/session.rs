@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Runtime;
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio_postgres::error::Severity;
-use tokio_postgres::{Client, Connection, NoTls, Statement};
+use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, Statement};
 
+use super::connection::WOKEN;
 use super::many;
 use super::pipe::{Batch, Pipe, Rows, Write};
 use super::place::Place;
@@ -24,15 +26,26 @@ use crate::sql::Value;
 pub(super) struct Limits {
     /// One statement; `None`: as long as it takes.
     pub(super) statement: Option<Duration>,
+    /// The node that it is of; 0: none.
+    pub(super) node: i64,
+    /// Whether it is told what others do.
+    pub(super) listens: bool,
 }
 
 impl Limits {
     /// For what changes the tables' form.
-    pub(super) const NONE: Self = Self { statement: None };
+    pub(super) const NONE: Self = Self { statement: None, node: 0, listens: false };
     /// For what serves: no statement of it takes a second.
-    pub(super) const SERVING: Self = Self { statement: Some(Duration::from_secs(20)) };
+    pub(super) const SERVING: Self =
+        Self { statement: Some(Duration::from_secs(20)), ..Self::NONE };
     /// For commands: an audit reads everything.
-    pub(super) const COMMAND: Self = Self { statement: Some(Duration::from_secs(1_800)) };
+    pub(super) const COMMAND: Self =
+        Self { statement: Some(Duration::from_secs(1_800)), ..Self::NONE };
+
+    /// Of that node.
+    pub(super) const fn of_node(self, node: i64) -> Self {
+        Self { node, ..self }
+    }
 
     /// How long an answer is waited for: the server itself gives up sooner.
     fn patience(self) -> Option<Duration> {
@@ -53,13 +66,24 @@ impl Limits {
             _ => "",
         };
         let lock_ms = if self.statement.is_some() { 10_000 } else { 0 };
+        let name = if self.node > 0 { name_of(self.node) } else { "pombo".to_owned() };
+        // Nobody needs to find on the disk what a pulse writes.
+        let listen = match self.listens {
+            true => format!("; set synchronous_commit = off; listen {WOKEN}"),
+            false => String::new(),
+        };
         format!(
-            "set statement_timeout = {statement_ms}; set lock_timeout = {lock_ms}; \
+            "set application_name = '{name}'; set statement_timeout = {statement_ms}; set lock_timeout = {lock_ms}; \
              set idle_in_transaction_session_timeout = 30000; set tcp_keepalives_idle = 5; \
              set tcp_keepalives_interval = 3; set tcp_keepalives_count = 3; \
-             set tcp_user_timeout = 10000; set jit = off{plans}"
+             set tcp_user_timeout = 10000; set jit = off{plans}{listen}"
         )
     }
+}
+
+/// What the server calls a node's connections.
+pub(super) fn name_of(node: i64) -> String {
+    format!("pombo node {node}")
 }
 
 /// A statement that is prepared.
@@ -70,12 +94,16 @@ pub(crate) struct Known {
     question: OnceLock<Statement>,
 }
 
+/// What is done when another node has said a word.
+pub(super) type Heard = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// A connection. It is mended by [`Session::revive`], between two transactions.
 pub(crate) struct Session {
     /// There until it is dropped.
     runtime: Option<Runtime>,
     place: Place,
     limits: Limits,
+    heard: Option<Heard>,
     client: Client,
     /// The task that reads and writes the socket.
     line: AbortHandle,
@@ -108,15 +136,21 @@ impl std::fmt::Debug for Session {
 
 impl Session {
     pub(super) fn open(place: Place, limits: Limits) -> Result<Self> {
+        Self::listening(place, limits, None)
+    }
+
+    /// The same, for one that listens to what others say.
+    pub(super) fn listening(place: Place, limits: Limits, heard: Option<Heard>) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|why| Error::Unavailable(why.to_string()))?;
-        let (client, line) = runtime.block_on(call(&place, limits))?;
+        let (client, line) = runtime.block_on(call(&place, limits, heard.as_ref()))?;
         Ok(Self {
             runtime: Some(runtime),
             place,
             limits,
+            heard,
             client,
             line,
             hung_up: Cell::new(false),
@@ -142,10 +176,19 @@ impl Session {
         self.forget_statements();
         self.forget_writes();
         let runtime = self.runtime.as_ref().ok_or(Error::Closed)?;
-        (self.client, self.line) = runtime.block_on(call(&self.place, self.limits))?;
+        let heard = self.heard.as_ref();
+        (self.client, self.line) = runtime.block_on(call(&self.place, self.limits, heard))?;
         self.hung_up.set(false);
         tracing::info!("connected to PostgreSQL again");
         Ok(true)
+    }
+
+    /// Rests, all ears, until the time is over or somebody rings.
+    pub(super) fn rest(&self, span: Duration, ring: &Notify) {
+        if let Some(runtime) = &self.runtime {
+            // Whichever comes first.
+            let _ = runtime.block_on(async { tokio::time::timeout(span, ring.notified()).await });
+        }
     }
 
     /// Whether the connection is of no use any more.
@@ -350,11 +393,15 @@ fn silent() -> Error {
     Error::Unavailable("PostgreSQL does not answer".into())
 }
 
-async fn call(place: &Place, limits: Limits) -> Result<(Client, AbortHandle)> {
+async fn call(
+    place: &Place,
+    limits: Limits,
+    heard: Option<&Heard>,
+) -> Result<(Client, AbortHandle)> {
     let calling = async {
         let (client, line) = match &place.tls {
-            None => attended(place.config.connect(NoTls).await?),
-            Some(tls) => attended(place.config.connect(tls.clone()).await?),
+            None => attended(place.config.connect(NoTls).await?, heard),
+            Some(tls) => attended(place.config.connect(tls.clone()).await?, heard),
         };
         client.batch_execute(&limits.words()).await?;
         Ok((client, line))
@@ -363,14 +410,30 @@ async fn call(place: &Place, limits: Limits) -> Result<(Client, AbortHandle)> {
 }
 
 /// The connection runs whenever this thread waits for an answer.
-fn attended<S, T>((client, connection): (Client, Connection<S, T>)) -> (Client, AbortHandle)
+fn attended<S, T>(
+    (client, mut connection): (Client, Connection<S, T>),
+    heard: Option<&Heard>,
+) -> (Client, AbortHandle)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let heard = heard.cloned();
     let line = tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::warn!(%error, "the connection to PostgreSQL was lost");
+        loop {
+            match std::future::poll_fn(|context| connection.poll_message(context)).await {
+                Some(Ok(AsyncMessage::Notification(word))) => {
+                    if let Some(heard) = &heard {
+                        heard(word.payload());
+                    }
+                }
+                Some(Ok(_)) => {} // The server's notices are for those who look into its log.
+                Some(Err(error)) => {
+                    tracing::warn!(%error, "the connection to PostgreSQL was lost");
+                    return;
+                }
+                None => return,
+            }
         }
     });
     (client, line.abort_handle())

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
+use crate::node::Membership;
 use crate::reader::Readers;
 use crate::writer::Writer;
 use crate::{Error, Kind, OpenError, Options, Room, Store};
@@ -61,11 +62,12 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Store, OpenError> {
         connection.busy_handler(Some(turn::look_again)).map_err(damaged)?;
     }
     let writer = Writing::new(connection, checkpoints, (turn, room(path)))
-        .and_then(Writer::start)
+        .and_then(|writing| Writer::start(writing, 0))
         .map_err(|why| OpenError::of(path, why))?;
     let kind = Sqlite { path: path.to_owned(), watch, _lock: lock };
     let kind = Kind::Sqlite(Arc::new(kind));
-    Ok(Store { writer, readers: Readers::start(readers), kind, tenure: None })
+    let membership = Arc::new(Membership::alone());
+    Ok(Store { writer, readers: Readers::start(readers), kind, membership })
 }
 
 impl Sqlite {

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::migration::STEPS;
 use crate::sql::{Database, Prepared};
 use crate::statement::Statement;
 
@@ -39,9 +40,16 @@ impl Days {
         Ok(())
     }
 
-    /// Makes the day's tables where they are missing; inside the caller's transaction.
+    /// Makes the day's tables where they are missing; inside the caller's transaction. After a newer
+    /// pombo has changed the tables' form, this one does not know it.
     pub(crate) fn ensure(&mut self, database: Database<'_>, day: i64) -> Result<()> {
         if !self.known.contains(&day) {
+            let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+            if database.version()? > known {
+                let why =
+                    "a newer pombo has changed this store; stop this one, and start the newer";
+                return Err(Error::Unavailable(why.into()));
+            }
             database.batch(&database.day_tables().replace("{day}", &day.to_string()))?;
             database.tables_changed()?;
             self.known.insert(day);

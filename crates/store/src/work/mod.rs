@@ -26,11 +26,11 @@ use crate::statement::{Statement, statements};
 use ids::Ids;
 
 statements! {
-    EARLY = "select route, hash from unmatched";
-    STOPPED = "select sending, state from stopped";
-    LAST_MESSAGE = "select max(id + messages - 1) from request_{day} \
-        where id = (select max(id) from request_{day})";
-    LAST_EVENT = "select max(id) from event_{day}";
+    /// Receipts that wait for their answer, and sendings that send nothing.
+    SET_APART = "select cast(0 as bigint), route, hash from unmatched \
+        union all select cast(1 as bigint), sending, state from stopped";
+    LAST_IDS = "select (select max(id + messages - 1) from request_{day} \
+        where id = (select max(id) from request_{day})), (select max(id) from event_{day})";
     LAST_STAGED = "select max(last) >> 4 from staging";
     CAMPAIGNS = "update sequence set next = next + $1 where name = 'campaign' returning next";
 }
@@ -43,6 +43,8 @@ const CAMPAIGNS_AT_ONCE: i64 = 10_000;
 /// The writer's memory between transactions. All of it can be found again in the tables.
 #[derive(Debug)]
 pub(crate) struct Shelf {
+    /// The node whose memory it is; 0 where only one can serve, or none does.
+    node: i64,
     days: Days,
     messages: Ids,
     events: Ids,
@@ -63,8 +65,9 @@ pub(crate) struct Shelf {
 }
 
 impl Shelf {
-    pub(crate) fn load(database: Database<'_>) -> Result<Self> {
+    pub(crate) fn load(database: Database<'_>, node: i64) -> Result<Self> {
         let mut shelf = Self {
+            node,
             days: Days::default(),
             messages: Ids::after(0),
             events: Ids::after(0),
@@ -101,26 +104,30 @@ impl Shelf {
 
     /// Reads everything anew: at the start, after a rollback, after another process's commit.
     pub(crate) fn reset(&mut self, database: Database<'_>) -> Result<()> {
+        let is_stale = self.stale;
         self.forget();
-        self.days.reload(database)?;
-        let early = database.prepare(EARLY.sql)?.all((), |row| {
-            let route = RouteId(row.get(0)?);
-            Ok((route, row.get(1)?))
-        })?;
-        self.early.extend(early);
-        let stopped = database.prepare(STOPPED.sql)?.all((), |row| {
-            let sending = SendingId(row.get(0)?);
-            Ok(Stop::from_stored(row.get(1)?).map(|stop| (sending, stop)))
-        })?;
-        self.stopped.extend(stopped.into_iter().flatten());
+        match is_stale {
+            true => self.days.reload(database)?,
+            false => self.days.follow(database)?,
+        }
+        let set_apart: Vec<(i64, i64, i64)> = database
+            .prepare(SET_APART.sql)?
+            .all((), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        for (kind, whose, what) in set_apart {
+            match (kind, Stop::from_stored(what)) {
+                (0, _) => drop(self.early.insert((RouteId(whose), what))),
+                (_, Some(stop)) => drop(self.stopped.insert(SendingId(whose), stop)),
+                (_, None) => {}
+            }
+        }
         let newest: Vec<i64> = self.days.newest_first(i64::MIN).take(2).collect();
         for day in newest {
-            let last: Option<i64> =
-                self.days.prepare(database, LAST_MESSAGE, day)?.one((), |row| row.get(0))?;
-            self.messages.raise(last.unwrap_or(0));
-            let last: Option<i64> =
-                self.days.prepare(database, LAST_EVENT, day)?.one((), |row| row.get(0))?;
-            self.events.raise(last.unwrap_or(0));
+            let (message, event): (Option<i64>, Option<i64>) = self
+                .days
+                .prepare(database, LAST_IDS, day)?
+                .one((), |row| Ok((row.get(0)?, row.get(1)?)))?;
+            self.messages.raise(message.unwrap_or(0));
+            self.events.raise(event.unwrap_or(0));
         }
         let staged: Option<i64> = database.prepare(LAST_STAGED.sql)?.one((), |row| row.get(0))?;
         self.messages.raise(staged.unwrap_or(0));
@@ -165,6 +172,11 @@ impl<'c> Work<'c> {
     /// The connection, for what is no statement of its own.
     pub(crate) const fn database(&self) -> Database<'c> {
         self.database
+    }
+
+    /// The node that writes.
+    pub(crate) const fn node(&self) -> i64 {
+        self.shelf.node
     }
 
     /// Every command says what time it is.

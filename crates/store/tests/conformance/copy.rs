@@ -101,6 +101,10 @@ fn a_file_that_is_served_is_not_copied_and_a_change_meanwhile_is_found() {
         assert!(matches!(served, CopyError::Open(OpenError::InUse { .. })), "{served}");
         let _place = w.close();
         let database = Database::fresh();
+        let serving = Store::open(&database.url(), &Options::default()).unwrap();
+        let served = copy(&file, &database.url(), &mut silent).unwrap_err();
+        assert!(matches!(served, CopyError::Open(OpenError::InUse { .. })), "{served}");
+        serving.close();
         let mut touched = false;
         let changed = copy(&file, &database.url(), &mut |progress| {
             if progress.is_comparing && !std::mem::replace(&mut touched, true) {

@@ -26,6 +26,12 @@ pub(crate) fn logically(w: &World, shapes: &[Arc<Shape>]) -> BTreeMap<String, Ve
             row.remove(0);
         }
     }
+    // Whose they are comes last.
+    for table in ["intent", "staging"] {
+        for row in all.get_mut(table).into_iter().flatten() {
+            row.pop();
+        }
+    }
     all
 }
 

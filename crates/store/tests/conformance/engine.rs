@@ -236,7 +236,7 @@ fn a_backup_of_a_live_store_is_an_equal_store() {
 
 #[test]
 fn a_second_serve_is_refused_and_a_command_beside_it_is_not() {
-    on_every_store(|w| {
+    on_files(|w| {
         let url = w.place.url();
         let second = Store::open(&url, &Options::default());
         assert!(matches!(second, Err(OpenError::InUse { .. })));

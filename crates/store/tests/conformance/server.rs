@@ -1,18 +1,27 @@
-//! What only a server can do to a store: end its connections, and have another come first.
+//! What only a server can do to a store: end its connections, and have several nodes serve from it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use pombo_store::{Error, OpenError, Options, Store};
+use pombo_domain::id::RouteId;
+use pombo_domain::route::UncertainPolicy;
+use pombo_domain::share::Share;
+use pombo_store::operation::recover::Recovered;
+use pombo_store::{Error, Nodes, Options, Store};
 use tokio::time::Instant;
 
 use crate::world::{World, on_servers, parts_of};
 
 /// Ends every connection of ours, as a restart does.
 const END: &str = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
-     where application_name = 'pombo' and datname = current_database()";
+     where starts_with(application_name, 'pombo') and datname = current_database() \
+     and pid <> pg_backend_pid()";
 
-/// The number of the lock of the one that serves.
-const SERVED: i64 = 0x706f_6d62_6f02;
+/// The number of the lock that is the turn.
+const TURN: i64 = 0x706f_6d62_6f00;
+
+/// A node that has died: nobody moves its beat.
+const DEAD: &str = "insert into node (id, seen, beat, up) values (999, 0, 7, '')";
 
 fn end_connections(w: &World) {
     w.place.database().run(END);
@@ -26,6 +35,18 @@ fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
+fn second(w: &World) -> Store {
+    Store::open(&w.place.url(), &Options::default()).unwrap()
+}
+
+fn nodes(store: &Store) -> Arc<Nodes> {
+    Arc::clone(&store.nodes().borrow())
+}
+
+fn share(store: &Store) -> Share {
+    nodes(store).share()
+}
+
 #[test]
 fn after_its_connections_were_ended_a_store_goes_on_and_nobody_is_refused() {
     on_servers(|w| {
@@ -37,54 +58,145 @@ fn after_its_connections_were_ended_a_store_goes_on_and_nobody_is_refused() {
         let claimed = w.claim(10);
         assert_eq!(parts_of(&claimed).len(), 6);
         assert_eq!(claimed.work[0].message, before);
-        assert!(w.store.may_send());
-        let second = Store::open(&w.place.url(), &Options::default());
-        assert!(matches!(second, Err(OpenError::InUse { .. })), "it serves again");
+        wait_until("it sends on", || w.store.may_send());
+        assert_eq!(share(&w.store), Share::ALL);
     });
 }
 
 #[test]
-fn a_serve_that_rests_takes_its_lock_again_by_itself() {
+fn a_newcomer_has_its_share_when_the_others_act_by_its_joining_and_leaves_it_to_them() {
     on_servers(|w| {
-        let holder = || {
-            w.place.database().run(&format!(
-                "select coalesce(max(pid), 0) from pg_locks where locktype = 'advisory' \
-                 and ((classid::bigint << 32) | objid::bigint) = {SERVED} and database = \
-                 (select oid from pg_database where datname = current_database())"
-            ))
-        };
-        let before = holder();
-        end_connections(&w);
-        wait_until("another connection has the lock", || !["0", &before].contains(&&*holder()));
-        assert!(w.store.may_send());
-        let second = Store::open(&w.place.url(), &Options::default());
-        assert!(matches!(second, Err(OpenError::InUse { .. })));
+        assert_eq!(share(&w.store), Share::ALL);
+        let two = second(&w);
+        assert_eq!(share(&two), Share::NONE, "the first may still do everything");
+        wait_until("the first sees it", || share(&w.store) == Share::new(0, 2));
+        assert!(nodes(&w.store).is_first() && !nodes(&two).is_first());
+        std::thread::sleep(Duration::from_millis(1_200));
+        assert_eq!(share(&two), Share::NONE, "seeing is not acting");
+        w.store.act_by(nodes(&w.store).newest());
+        wait_until("it has its share", || share(&two) == Share::new(1, 2));
+        w.store.close();
+        wait_until("it has all", || share(&two) == Share::ALL && nodes(&two).is_first());
+        assert!(two.may_send());
+        assert!(two.is_served());
     });
 }
 
 #[test]
-fn who_lost_the_store_to_another_sends_and_writes_nothing_more() {
+fn what_one_node_has_a_link_of_the_others_know() {
     on_servers(|w| {
-        let (message, _) = w.flying();
-        // Another stands in line for the lock, has it as soon as our connection is gone, and serves.
-        let another = format!(
-            "{END}; select pg_advisory_lock({SERVED}); \
-             update served set number = number + 1; select pg_sleep(2)"
+        let two = second(&w);
+        let is_up = |store: &Store| nodes(store).is_up_elsewhere(RouteId(3));
+        w.store.tell_up([RouteId(3), RouteId(11)].into());
+        wait_until("it is told", || is_up(&two));
+        assert!(!is_up(&w.store), "its own link is not elsewhere");
+        w.store.tell_up([RouteId(11)].into());
+        wait_until("it is taken back", || !is_up(&two));
+    });
+}
+
+#[test]
+fn a_node_is_woken_by_the_others_commits_and_not_by_its_own() {
+    on_servers(|w| {
+        let two = second(&w);
+        wait_until("the first sees it", || nodes(&w.store).all().len() == 2);
+        let (own, others) = (w.store.woken(), two.woken());
+        w.message();
+        wait_until("it is woken", || others.has_changed().unwrap());
+        assert!(!own.has_changed().unwrap());
+    });
+}
+
+#[test]
+fn nodes_write_in_turn_and_each_sees_what_the_others_wrote() {
+    on_servers(|w| {
+        let two = second(&w);
+        let mut accepted = Vec::new();
+        for n in 0..20 {
+            let store = if n % 2 == 0 { &w.store } else { &two };
+            let answer = store.run_blocking(w.request(1)).unwrap();
+            accepted.push(crate::world::first(answer));
+        }
+        assert!(accepted.is_sorted(), "numbers rise over all nodes");
+        let claimed = w.claim(7);
+        assert_eq!(parts_of(&claimed).len(), 7);
+        let rest = two.run_blocking(w.to_claim(100)).unwrap();
+        assert_eq!(parts_of(&rest).len(), 13, "what one has claimed is not there for the other");
+        // Whoever hears of it settles it.
+        let part = accepted[0].part(0);
+        two.run_blocking(w.to_settle(vec![w.sent(part, "a1")])).unwrap();
+        assert_eq!(w.kinds(accepted[0]).len(), 1);
+    });
+}
+
+#[test]
+fn what_a_gone_node_had_claimed_is_in_doubt_and_what_living_ones_have_is_not() {
+    on_servers(|w| {
+        let two = second(&w);
+        let (theirs, ours) = (w.message(), w.message());
+        assert_eq!(parts_of(&two.run_blocking(w.to_claim(1)).unwrap()), [theirs.part(0)]);
+        assert_eq!(parts_of(&w.claim(1)), [ours.part(0)]);
+        assert_eq!(w.recover(UncertainPolicy::Hold), Recovered::default(), "both live");
+        two.close();
+        assert_eq!(w.recover(UncertainPolicy::Hold).n_uncertain, 1);
+        assert_eq!(w.kinds(ours), []);
+        assert_eq!(w.kinds(theirs).len(), 1);
+        assert_eq!(w.recover(UncertainPolicy::Hold), Recovered::default(), "once is enough");
+    });
+}
+
+#[test]
+fn a_node_that_stands_still_is_taken_over_when_it_sends_nothing_more() {
+    on_servers(|w| {
+        let begun = Instant::now();
+        w.place.database().run(DEAD);
+        wait_until("it is seen", || nodes(&w.store).all().len() == 2);
+        wait_until("it is gone", || nodes(&w.store).all().len() == 1);
+        let took = begun.elapsed();
+        assert!(took > Duration::from_secs(4), "it may have been sending: {took:?}");
+        assert!(took < Duration::from_secs(12), "{took:?}");
+        assert!(w.store.may_send());
+    });
+}
+
+#[test]
+fn the_turn_is_taken_from_a_node_that_died_with_it() {
+    on_servers(|w| {
+        let holding = format!(
+            "set application_name = 'pombo node 999'; begin; \
+             select pg_advisory_xact_lock({TURN}); select pg_sleep(60)"
         );
         std::thread::scope(|scope| {
-            scope.spawn(|| w.place.database().run(&another));
-            wait_until("it sends nothing", || !w.store.may_send());
-            let written = w.store.run_blocking(w.request(1));
-            assert!(matches!(written, Err(Error::Unavailable(_))));
+            scope.spawn(|| w.place.database().run_until_ended(&holding));
+            wait_until("it has the turn", || {
+                w.place.database().run("select count(1) from pg_locks where locktype = 'advisory'")
+                    == "1"
+            });
+            let begun = Instant::now();
+            w.place.database().run(DEAD);
+            // Its patience for a lock is ten seconds.
+            w.message();
+            assert!(begun.elapsed() < Duration::from_secs(10));
         });
+    });
+}
+
+#[test]
+fn who_was_taken_over_sends_and_writes_nothing_more() {
+    on_servers(|w| {
+        let (message, _) = w.flying();
+        w.place.database().run("delete from node");
+        let written = w.store.run_blocking(w.request(1));
+        assert!(matches!(written, Err(Error::Unavailable(_))));
+        assert!(!w.store.may_send());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let ended =
             async { tokio::time::timeout(Duration::from_secs(20), w.store.superseded()).await };
         let why = runtime.block_on(ended).unwrap();
-        assert!(why.contains("another pombo has served"), "{why}");
+        assert!(why.contains("another has taken over"), "{why}");
         for _ in 0..3 {
             assert!(!w.store.may_send());
-            let settled = w.store.run_blocking(w.request(1));
+            let settled = w.store.run_blocking(w.to_settle(vec![w.sent(message.part(0), "a1")]));
             assert!(matches!(settled, Err(Error::Unavailable(_))));
         }
         assert_eq!(w.kinds(message), []);
@@ -92,17 +204,9 @@ fn who_lost_the_store_to_another_sends_and_writes_nothing_more() {
 }
 
 #[test]
-fn whoever_follows_one_that_took_no_leave_waits_until_it_sends_nothing_more() {
+fn a_node_at_rest_learns_that_it_was_taken_over() {
     on_servers(|w| {
-        let url = w.place.url();
-        let opened = || {
-            let start = Instant::now();
-            Store::open(&url, &Options::default()).unwrap().close();
-            start.elapsed()
-        };
-        w.store.close();
-        assert!(opened() < Duration::from_secs(4), "it took leave");
-        w.place.database().run("update served set open = 1");
-        assert!(opened() > Duration::from_secs(4), "it took none");
+        w.place.database().run("delete from node");
+        wait_until("it sends nothing", || !w.store.may_send());
     });
 }

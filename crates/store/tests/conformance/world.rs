@@ -265,16 +265,18 @@ impl World {
         self.accept(self.request(1))
     }
 
-    pub(crate) fn claim_on(&self, route: RouteId, room: usize) -> Claimed {
+    fn to_claim_on(&self, route: RouteId, room: usize) -> Claim {
         let (account, now) = (self.account, self.now());
-        self.run(Claim {
-            route,
-            lane: Lane::Transactional,
-            account,
-            room,
-            rules: self.rules.clone(),
-            now,
-        })
+        Claim { route, lane: Lane::Transactional, account, room, rules: self.rules.clone(), now }
+    }
+
+    pub(crate) fn claim_on(&self, route: RouteId, room: usize) -> Claimed {
+        self.run(self.to_claim_on(route, room))
+    }
+
+    /// A claim, to be run by whom the test likes.
+    pub(crate) fn to_claim(&self, room: usize) -> Claim {
+        self.to_claim_on(self.route, room)
     }
 
     pub(crate) fn claim(&self, room: usize) -> Claimed {
@@ -289,16 +291,25 @@ impl World {
         (message, claimed.work[0].intent)
     }
 
+    fn to_settle_on(&self, route: RouteId, spelling: ReceiptId, items: Vec<Item>) -> Settle {
+        let validity_max = 48 * HOUR;
+        let (items, now) = (Arc::new(items), self.now());
+        let failover = self.failover.borrow().clone();
+        Settle { route, spelling, failover, validity_max, items, now }
+    }
+
     pub(crate) fn settle_on(
         &self,
         route: RouteId,
         spelling: ReceiptId,
         items: Vec<Item>,
     ) -> Settlement {
-        let validity_max = 48 * HOUR;
-        let (items, now) = (Arc::new(items), self.now());
-        let failover = self.failover.borrow().clone();
-        self.run(Settle { route, spelling, failover, validity_max, items, now })
+        self.run(self.to_settle_on(route, spelling, items))
+    }
+
+    /// What came of it, to be run by whom the test likes.
+    pub(crate) fn to_settle(&self, items: Vec<Item>) -> Settle {
+        self.to_settle_on(self.route, ReceiptId::Same, items)
     }
 
     pub(crate) fn settle(&self, items: Vec<Item>) -> Settlement {

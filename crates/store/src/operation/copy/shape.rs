@@ -62,14 +62,15 @@ impl<'p> Values<'p> for Cells<'p> {
     }
 }
 
-/// The tables of an embedded store, by name.
+/// The tables of an embedded store that are copied, by name. Who serves from it is nobody's concern
+/// but its own.
 pub(super) fn shapes(database: Database<'_>) -> Result<Vec<Shape>> {
     let Database::Sqlite(_) = database else {
         return Err(Error::Refused("only a store in a file can be copied so".into()));
     };
     let text = "select m.name, c.name, c.type, c.pk from sqlite_master m, \
-        pragma_table_info(m.name) c where m.type = 'table' and m.name not like 'sqlite!_%' \
-        escape '!' order by m.name, c.cid";
+        pragma_table_info(m.name) c where m.type = 'table' and m.name <> 'node' \
+        and m.name not like 'sqlite!_%' escape '!' order by m.name, c.cid";
     let mut shapes: Vec<(Shape, Vec<(i64, usize)>)> = Vec::new();
     let columns = database.prepare(text)?.all((), |row| {
         let of_table: (String, String) = (row.get(0)?, row.get(1)?);

@@ -1,0 +1,179 @@
+//! The pulse of a node: it tells the others that it lives, sees who they are, and takes over from one
+//! that has stood still.
+//!
+//! On a connection and a thread of its own, so that a long transaction or a slow disk, which holds all
+//! writers up alike, is no death.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::connection::{TAKEN_OVER, TURN};
+use super::place::Place;
+use super::session::{Limits, Session, name_of};
+use crate::error::{Error, Result};
+use crate::node::{Membership, Node, Nodes, routes};
+use crate::sql::{Database, values};
+use crate::tenure::OVER_AFTER;
+
+/// How often it beats.
+const EVERY: Duration = Duration::from_millis(500);
+
+/// A beat is of use only while it is fresh.
+const LIMITS: Limits =
+    Limits { statement: Some(Duration::from_millis(1_600)), node: 0, listens: true };
+
+/// For what takes longer than a beat: taking the turn from those who have it. Short enough that the
+/// own pulse does not stop for it.
+const TURN_MS: i64 = 1_000;
+
+const BEAT: &str = "update node set beat = beat + 1, seen = $1, up = $2 where id = $3";
+const ALL: &str = "select id, seen, beat, up from node order by id";
+const SILENCE: &str = "select cast(count(pg_terminate_backend(pid)) as bigint) \
+     from pg_stat_activity where datname = current_database() and application_name = $1";
+const TAKE_OVER: &str = "delete from node where id = $1 and beat = $2";
+
+/// Joins those that serve: in its turn, so that numbers rise in the order of the joinings.
+pub(super) fn join(session: &Session) -> Result<i64> {
+    session.batch(&format!("begin; select pg_advisory_xact_lock({TURN})"))?;
+    let database = Database::Postgres(session);
+    let id = database
+        .prepare("insert into node (seen, beat, up) values (0, 0, '') returning id")?
+        .one((), |row| row.get(0))?;
+    database.prepare("update node set seen = id where id = $1")?.execute([id])?;
+    session.batch("commit")?;
+    Ok(id)
+}
+
+/// When another node's beat was first seen as it is.
+struct Life {
+    beat: i64,
+    since: Instant,
+}
+
+/// The thread's.
+pub(super) struct Pulse {
+    session: Session,
+    own: i64,
+    membership: Arc<Membership>,
+    lives: HashMap<i64, Life>,
+    /// Its last beat.
+    last: Instant,
+}
+
+impl Pulse {
+    /// Starts it; it ends when the node leaves, or is one no more.
+    pub(super) fn start(place: Place, own: i64, membership: Arc<Membership>) -> Result<()> {
+        let woken = Arc::clone(&membership);
+        let heard = Arc::new(move |from: &str| {
+            if from != own.to_string() {
+                woken.wake();
+            }
+        });
+        let session = Session::listening(place, LIMITS.of_node(own), Some(heard))?;
+        let (lives, last) = (HashMap::new(), Instant::now());
+        let mut pulse = Self { session, own, membership, lives, last };
+        // Whoever opens the store knows who is there.
+        pulse.beat()?;
+        std::thread::Builder::new()
+            .name("store-pulse".into())
+            .spawn(move || pulse.run())
+            .map(drop)
+            .map_err(|why| Error::Unavailable(why.to_string()))
+    }
+
+    fn run(&mut self) {
+        loop {
+            self.session.rest(EVERY, &self.membership.leaving);
+            if self.membership.has_left() {
+                return;
+            }
+            match self.beat() {
+                Ok(true) => {}
+                Ok(false) => {
+                    if !self.membership.has_left() {
+                        self.membership.tenure.end(TAKEN_OVER);
+                    }
+                    return;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the other nodes cannot be told that this one lives");
+                }
+            }
+        }
+    }
+
+    /// Beats once; whether it is still a node.
+    fn beat(&mut self) -> Result<bool> {
+        self.session.revive()?;
+        let asked = Instant::now();
+        let database = Database::Postgres(&self.session);
+        let (seen, up) = (self.membership.acts_by(), self.membership.up());
+        if database.prepare(BEAT)?.execute(values![seen, up, self.own])? == 0 {
+            return Ok(false);
+        }
+        self.membership.tenure.prove(asked);
+        if asked - self.last > 3 * EVERY {
+            // What held this one up may have held up the others.
+            self.lives.clear();
+        }
+        self.last = Instant::now();
+        let rows: Vec<(Node, i64)> = database.prepare(ALL)?.all((), |row| {
+            let node =
+                Node { id: row.get(0)?, seen: row.get(1)?, up: routes(&row.get::<String>(3)?) };
+            Ok((node, row.get(2)?))
+        })?;
+        let still = self.look(&rows);
+        let nodes = rows.into_iter().map(|(node, _)| node).collect();
+        self.membership.saw(Nodes::seen_by(self.own, nodes));
+        for (node, beat) in still {
+            self.take_over(node, beat)?;
+        }
+        Ok(true)
+    }
+
+    /// Looks at the others' beats; answers who has stood still for too long, and where.
+    fn look(&mut self, rows: &[(Node, i64)]) -> Vec<(i64, i64)> {
+        let now = Instant::now();
+        self.lives.retain(|id, _| rows.iter().any(|(node, _)| node.id == *id));
+        let mut still = Vec::new();
+        for (node, beat) in rows.iter().filter(|(node, _)| node.id != self.own) {
+            let life = self.lives.entry(node.id).or_insert(Life { beat: *beat, since: now });
+            if life.beat != *beat {
+                *life = Life { beat: *beat, since: now };
+            } else if now - life.since >= OVER_AFTER {
+                still.push((node.id, *beat));
+            }
+        }
+        still
+    }
+
+    /// Ends what the server still holds for a node that has stood still, and takes its row away, in
+    /// the turn: whatever it wrote is there, and it writes nothing more.
+    fn take_over(&self, node: i64, beat: i64) -> Result<()> {
+        let database = Database::Postgres(&self.session);
+        database.prepare(SILENCE)?.all(values![name_of(node)], |_| Ok(()))?;
+        let turn = format!(
+            "begin; set local lock_timeout = {TURN_MS}; select pg_advisory_xact_lock({TURN})"
+        );
+        let taken = self.session.batch(&turn).and_then(|()| {
+            let taken = database.prepare(TAKE_OVER)?.execute([node, beat])?;
+            // This one is to be found on the disk.
+            self.session.batch("set local synchronous_commit = on; commit")?;
+            Ok(taken)
+        });
+        match taken {
+            Ok(0) => Ok(()),
+            Ok(_) => {
+                tracing::warn!(node, "a node was not heard of any more; the others take over");
+                Ok(())
+            }
+            Err(error) => {
+                self.session.batch("rollback")?;
+                Err(error)
+            }
+        }
+    }
+}
