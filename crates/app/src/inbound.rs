@@ -57,6 +57,9 @@ pub(crate) fn start(app: &App) {
             let _ = tokio::time::timeout(LOOK_EVERY, bell.0.notified()).await;
             let Some(inner) = watched.upgrade() else { return };
             let app = App { inner };
+            if !app.is_first() {
+                continue; // One answer is enough.
+            }
             match look(&app).await {
                 Ok(()) => {}
                 Err(Error::Closed) => return,

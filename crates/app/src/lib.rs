@@ -8,9 +8,11 @@ mod current;
 pub mod engine;
 pub mod error;
 mod inbound;
+pub mod nodes;
 pub mod notify;
 pub mod operate;
 pub mod operate_inbound;
+pub mod operate_nodes;
 pub mod operate_notifications;
 pub mod operate_opt_out;
 pub mod operate_otp;
@@ -115,6 +117,7 @@ impl App {
     /// Numbers the routes, recovers what a crash left open, and starts the engine's tasks.
     pub async fn start(config: Config, store: Store, clock: Clock) -> Result<Self, Fault> {
         let routes = number(&store, config.routes).await?;
+        let nodes = Arc::clone(&store.nodes().borrow());
         engine::recover(&store, &clock, &routes).await?;
         usecase::otp::keep_key(&store, &clock).await?;
         let accounts = Accounts::load(&store).await?;
@@ -153,6 +156,7 @@ impl App {
             notifier: Mutex::default(),
         });
         let app = Self { inner };
+        nodes::start(&app, nodes);
         watch::start(&app);
         inbound::start(&app);
         Ok(app)
@@ -170,7 +174,7 @@ impl App {
         self.inner.engine.desk(route).map(|desk| desk as Arc<dyn Desk>)
     }
 
-    /// Starts telling callbacks, through `post`.
+    /// Starts telling callbacks, through `post`: when this node is the first of those that serve.
     pub fn start_notifier(&self, post: Arc<dyn notify::Post>) {
         let handle = notify::start(
             (self.inner.store.clone(), self.inner.clock.clone()),

@@ -70,10 +70,14 @@ pub(crate) fn start(app: &App) {
             for desk in app.inner.engine.desks() {
                 desk.recover_rate();
             }
+            app.exchange_links();
             if turn % GAUGES_EVERY == 0
                 && let Err(error) = gauges(&app).await
             {
                 tracing::warn!(%error, "gauges cannot be counted");
+            }
+            if !app.is_first() {
+                continue; // The rest needs doing only once.
             }
             if let Err(error) = left_over.look(&app).await {
                 tracing::warn!(%error, "what was held or cancelled is not looked after");

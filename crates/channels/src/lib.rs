@@ -3,4 +3,5 @@
 
 pub mod callback;
 pub mod sandbox;
+pub mod sharing;
 pub mod sms;

@@ -85,8 +85,12 @@ pub async fn run(
         .await
         .map_err(|e| format!("the store: {e}"))?;
     app.start_notifier(crate::channel::caller(&config));
-    let mut channels = Channels::new();
+    let mut nodes = app.nodes();
+    let first_seen = Arc::clone(&nodes.borrow_and_update());
+    let mut channels = Channels::new(app.take_share(&first_seen));
     channels.follow(&app, &config.routes).await;
+    app.act_by(&first_seen);
+    let mut acting: Option<JoinHandle<()>> = None;
 
     let public_url = config.public_url(address);
     let (stop, stopping) = watch::channel(false);
@@ -125,6 +129,16 @@ pub async fn run(
                 Some(Order::Stop) | None => break,
             },
             _ = upkeep.tick() => metrics.run_upkeep(),
+            Ok(()) = nodes.changed() => {
+                let now = Arc::clone(&nodes.borrow_and_update());
+                let acted = channels.take_share(app.take_share(&now));
+                let app = app.clone();
+                let before = acting.replace(tokio::spawn(async move {
+                    acted.await;
+                    app.act_by(&now);
+                }));
+                before.inspect(JoinHandle::abort); // It is overtaken.
+            }
             // Nothing of it is finished: what this process knows of messages is not true any more.
             why = store.superseded() => return Err(format!("store.url: {why}")),
         }

@@ -9,10 +9,12 @@ use pombo_app::clock::Clock;
 use pombo_app::notify::{Letter, Post};
 use pombo_channels::callback;
 use pombo_channels::sandbox::{self, Phones};
+use pombo_channels::sharing::{Giver, Taker, sharing};
 use pombo_channels::sms::smpp;
 use pombo_domain::channel::{Arrival, Attempt, BoxFuture, Desk, LinkState, NotStored, Report};
 use pombo_domain::id::{AccountId, RouteId};
 use pombo_domain::route::Route;
+use pombo_domain::share::Share;
 use pombo_domain::time::Instant;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -31,19 +33,37 @@ const CHECK_WAIT: Duration = Duration::from_secs(10);
 pub(crate) struct Channels {
     running: HashMap<String, Running>,
     phones: Arc<Phones>,
+    /// What this node may do of what all may do.
+    share: Share,
 }
 
 struct Running {
     config: RouteConfig,
     trace: Option<smpp::Trace>,
+    sharing: Giver,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
 impl Channels {
-    /// None yet.
-    pub(crate) fn new() -> Self {
-        Self { running: HashMap::new(), phones: Arc::default() }
+    /// None yet; of each this share will run.
+    pub(crate) fn new(share: Share) -> Self {
+        Self { running: HashMap::new(), phones: Arc::default(), share }
+    }
+
+    /// Has as many links as are of that share; what is given back tells when there are no more.
+    pub(crate) fn take_share(&mut self, share: Share) -> impl Future<Output = ()> + Send + use<> {
+        self.share = share;
+        let mut acted = Vec::new();
+        for running in self.running.values() {
+            running.sharing.give(share);
+            acted.push(running.sharing.acted(share));
+        }
+        async move {
+            for acted in acted {
+                acted.await;
+            }
+        }
     }
 
     /// The simulated phones of all sandbox routes.
@@ -78,21 +98,25 @@ impl Channels {
 
     fn start(&self, config: RouteConfig, desk: Arc<dyn Desk>) -> Running {
         let (stop, stopped) = watch::channel(false);
+        let (sharing, taker) = sharing(self.share);
         let (trace, task) = match &config.transport {
             Transport::Smpp(link) => {
                 let link = smpp_config(&config, link);
                 let trace = link.trace.clone();
-                (Some(trace), tokio::spawn(smpp::run(link, desk, stopped)))
+                (Some(trace), tokio::spawn(smpp::run(link, desk, taker, stopped)))
             }
             Transport::Sandbox => {
                 let phones = self.phones();
                 let route = config.name.clone();
                 let simulated = sandbox::Config { route, ..sandbox::Config::default() };
-                (None, tokio::spawn(sandbox::run(simulated, desk, phones, stopped)))
+                let play = move |stop| {
+                    sandbox::run(simulated.clone(), Arc::clone(&desk), Arc::clone(&phones), stop)
+                };
+                (None, tokio::spawn(while_shared(play, (taker, config.binds), stopped)))
             }
         };
         tracing::info!(route = config.name, "a route is starting");
-        Running { config, trace, stop, task }
+        Running { config, trace, sharing, stop, task }
     }
 
     /// Writes the last PDUs of every route to the log, texts redacted.
@@ -107,6 +131,44 @@ impl Channels {
     /// Stops all channels; those that are not done when `patience` ends are cut off.
     pub(crate) async fn stop(self, patience: Duration) {
         stop_all(self.running.into_values().collect(), patience).await;
+    }
+}
+
+/// Runs what has no links of its own as long as this node has one of the route's.
+async fn while_shared<F: Future<Output = ()>>(
+    run: impl Fn(watch::Receiver<bool>) -> F,
+    (mut sharing, binds): (Taker, usize),
+    mut stop: watch::Receiver<bool>,
+) {
+    loop {
+        let share = sharing.share();
+        sharing.act_by(share);
+        let has_one = share.of(binds) > 0;
+        let (end, ended) = watch::channel(false);
+        let running = async {
+            if has_one {
+                run(ended).await;
+            }
+        };
+        let until = async {
+            let is_over = loop {
+                tokio::select! {
+                    // An error means that nobody is left who could say stop: the same.
+                    _ = stop.wait_for(|stop| *stop) => break true,
+                    () = sharing.changed() => {}
+                }
+                let share = sharing.share();
+                if (share.of(binds) > 0) != has_one {
+                    break false;
+                }
+                sharing.act_by(share);
+            };
+            end.send_replace(true);
+            is_over
+        };
+        if tokio::join!(running, until).1 {
+            return;
+        }
     }
 }
 
@@ -259,7 +321,12 @@ pub(crate) async fn check(config: &RouteConfig) -> Result<String, String> {
     let (stop, stopped) = watch::channel(false);
     let only_one = RouteConfig { binds: 1, ..config.clone() };
     let settings = smpp_config(&only_one, link);
-    let task = tokio::spawn(smpp::run(settings, Arc::clone(&desk) as Arc<dyn Desk>, stopped));
+    let task = tokio::spawn(smpp::run(
+        settings,
+        Arc::clone(&desk) as Arc<dyn Desk>,
+        Taker::of_all(),
+        stopped,
+    ));
     let verdict = tokio::time::timeout(CHECK_WAIT, desk.verdict()).await;
     // The channel may have given up already.
     let _ = stop.send(true);

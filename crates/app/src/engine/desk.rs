@@ -14,6 +14,7 @@ use pombo_domain::id::{AccountId, RouteId};
 use pombo_domain::message::Lane;
 use pombo_domain::rate::Bucket;
 use pombo_domain::route::Route;
+use pombo_domain::share::Share;
 use pombo_domain::time::Instant;
 use pombo_store::Store;
 use pombo_store::operation as op;
@@ -23,6 +24,7 @@ use super::AccountPaces;
 use super::flight::Flight;
 use super::heads::Heads;
 use super::health::Health;
+use super::links::Links;
 use super::settler::Incoming;
 use super::stock::Stock;
 use crate::clock::Clock;
@@ -34,6 +36,8 @@ const CLAIM_AHEAD_S: f64 = 0.5;
 const THROTTLE_SHARE: f64 = 0.8;
 /// And regains it by this share of the configured rate each time [`RouteDesk::recover_rate`] is called.
 const RECOVERY_SHARE: f64 = 0.01;
+/// The least that a bucket is filled at.
+const RATE_MIN: f64 = 0.001;
 /// Pause while nobody knows whether another process may be sending too.
 const UNSURE_PAUSE: Duration = Duration::from_millis(100);
 
@@ -55,9 +59,7 @@ pub(crate) struct RouteDesk {
     /// Rings when the pump has a reason to look again.
     pub(super) bell: Notify,
     bucket: Mutex<Option<Bucket>>,
-    links: Mutex<Vec<LinkState>>,
-    /// Since when no link is up, where none is.
-    down_since: Mutex<Option<Instant>>,
+    links: Mutex<Links>,
     paused: AtomicBool,
     stopping: AtomicBool,
     reports: mpsc::UnboundedSender<Incoming>,
@@ -103,8 +105,7 @@ impl RouteDesk {
             stocked: Notify::new(),
             bell: Notify::new(),
             bucket: Mutex::new(bucket),
-            links: Mutex::new(vec![LinkState::Connecting; route.links.max(1)]),
-            down_since: Mutex::new(Some(clock.now())),
+            links: Mutex::new(Links::new(route.links.max(1), clock.now())),
             paused: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             route: Mutex::new(Arc::new(route)),
@@ -121,10 +122,32 @@ impl RouteDesk {
 
     /// Takes new rules; what `auto` has learned stays.
     pub(super) fn reload(&self, route: &Route) {
-        let now = self.clock.now();
         *lock(&self.route) = Arc::new(route.clone());
+        self.follow_rate();
+    }
+
+    /// Takes its share of the links and of the rate.
+    pub(super) fn take_share(&self, share: Share) {
+        lock(&self.links).take_share(share, self.route().links.max(1), self.clock.now());
+        self.follow_rate();
+    }
+
+    /// What is known of the links that other nodes have.
+    pub(crate) fn set_up_elsewhere(&self, is_up: bool) {
+        lock(&self.links).set_up_elsewhere(is_up);
+    }
+
+    /// This node's part of the rate of all; one that has no link needs none.
+    fn rate(&self) -> Option<f64> {
+        let route = self.route();
+        let share = lock(&self.links).share();
+        route.rate.map(|rate| share.of_rate(rate, route.links.max(1)).max(RATE_MIN))
+    }
+
+    fn follow_rate(&self) {
+        let (rate, now) = (self.rate(), self.clock.now());
         let mut bucket = lock(&self.bucket);
-        match (route.rate, bucket.as_mut()) {
+        match (rate, bucket.as_mut()) {
             (Some(rate), Some(bucket)) => bucket.set_rate(rate, now),
             (Some(rate), None) => *bucket = Some(Bucket::new(rate, now)),
             (None, _) => *bucket = None,
@@ -168,8 +191,13 @@ impl RouteDesk {
         self.give_back_if_unusable();
     }
 
-    /// Whether it can take messages now: up, not paused, not stopping.
+    /// Whether messages can go by it now, from this node or another: up, not paused, not stopping.
     pub(crate) fn is_usable(&self) -> bool {
+        !self.is_halted() && lock(&self.links).is_up()
+    }
+
+    /// Whether this node can submit by it.
+    fn can_submit(&self) -> bool {
         !self.is_halted() && self.links_up() > 0
     }
 
@@ -206,9 +234,7 @@ impl RouteDesk {
     /// Whether it has had no link for so long that others should carry what waits for it. What
     /// waits for a paused route waits on purpose.
     pub(crate) fn is_stranded(&self, patience: Duration) -> bool {
-        let is_down =
-            lock(&self.down_since).is_some_and(|at| self.clock.now().since(at) >= patience);
-        is_down && !self.is_halted()
+        lock(&self.links).is_down_for(patience, self.clock.now()) && !self.is_halted()
     }
 
     pub(super) fn is_halted(&self) -> bool {
@@ -219,8 +245,9 @@ impl RouteDesk {
         self.stopping.load(Ordering::Relaxed)
     }
 
-    pub(super) fn links_up(&self) -> usize {
-        lock(&self.links).iter().filter(|link| **link == LinkState::Up).count()
+    /// This node's links that are up.
+    pub(crate) fn links_up(&self) -> usize {
+        lock(&self.links).up()
     }
 
     /// Parts that may be claimed now for each lane: two windows a link, less what is away, and at
@@ -305,7 +332,7 @@ impl RouteDesk {
     }
 
     fn give_back_if_unusable(&self) {
-        if !self.is_usable() {
+        if !self.can_submit() {
             self.clear();
         }
     }
@@ -341,15 +368,13 @@ impl RouteDesk {
 
     /// How it stands: its best link.
     pub(super) fn standing(&self) -> (String, LinkState, bool) {
-        let links = lock(&self.links);
-        let best = links.iter().find(|link| **link == LinkState::Up).or(links.first());
-        let best = best.cloned().unwrap_or(LinkState::Connecting);
+        let best = lock(&self.links).best();
         (self.route().name.clone(), best, self.paused.load(Ordering::Relaxed))
     }
 
     /// A throttled route gets its rate back bit by bit; called twice a second.
     pub(crate) fn recover_rate(&self) {
-        let Some(rate) = self.route().rate else {
+        let Some(rate) = self.rate() else {
             return;
         };
         let now = self.clock.now();
@@ -402,25 +427,19 @@ impl Desk for RouteDesk {
 
     fn throttled(&self) {
         let now = self.clock.now();
-        if let (Some(rate), Some(bucket)) = (self.route().rate, lock(&self.bucket).as_mut()) {
+        if let (Some(rate), Some(bucket)) = (self.rate(), lock(&self.bucket).as_mut()) {
             bucket.set_rate((bucket.per_second() * THROTTLE_SHARE).max(rate * 0.1), now);
         }
     }
 
     fn link(&self, link: usize, state: LinkState) {
         let mut links = lock(&self.links);
-        if links.len() <= link {
-            links.resize(link + 1, LinkState::Connecting);
-        }
-        if links[link] == state {
+        if !links.set(link, state.clone(), self.clock.now()) {
             return;
         }
-        links[link] = state.clone();
-        let is_up = links.contains(&LinkState::Up);
+        // One that another node has now says nothing of the route.
+        let is_own = link < links.share().of(self.route().links.max(1));
         drop(links);
-        let mut down_since = lock(&self.down_since);
-        *down_since = if is_up { None } else { down_since.or(Some(self.clock.now())) };
-        drop(down_since);
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float by nature")]
         metrics::gauge!("pombo_route_up", "route" => self.name()).set(self.links_up() as f64);
         let name = &self.route().name;
@@ -435,11 +454,13 @@ impl Desk for RouteDesk {
                 format!("down: {why}")
             }
         };
-        // For the commands that run beside: a courtesy, so nobody waits for it.
-        let (store, route) = (self.store.clone(), self.id);
-        tokio::spawn(async move {
-            let _ = store.run(op::route::Stands { route, link: words }).await;
-        });
+        if is_own {
+            // For the commands that run beside: a courtesy, so nobody waits for it.
+            let (store, route) = (self.store.clone(), self.id);
+            tokio::spawn(async move {
+                let _ = store.run(op::route::Stands { route, link: words }).await;
+            });
+        }
         self.give_back_if_unusable();
         self.bell.notify_one();
     }

@@ -7,6 +7,7 @@ mod desk;
 mod flight;
 mod heads;
 mod health;
+mod links;
 mod pace;
 mod pump;
 mod settler;
@@ -22,6 +23,7 @@ use pombo_domain::country;
 use pombo_domain::id::{AccountId, RouteId};
 use pombo_domain::message::Lane;
 use pombo_domain::route::Route;
+use pombo_domain::share::Share;
 use pombo_domain::time::Instant;
 use pombo_store::Store;
 use pombo_store::operation as op;
@@ -42,6 +44,7 @@ pub(crate) use pace::AccountPaces;
 pub(crate) struct Engine {
     desks: Arc<HashMap<RouteId, Arc<RouteDesk>>>,
     routing: Routing,
+    paces: AccountPaces,
     pumps: Arc<Mutex<Vec<JoinHandle<()>>>>,
     settlers: Arc<Mutex<Vec<JoinHandle<()>>>>,
 }
@@ -83,6 +86,7 @@ impl Engine {
         let engine = Self {
             desks: Arc::new(desks),
             routing: routing.clone(),
+            paces,
             pumps: Arc::default(),
             settlers: Arc::default(),
         };
@@ -128,6 +132,16 @@ impl Engine {
             desk.reload(route);
             true
         })
+    }
+
+    /// Takes this node's share of the routes' links and rates, and of the accounts' rates: an account
+    /// goes by the nodes that have links.
+    pub(crate) fn take_share(&self, share: Share) {
+        let links = self.desks.values().map(|desk| desk.route().links.max(1)).max().unwrap_or(1);
+        self.paces.share_among(share.among(links).max(1));
+        for desk in self.desks.values() {
+            desk.take_share(share);
+        }
     }
 
     /// How the routes stand.

@@ -54,15 +54,24 @@ impl Handle {
     }
 }
 
-/// Starts the notifier; it ends with the store.
+/// Starts the notifier; it ends with the store. Of several nodes the first tells everything, and the
+/// next takes it up where that one has written that it was: what was just being told is told again.
 pub(crate) fn start(
     (store, clock): (Store, Clock),
     post: Arc<dyn Post>,
     subscriptions: Subscriptions,
     submitted: bool,
 ) -> Handle {
-    let (stop, stopped) = oneshot::channel();
-    let mut notifier = Notifier::new((store, clock), post, subscriptions, submitted);
-    let task = tokio::spawn(async move { notifier.run(stopped).await });
+    let (stop, mut stopped) = oneshot::channel();
+    let mut notifier = Notifier::new((store.clone(), clock), post, subscriptions, submitted);
+    let mut nodes = store.nodes();
+    let task = tokio::spawn(async move {
+        let is_first = async { nodes.wait_for(|nodes| nodes.is_first()).await.is_ok() };
+        tokio::select! {
+            true = is_first => {}
+            _ = &mut stopped => return,
+        }
+        notifier.run(stopped).await;
+    });
     Handle { stop, task }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use pombo_channels::sharing::Taker;
 use pombo_channels::sms::smpp::{self, Config, Timings};
 use pombo_domain::address::{Phone, Sender};
 use pombo_domain::channel::{
@@ -159,7 +160,7 @@ impl Channel {
         let desk = Arc::new(TestDesk::default());
         let (stop, stopped) = watch::channel(false);
         let for_channel: Arc<dyn Desk> = Arc::clone(&desk) as _;
-        let task = tokio::spawn(smpp::run(config, for_channel, stopped));
+        let task = tokio::spawn(smpp::run(config, for_channel, Taker::of_all(), stopped));
         Self { desk, stop, task }
     }
 

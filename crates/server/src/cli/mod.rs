@@ -10,6 +10,7 @@ mod demo;
 mod inbound;
 mod ledger;
 mod migrate;
+mod nodes;
 mod notifications;
 mod numbers;
 mod otp;
@@ -92,6 +93,9 @@ enum Command {
     /// Routes: how carriers stand, pause and resume.
     #[command(subcommand)]
     Routes(routes::Command),
+    /// Nodes: who serves from the same database.
+    #[command(subcommand)]
+    Nodes(nodes::Command),
     /// Campaigns: list, pause, resume, cancel.
     #[command(subcommand)]
     Campaign(campaign::Command),
@@ -197,6 +201,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Ledger(command) => ledger::run(&command, &config),
         Command::Cdr(command) => cdr::run(command, &config),
         Command::Routes(command) => routes::run(command, &config),
+        Command::Nodes(command) => nodes::run(&command, &config),
         Command::Campaign(command) => campaign::run(&command, &config),
         Command::Uncertain(command) => uncertain::run(command, &config),
         Command::Receipts(command) => receipts::run(&command, &config),

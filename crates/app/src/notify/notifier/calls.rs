@@ -193,8 +193,12 @@ impl Notifier {
         if call.filed.is_none() {
             self.fresh.insert(call.debt, (started, call.clone()));
         }
-        let clock = self.clock.clone();
+        let (store, clock) = (self.store.clone(), self.clock.clone());
         self.work.push(Box::pin(async move {
+            while !store.may_send() {
+                // Another node may be telling it by now.
+                tokio::time::sleep(UNSURE_PAUSE).await;
+            }
             let result = request.await;
             Done::Told(Told { call, stranger, took: clock.now().since(started), result })
         }));

@@ -54,6 +54,8 @@ const SAVE_EVERY: Duration = Duration::from_millis(100);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A call that takes longer is filed while it is on its way, so that it does not hold the cursor back.
 const SLOW: Duration = Duration::from_secs(2);
+/// Pause while nobody knows whether another node tells what this one would.
+const UNSURE_PAUSE: Duration = Duration::from_millis(100);
 /// Pause after the store failed.
 const STORE_PAUSE: Duration = Duration::from_millis(500);
 
@@ -64,6 +66,8 @@ pub(super) struct Notifier {
     post: Arc<dyn Post>,
     submitted: bool,
     events: tokio::sync::watch::Receiver<i64>,
+    /// Rings when another node has committed.
+    woken: tokio::sync::watch::Receiver<u64>,
     progress: Progress,
     /// Where settings are found, those that are followed, and whom they have told of what is read.
     subscriptions: Subscriptions,
@@ -118,6 +122,7 @@ impl Notifier {
     ) -> Self {
         Self {
             events: store.events(),
+            woken: store.woken(),
             store,
             clock,
             post,
@@ -172,6 +177,9 @@ impl Notifier {
                     Ok(()) => self.has_news = true,
                     Err(_) => return,
                 },
+                Ok(()) = self.woken.changed(), if may_read && !self.has_news => {
+                    self.has_news = true;
+                }
                 () = &mut pause,
                     if may_read && self.has_news || may_look && self.look.more || again.is_some() =>
                 {

@@ -47,7 +47,7 @@ pub struct Config {
     pub system_type: String,
     /// One connection for both directions, or one for each.
     pub bind: Bind,
-    /// Parallel links.
+    /// Parallel links, of all nodes together.
     pub binds: usize,
     /// Unanswered submissions per link.
     pub window: usize,

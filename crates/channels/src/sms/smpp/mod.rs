@@ -17,15 +17,18 @@ mod tls;
 mod trace;
 mod window;
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use pombo_domain::channel::Desk;
+use pombo_domain::share::Share;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinError, JoinSet};
 
 pub use config::{Bind, Config, DefaultEncoding, Flash, Long, Secret, Timings, Tls, TonNpi};
 pub use trace::Trace;
 
+use crate::sharing::Taker;
 use link::{Link, Side};
 use pombo_wire::smpp::BindKind;
 
@@ -36,30 +39,93 @@ struct Route {
     meter: meter::Meter,
 }
 
-/// Keeps the route's links up until `stop` becomes true (or its sender is gone), then drains:
-/// takes no more work, gives back what was not written, waits for open answers, unbinds, and
-/// reports the rest as it is. Returns when all links are closed.
-pub async fn run(config: Config, desk: Arc<dyn Desk>, stop: watch::Receiver<bool>) {
+/// Keeps this node's share of the links up until `stop` becomes true (or its sender is gone). A link
+/// that is one too many, and all at the end, is drained: it takes no more work, gives back what was
+/// not written, waits for open answers, unbinds, and reports the rest as it is. Returns when all links
+/// are closed.
+pub async fn run(
+    config: Config,
+    desk: Arc<dyn Desk>,
+    mut sharing: Taker,
+    mut stop: watch::Receiver<bool>,
+) {
+    let n_all = config.binds;
     let meter = meter::Meter::new(&config.route);
-    let route = Arc::new(Route { config, desk, meter });
-    let mut links = JoinSet::new();
-    for number in 0..route.config.binds {
-        let standing = Arc::new(link::Standing::new(number, route.config.bind));
-        let kinds: &[(BindKind, Side)] = match route.config.bind {
+    let mut links = Links {
+        route: Arc::new(Route { config, desk, meter }),
+        wanted: Vec::new(),
+        open: HashMap::new(),
+        tasks: JoinSet::new(),
+    };
+    let mut is_over = false;
+    loop {
+        let share = if is_over { Share::NONE } else { sharing.share() };
+        links.be(share.of(n_all));
+        if links.n_open() <= share.of(n_all) {
+            sharing.act_by(share);
+        }
+        if is_over && links.open.is_empty() {
+            return;
+        }
+        tokio::select! {
+            () = link::stopped(&mut stop), if !is_over => is_over = true,
+            () = sharing.changed(), if !is_over => {}
+            Some(ended) = links.tasks.join_next_with_id() => links.ended(ended),
+        }
+    }
+}
+
+/// A route's links.
+struct Links {
+    route: Arc<Route>,
+    /// Those that are to be, by their number: dropping it stops one.
+    wanted: Vec<watch::Sender<bool>>,
+    /// The connections that are not closed, and the link of each.
+    open: HashMap<Id, usize>,
+    tasks: JoinSet<()>,
+}
+
+impl Links {
+    /// Starts or stops links, until there are so many; one that is being closed is waited for.
+    fn be(&mut self, n: usize) {
+        self.wanted.truncate(n);
+        while self.wanted.len() < n && !self.open.values().any(|link| *link == self.wanted.len()) {
+            let stop = self.start(self.wanted.len());
+            self.wanted.push(stop);
+        }
+    }
+
+    fn start(&mut self, number: usize) -> watch::Sender<bool> {
+        let (stop, stopped) = watch::channel(false);
+        let standing = Arc::new(link::Standing::new(number, self.route.config.bind));
+        let kinds: &[(BindKind, Side)] = match self.route.config.bind {
             Bind::Transceiver => &[(BindKind::Transceiver, Side::First)],
             Bind::Pair => {
                 &[(BindKind::Transmitter, Side::First), (BindKind::Receiver, Side::Second)]
             }
         };
         for &(kind, side) in kinds {
-            let (route, standing) = (Arc::clone(&route), Arc::clone(&standing));
+            let (route, standing) = (Arc::clone(&self.route), Arc::clone(&standing));
             let link = Link { route, standing, kind, side };
-            links.spawn(link.run(stop.clone()));
+            let task = self.tasks.spawn(link.run(stopped.clone()));
+            self.open.insert(task.id(), number);
         }
+        stop
     }
-    while let Some(ended) = links.join_next().await {
-        if let Err(error) = ended {
-            tracing::error!(route = route.config.route, %error, "a link's task has failed");
-        }
+
+    /// Links that are not closed.
+    fn n_open(&self) -> usize {
+        self.open.values().collect::<BTreeSet<_>>().len()
+    }
+
+    fn ended(&mut self, ended: Result<(Id, ()), JoinError>) {
+        let task = match ended {
+            Ok((task, ())) => task,
+            Err(error) => {
+                tracing::error!(route = self.route.config.route, %error, "a link's task has failed");
+                error.id()
+            }
+        };
+        self.open.remove(&task);
     }
 }

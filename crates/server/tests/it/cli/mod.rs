@@ -5,6 +5,7 @@ mod blacklist;
 mod campaign;
 mod config;
 mod money;
+mod nodes;
 mod operate;
 mod otp;
 mod prices;
