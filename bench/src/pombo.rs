@@ -50,8 +50,22 @@ impl Pombo {
         window: u32,
         setup: &Setup,
     ) -> Result<Self> {
+        let pombo = Self::configured(folder, "pombo", (smsc, window), setup)?;
+        let (name, password) = ACCOUNT;
+        pombo.command(&["migrate"])?;
+        pombo.command(&["account", "add", name, "--api-password", password, "--credit", CREDIT])?;
+        Ok(pombo)
+    }
+
+    /// Writes the configuration only: the store has its tables and its account.
+    pub(crate) fn configured(
+        folder: &TempFolder,
+        name: &str,
+        (smsc, window): (SocketAddr, u32),
+        setup: &Setup,
+    ) -> Result<Self> {
         let http = SocketAddr::from(([127, 0, 0, 1], free_port()?));
-        let config = folder.join("pombo.toml");
+        let config = folder.join(&format!("{name}.toml"));
         let file = format!("sqlite:{}", folder.join("pombo.db").display());
         let store = setup.store.as_ref().unwrap_or(&file);
         let route = &setup.route;
@@ -64,11 +78,7 @@ impl Pombo {
              system_id = \"bench\"\npassword = \"bench\"\nwindow = {window}\n{route}"
         );
         std::fs::write(&config, text)?;
-        let pombo = Self { config, http, log: folder.join("pombo.log") };
-        let (name, password) = ACCOUNT;
-        pombo.command(&["migrate"])?;
-        pombo.command(&["account", "add", name, "--api-password", password, "--credit", CREDIT])?;
-        Ok(pombo)
+        Ok(Self { config, http, log: folder.join(&format!("{name}.log")) })
     }
 
     /// Starts `serve`; done when it says that it answers.
@@ -76,7 +86,7 @@ impl Pombo {
         self.serve_under(self.program()?)
     }
 
-    /// The same, as the last arguments of another command (a tracer).
+    /// The same, as the last arguments of another command: a tracer, or what runs it elsewhere.
     pub(crate) fn serve_traced(&self, tracer: &str, args: &[&str]) -> Result<Process> {
         let mut command = Command::new(tracer);
         command.args(args).arg(binary()?);
@@ -113,18 +123,6 @@ impl Pombo {
             bail!("pombo {}: {}: {error}", args.join(" "), output.status);
         }
         Ok(String::from_utf8(output.stdout)?)
-    }
-
-    /// Tries to start another `serve`, which must end by itself; what it said.
-    pub(crate) fn is_refused(&self) -> Result<String> {
-        let log = self.log.with_extension("second.log");
-        let mut command = self.program()?;
-        command.arg("serve").arg("--config").arg(&self.config);
-        let mut second = Process::start(&mut command, &log)?;
-        wait_until("the second serve is refused", Duration::from_secs(60), || {
-            Ok(second.must_run().is_err())
-        })?;
-        Ok(std::fs::read_to_string(log)?)
     }
 
     /// What it printed since it was last started.

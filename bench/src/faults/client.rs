@@ -81,16 +81,17 @@ pub(super) fn requests(n_messages: u64) -> Vec<Request> {
     requests
 }
 
-/// Sends all, evenly over `span`.
+/// Sends all, evenly over `span`, to each of the addresses in turn; what one does not take is asked of
+/// the next.
 pub(super) fn send(
-    address: SocketAddr,
+    addresses: Vec<SocketAddr>,
     requests: Vec<Request>,
     span: Duration,
     callbacks: &Callbacks,
 ) -> Result<Sent> {
     let n = u32::try_from(requests.len())?.max(1);
     let work = Arc::new(Work {
-        address,
+        addresses,
         callbacks: callbacks.clone(),
         start: Instant::now(),
         gap: span / n,
@@ -115,7 +116,7 @@ pub(super) fn send(
 
 /// What the clients share.
 struct Work {
-    address: SocketAddr,
+    addresses: Vec<SocketAddr>,
     callbacks: Callbacks,
     start: Instant,
     gap: Duration,
@@ -142,11 +143,12 @@ impl Work {
     /// Sends one request, again and again where it has a key; fails on an answer that is neither
     /// 202 nor a refusal for now.
     async fn tell(&self, request: &Request) -> Result<Fate> {
-        let bytes = request.bytes(self.address, &self.callbacks);
         let patience = Instant::now();
-        loop {
+        let first = usize::try_from(request.number)? % self.addresses.len();
+        for &address in self.addresses.iter().cycle().skip(first) {
+            let bytes = request.bytes(address, &self.callbacks);
             let asked = Instant::now();
-            let asking = ask(self.address, &bytes);
+            let asking = ask(address, &bytes);
             let answer = tokio::time::timeout(Duration::from_secs(30), asking).await;
             if let Ok(Ok(answer)) = &answer {
                 self.note(answer, asked.elapsed());
@@ -169,6 +171,7 @@ impl Work {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        bail!("there is nobody to ask")
     }
 
     fn note(&self, answer: &Answer, waited: Duration) {

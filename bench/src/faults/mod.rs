@@ -12,6 +12,8 @@ pub(crate) mod crash;
 mod disk;
 mod judge;
 mod kill;
+mod namespace;
+mod nodes;
 mod postgres;
 mod report;
 mod smsc;
@@ -83,13 +85,14 @@ struct Seen {
 
 /// All of them, in the order of the table.
 fn scenarios() -> Vec<&'static Scenario> {
-    let all: [&[Scenario]; 7] = [
+    let all: [&[Scenario]; 8] = [
         kill::SCENARIOS,
         disk::SCENARIOS,
         sync::SCENARIOS,
         smsc::SCENARIOS,
         callbacks::SCENARIOS,
         postgres::SCENARIOS,
+        nodes::SCENARIOS,
         clock::SCENARIOS,
     ];
     all.into_iter().flatten().collect()

@@ -1,6 +1,6 @@
-//! A PostgreSQL that is restarted or killed under load, and two pombos on one.
+//! A PostgreSQL that is restarted or killed under load.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use pombo_peers::cluster::Cluster;
@@ -25,31 +25,24 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         quick: true,
         run: |effort| breaking(effort, Cluster::kill),
     },
-    Scenario {
-        name: "two-serves",
-        fault: "a second serve on the same PostgreSQL; the first is killed",
-        promise: "the second is refused while the first lives, and takes over after its death",
-        quick: true,
-        run: two_serves,
-    },
 ];
 
 /// How long PostgreSQL is away.
 const AWAY: Duration = Duration::from_millis(500);
 
 /// A server of the scenario's own. Its folder goes after it.
-struct Server {
-    cluster: Cluster,
+pub(super) struct Server {
+    pub(super) cluster: Cluster,
     _folder: TempFolder,
 }
 
 impl Server {
-    fn start() -> Result<Self> {
+    pub(super) fn start() -> Result<Self> {
         let folder = TempFolder::new("fault-postgres")?;
         Ok(Self { cluster: Cluster::start(&folder.join("data")), _folder: folder })
     }
 
-    fn setup(&self) -> Setup {
+    pub(super) fn setup(&self) -> Setup {
         Setup { store: Some(self.cluster.url()), ..Setup::default() }
     }
 }
@@ -70,23 +63,4 @@ fn breaking(effort: Effort, break_it: fn(&Cluster)) -> Result<Outcome> {
     let refused = sent.statuses.get(&503).copied().unwrap_or(0);
     ensure!(sent.without_retry_after == 0, "a refusal did not say when to come again");
     Ok(Outcome::seen(verdict, format!("{refused} answers of 503")))
-}
-
-fn two_serves(effort: Effort) -> Result<Outcome> {
-    let server = Server::start()?;
-    let stage = Stage::new("two", stage::carrier(), &server.setup())?;
-    let first = stage.pombo.serve()?;
-    let load = stage.load(effort);
-    std::thread::sleep(effort.span / 4);
-    let refusal = stage.pombo.is_refused()?;
-    ensure!(refusal.contains("another pombo serves"), "refused for another reason: {refusal}");
-    std::thread::sleep(effort.span / 4);
-    first.kill()?;
-    let start = Instant::now();
-    let second = stage.pombo.serve()?;
-    let after = start.elapsed();
-    let sent = load.finish()?;
-    let verdict = stage.end(second, &sent)?;
-    let words = format!("refused with its reason; took over within {} ms", after.as_millis());
-    Ok(Outcome::seen(verdict, words))
 }

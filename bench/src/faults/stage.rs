@@ -1,6 +1,6 @@
 //! What all scenarios have: a folder, a pombo, a carrier that can break, and a client at work.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -65,10 +65,25 @@ pub(super) struct Stage {
 impl Stage {
     /// A pombo that is set up and does not run yet.
     pub(super) fn new(name: &str, behaviour: Behaviour, setup: &Setup) -> Result<Self> {
+        Self::at(Ipv4Addr::LOCALHOST, name, behaviour, setup)
+    }
+
+    /// The same, with the carrier at that address of this machine.
+    pub(super) fn at(
+        address: Ipv4Addr,
+        name: &str,
+        behaviour: Behaviour,
+        setup: &Setup,
+    ) -> Result<Self> {
         let folder = TempFolder::new(&format!("fault-{name}"))?;
-        let carrier = Carrier::start(behaviour)?;
+        let carrier = Carrier::start(SocketAddr::from((address, 0)), behaviour)?;
         let pombo = Pombo::set_up(&folder, carrier.address, WINDOW, setup)?;
         Ok(Self { carrier, pombo, folder })
+    }
+
+    /// Another node, which does not run yet, beside the one there is.
+    pub(super) fn node(&self, name: &str, setup: &Setup) -> Result<Pombo> {
+        Pombo::configured(&self.folder, name, (self.carrier.address, WINDOW), setup)
     }
 
     /// A client begins its work.
@@ -78,7 +93,12 @@ impl Stage {
 
     /// The same, with URLs that are told what became of the messages.
     pub(super) fn load_with(&self, effort: Effort, callbacks: client::Callbacks) -> Load {
-        Load::start(self.pombo.http(), effort, callbacks)
+        Load::start(vec![self.pombo.http()], effort, callbacks)
+    }
+
+    /// The same, of this one and another node.
+    pub(super) fn load_of_both(&self, other: &Pombo, effort: Effort) -> Load {
+        Load::start(vec![self.pombo.http(), other.http()], effort, client::Callbacks::default())
     }
 
     /// Waits until what was accepted has arrived and is over, or nothing moves any more; judges.
@@ -159,13 +179,20 @@ pub(super) struct Carrier {
     smsc: Option<Smsc>,
     before: Vec<Part>,
     starts: u64,
+    began: Instant,
 }
 
 impl Carrier {
-    fn start(behaviour: Behaviour) -> Result<Self> {
-        let smsc = Smsc::start(behaviour.clone())?;
+    fn start(address: SocketAddr, behaviour: Behaviour) -> Result<Self> {
+        let began = Instant::now();
+        let smsc = Smsc::start_at(address, behaviour.clone())?;
         let address = smsc.addr;
-        Ok(Self { address, behaviour, smsc: Some(smsc), before: Vec::new(), starts: 0 })
+        Ok(Self { address, behaviour, smsc: Some(smsc), before: Vec::new(), starts: 0, began })
+    }
+
+    /// The time that its parts have.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.began.elapsed()
     }
 
     pub(super) fn received(&self) -> Vec<Part> {
@@ -213,7 +240,7 @@ pub(super) struct Load {
 }
 
 impl Load {
-    fn start(http: SocketAddr, effort: Effort, callbacks: client::Callbacks) -> Self {
+    fn start(http: Vec<SocketAddr>, effort: Effort, callbacks: client::Callbacks) -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
         let over = Arc::clone(&is_over);
         let thread = std::thread::spawn(move || {

@@ -1,0 +1,229 @@
+//! Several nodes on one PostgreSQL: one dies, is cut off, or is restarted in turn with the others.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use pombo_peers::cluster::Cluster;
+use pombo_peers::smsc::{Behaviour, Part, Reaction};
+
+use super::namespace::{Cut, Namespace, POSTGRES, SMSC};
+use super::postgres::Server;
+use super::stage::{self, Effort, Stage};
+use super::{Outcome, Scenario};
+use crate::pombo::{Pombo, Setup};
+use crate::process::{Process, TempFolder, wait_until};
+
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "nodes-kill",
+        fault: "one of two nodes is killed with SIGKILL under load, and comes back; then the other",
+        promise: "the other takes over within its lease; schedules and receipts go on",
+        quick: true,
+        run: kill,
+    },
+    Scenario {
+        name: "nodes-restart",
+        fault: "two nodes are restarted in turn under load, twice",
+        promise: "nothing is in doubt",
+        quick: true,
+        run: restart,
+    },
+    Scenario {
+        name: "nodes-rate",
+        fault: "nodes come and go while a route with a rate has much to send",
+        promise: "all nodes together send no faster",
+        quick: true,
+        run: rate,
+    },
+    Scenario {
+        name: "nodes-cut-off",
+        fault: "one of two nodes is cut off from the network, PostgreSQL and SMSC alike",
+        promise: "the other takes over; the one that was cut off ends when it is back",
+        quick: false,
+        run: |effort| cut_off(effort, stage::carrier(), Cut::Whole),
+    },
+    Scenario {
+        name: "nodes-fenced",
+        fault: "one of two nodes is cut off from PostgreSQL, and not from the SMSC",
+        promise: "it sends nothing more before the other takes over, and ends when it is back",
+        quick: false,
+        run: fenced,
+    },
+];
+
+/// A node has stood still for five seconds when another takes over.
+const TAKE_OVER: Duration = Duration::from_secs(12);
+
+/// Each node has one.
+const TWO_BINDS: &str = "binds = 2\n";
+
+/// After that a node that has joined has its bind, and the others have let go of it.
+const JOINED: Duration = Duration::from_secs(3);
+
+fn two_binds(server: &Server) -> Setup {
+    Setup { route: TWO_BINDS.into(), ..server.setup() }
+}
+
+/// Waits until another node's end was noticed.
+fn taken_over(by: &Pombo, since: Instant) -> Result<Duration> {
+    wait_until("a node is taken over", TAKE_OVER, || {
+        Ok(by.log().contains("a node was not heard of any more"))
+    })?;
+    Ok(since.elapsed())
+}
+
+fn kill(effort: Effort) -> Result<Outcome> {
+    let server = Server::start()?;
+    let setup = two_binds(&server);
+    let stage = Stage::new("nodes", stage::carrier(), &setup)?;
+    let two = stage.node("two", &setup)?;
+    let (first, second) = (stage.pombo.serve()?, two.serve()?);
+    let load = stage.load_of_both(&two, effort);
+    std::thread::sleep(effort.span / 4);
+    first.kill()?;
+    let after = taken_over(&two, Instant::now())?;
+    let first = stage.pombo.serve()?;
+    std::thread::sleep(effort.span / 4);
+    second.kill()?;
+    let then = taken_over(&stage.pombo, Instant::now())?;
+    let second = two.serve()?;
+    let sent = load.finish()?;
+    let verdict = stage.judge(&sent)?;
+    second.stop(Duration::from_secs(30))?;
+    first.stop(Duration::from_secs(30))?;
+    let words = format!(
+        "taken over after {} and {} ms; {}",
+        after.as_millis(),
+        then.as_millis(),
+        verdict.doubts()
+    );
+    Ok(Outcome::seen(verdict, words))
+}
+
+fn restart(effort: Effort) -> Result<Outcome> {
+    let server = Server::start()?;
+    let setup = two_binds(&server);
+    let stage = Stage::new("rolling", stage::carrier(), &setup)?;
+    let two = stage.node("two", &setup)?;
+    let mut nodes = vec![(&stage.pombo, stage.pombo.serve()?), (&two, two.serve()?)];
+    let load = stage.load_of_both(&two, effort);
+    for _ in 0..4 {
+        std::thread::sleep(effort.span / 6);
+        let (pombo, process) = nodes.remove(0);
+        process.stop(Duration::from_secs(30))?;
+        nodes.push((pombo, pombo.serve()?));
+    }
+    let sent = load.finish()?;
+    let verdict = stage.judge(&sent)?;
+    for (_, process) in nodes {
+        process.stop(Duration::from_secs(30))?;
+    }
+    let words = verdict.doubts();
+    ensure!(words.starts_with("none"), "a restart left something in doubt: {words}");
+    Ok(Outcome::seen(verdict, words))
+}
+
+/// Parts a second that the route of [`rate`] takes.
+const RATE: usize = 100;
+
+fn rate(effort: Effort) -> Result<Outcome> {
+    let server = Server::start()?;
+    let route = format!("{TWO_BINDS}rate = {RATE}\n");
+    let setup = Setup { route: route.into(), ..server.setup() };
+    let stage = Stage::new("rate", stage::recording(), &setup)?;
+    let two = stage.node("two", &setup)?;
+    let three = stage.node("three", &setup)?;
+    let first = stage.pombo.serve()?;
+    // Ten times as fast as it is sent.
+    let load = stage.load(Effort { span: effort.span / 10, ..effort });
+    let wait = || std::thread::sleep(Duration::from_secs(3));
+    wait();
+    let second = two.serve()?;
+    wait();
+    let third = three.serve()?;
+    wait();
+    first.kill()?;
+    wait();
+    third.stop(Duration::from_secs(30))?;
+    let sent = load.finish()?;
+    let verdict = stage.end(second, &sent)?;
+    let most = most_in_a_second(&stage.carrier.received());
+    // A tenth of a second's worth may come at once; and clocks and wires shift a part or two.
+    ensure!(most <= RATE + RATE / 10 + 5, "{most} parts came within a second");
+    Ok(Outcome::seen(verdict, format!("at most {most} parts came within any second")))
+}
+
+/// Parts that came within the worst second.
+fn most_in_a_second(received: &[Part]) -> usize {
+    let mut times: Vec<Duration> = received.iter().map(|part| part.at).collect();
+    times.sort_unstable();
+    let until = |at: Duration| times.partition_point(|time| *time < at + Duration::from_secs(1));
+    times.iter().enumerate().map(|(n, at)| until(*at) - n).max().unwrap_or(0)
+}
+
+/// The SMSC answers so late, now after half a second and now after eight, that what lies on the desks
+/// would go out bit by bit for longer than the other node waits.
+fn fenced(effort: Effort) -> Result<Outcome> {
+    let late = |number: u64| Duration::from_millis(500 + number % 16 * 500);
+    let carrier = stage::recording().reacting(move |n, _| Reaction::AcceptAfter(late(n)));
+    let (messages, span) = (600, Duration::from_secs(1));
+    cut_off(Effort { messages, span, ..effort }, carrier, Cut::Postgres)
+}
+
+fn cut_off(effort: Effort, carrier: Behaviour, cut: Cut) -> Result<Outcome> {
+    let Some(namespace) = Namespace::new()? else {
+        return Ok(Outcome::Skipped("a network of its own cannot be made here".into()));
+    };
+    let folder = TempFolder::new("fault-cut-off")?;
+    let cluster = Cluster::at(&folder.join("data"), POSTGRES);
+    let setup = Setup { store: Some(cluster.url()), route: TWO_BINDS.into() };
+    let stage = Stage::at(SMSC, "cut-off", carrier, &setup)?;
+    let far = Setup { store: Some(cluster.url_by_port(&POSTGRES.to_string())), ..setup };
+    let far = stage.node("far", &far)?;
+    let here = stage.pombo.serve()?;
+    let mut there = far.serve_traced("ip", &namespace.prefix())?;
+    std::thread::sleep(JOINED);
+    let load = stage.load(effort);
+    std::thread::sleep((effort.span / 3).max(Duration::from_secs(3)));
+    namespace.cut(cut)?;
+    let begun = Instant::now();
+    let at = stage.carrier.elapsed();
+    let after = taken_over(&stage.pombo, begun)?;
+    let quiet = went_quiet(&stage.carrier.received(), at);
+    ensure!(quiet < after, "it sent when the other had taken over");
+    std::thread::sleep(Duration::from_secs(2));
+    namespace.mend(cut)?;
+    ended(&mut there)?;
+    ensure!(far.log().contains("another has taken over"), "it ended for another reason");
+    let sent = load.finish()?;
+    let verdict = stage.end(here, &sent)?;
+    let words = format!(
+        "taken over after {} ms, when its last part had come {} ms after the cut; it ended when it \
+         was back; {}",
+        after.as_millis(),
+        quiet.as_millis(),
+        verdict.doubts()
+    );
+    Ok(Outcome::seen(verdict, words))
+}
+
+/// How long after `at` the last part came on that connection of those from before which was the first
+/// to fall silent.
+fn went_quiet(received: &[Part], at: Duration) -> Duration {
+    let earlier = received.iter().filter(|part| part.at < at);
+    let before: BTreeSet<u32> = earlier.map(|part| part.connection).collect();
+    let last = |connection: &u32| {
+        let parts = received.iter().filter(|part| part.connection == *connection);
+        parts.map(|part| part.at).max()
+    };
+    before.iter().filter_map(last).min().map_or(Duration::ZERO, |last| last.saturating_sub(at))
+}
+
+/// Waits until a process ends by itself.
+fn ended(process: &mut Process) -> Result<()> {
+    wait_until("the node that was cut off ends", Duration::from_secs(30), || {
+        Ok(process.must_run().is_err())
+    })
+    .context("it goes on though another has taken over")
+}
