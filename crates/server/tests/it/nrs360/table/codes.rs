@@ -4,7 +4,7 @@
 use pombo_app::operate;
 use pombo_peers::postgres::Database;
 
-use super::{assert_refused, errors};
+use super::{Ids, Place, assert_refused, errors, tables};
 use crate::cli::good;
 use crate::house::{Answer, CREDENTIALS, House};
 
@@ -187,4 +187,29 @@ fn every_code_has_the_same_words_for_one_recipient_among_others() {
         assert!(answer.body.ends_with(&told), "{code}: {}", answer.body);
         assert!(answer.body.contains(r#""result":[{"accepted":true,"#), "{}", answer.body);
     }
+}
+
+#[test]
+fn every_request_without_credentials_is_103_and_every_body_that_is_no_json_125() {
+    let house = House::open();
+    let words = |code| errors()[&code].1.clone();
+    let mut n_bodies = 0;
+    for table in tables(&Ids::default()) {
+        let target = table.path.replace("{id}", "1").replace("{ids}", "1");
+        let target = target.replace("{order}", "pause");
+        let what = format!("{} {target}", table.method);
+        let answer = house.call_with(table.method, &target, &[], b"");
+        match table.lines {
+            true => assert_eq!(answer.body, format!("103: {}", words(103)), "{what}"),
+            false => assert_refused(&answer, 103, &words(103), &what),
+        }
+        if table.rows.iter().any(|row| matches!(row.place, Place::Body(_))) {
+            n_bodies += 1;
+            for body in ["{", "{\"a\":}", "\u{1}"] {
+                let answer = house.call(table.method, &target, body);
+                assert_refused(&answer, 125, &words(125), &what);
+            }
+        }
+    }
+    assert!(n_bodies >= 12, "{n_bodies}");
 }
