@@ -280,6 +280,7 @@ impl Bench {
                 route: self.route,
                 price: Money::from_micros(50_000),
                 refunds: false,
+                extra: Money::ZERO,
                 n_parts: 1,
             });
             self.n_sent += 1;
@@ -308,6 +309,7 @@ impl Bench {
             held: Vec::new(),
             key: None,
             answers_opt_out: false,
+            certified: false,
             staged: None,
         })
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use pombo_domain::certificate::Broken;
+use pombo_domain::id::MessageId;
 use pombo_domain::sms::Unfit;
 
 /// Why a request was not done; each dialect has its own words for every variant.
@@ -72,6 +74,16 @@ pub enum Fault {
     /// The store failed in a way that no retry mends.
     #[error("the store failed")]
     Store(#[source] pombo_store::Error),
+    /// What is stored of a certified message was changed after it was written.
+    #[error(
+        "message {message} has no certificate: {why}; somebody or something has changed the store"
+    )]
+    Changed {
+        /// Which.
+        message: MessageId,
+        /// Where it shows.
+        why: Broken,
+    },
 }
 
 /// Either kind.

@@ -219,5 +219,6 @@ fn reply(message: &Message, text: String) -> Option<SendSms> {
         }),
         dry_run: false,
         answers_opt_out: true,
+        certified: false,
     })
 }

@@ -51,6 +51,8 @@ use routing::Routing;
 pub struct Config {
     /// Price of one part until a price list is imported.
     pub sms_default_price: Money,
+    /// What a certified message costs beside its parts.
+    pub sms_certified_price: Money,
     /// What short links begin with where an account has no domain of its own; no slash at its end.
     pub public_url: String,
     /// Whether the carrier's acceptance owes a callback (`%d` = 4).
@@ -69,6 +71,7 @@ pub struct Config {
 #[derive(Debug)]
 pub(crate) struct Rules {
     pub(crate) sms_default_price: Money,
+    pub(crate) sms_certified_price: Money,
     pub(crate) otp_limits: Guard,
     pub(crate) choose: Choose,
     pub(crate) routes: Vec<Route>,
@@ -126,6 +129,7 @@ impl App {
         prices.refresh(&store, clock.now()).await?;
         let rules = Rules {
             sms_default_price: config.sms_default_price,
+            sms_certified_price: config.sms_certified_price,
             otp_limits: config.otp_limits,
             choose: config.choose,
             routes: routes.clone(),
@@ -217,9 +221,13 @@ impl App {
         // Nobody would carry what is queued for a route that does not run.
         let runs = |route: &Route| self.inner.engine.desk(route.id).is_some();
         let routes = routes.into_iter().filter(runs).collect();
-        let (sms_default_price, choose) = (config.sms_default_price, config.choose);
-        let otp_limits = config.otp_limits;
-        self.inner.routing.set(Rules { sms_default_price, otp_limits, choose, routes });
+        self.inner.routing.set(Rules {
+            sms_default_price: config.sms_default_price,
+            sms_certified_price: config.sms_certified_price,
+            otp_limits: config.otp_limits,
+            choose: config.choose,
+            routes,
+        });
         Ok(odd)
     }
 

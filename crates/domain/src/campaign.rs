@@ -128,10 +128,14 @@ fn end(parts: &[PartState]) -> Option<PartState> {
     failed.or(parts.first()).copied()
 }
 
-/// Whose totals a part moves, and how many parts its message has, as its row keeps it: the sending
-/// times 16 plus the number of parts; 0: nobody's.
+/// Who is told of each step of a part, as its row keeps it: the sending whose totals it moves times
+/// 16, plus the number of parts of its message; 0: nobody's. With a bit of its own, the chain of a
+/// certified message ([`crate::certificate`]) too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally(i64);
+
+/// The bit of certified messages; sendings stay far below it.
+const CERTIFIED: i64 = 1 << 62;
 
 impl Tally {
     /// Counted nowhere: the request named no campaign.
@@ -141,6 +145,18 @@ impl Tally {
     #[must_use]
     pub const fn of(sending: SendingId, n_parts: u8) -> Self {
         Self(sending.0 << 4 | n_parts as i64)
+    }
+
+    /// The same of a certified message, or of one that is not.
+    #[must_use]
+    pub const fn certified(self, is_certified: bool) -> Self {
+        if is_certified { Self(self.0 | CERTIFIED) } else { self }
+    }
+
+    /// Whether its message is certified.
+    #[must_use]
+    pub const fn is_certified(self) -> bool {
+        self.0 & CERTIFIED != 0
     }
 
     /// Reads the stored number.
@@ -158,7 +174,7 @@ impl Tally {
     /// The sending, and the parts of the message.
     #[must_use]
     pub const fn sending(self) -> Option<(SendingId, u8)> {
-        match self.0 {
+        match self.0 & !CERTIFIED {
             0 => None,
             stored => Some((SendingId(stored >> 4), stored.to_be_bytes()[7] & 15)),
         }

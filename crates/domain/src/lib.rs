@@ -15,6 +15,7 @@ pub mod sms;
 pub mod window;
 
 pub mod campaign;
+pub mod certificate;
 pub mod channel;
 pub mod country;
 pub mod limits;

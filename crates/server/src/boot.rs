@@ -100,6 +100,7 @@ pub async fn run(
         app: app.clone(),
         clock,
         public_url: public_url.clone(),
+        brand: config.brand.clone(),
         trusted_proxies: config.trusted_proxies(),
         bodies: Budget::new(),
         large: Semaphore::new(LARGE_REQUESTS_AT_ONCE),
@@ -235,6 +236,7 @@ fn app_config(
         .collect::<Result<Vec<_>, _>>()?;
     Ok(pombo_app::Config {
         sms_default_price: config.prices.sms_default,
+        sms_certified_price: config.prices.sms_certified,
         public_url: config.public_url(listen),
         callbacks_submitted: config.callbacks.submitted,
         otp_limits: config.otp.clone(),

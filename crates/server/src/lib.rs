@@ -7,5 +7,6 @@ pub mod cli;
 pub mod config;
 pub mod entry;
 
+mod certificate;
 mod channel;
 mod log;

@@ -11,7 +11,7 @@ create table if not exists request_{day} (
     text text not null,                 -- as sent: normalised, transliterated where asked; or a template
     encoding integer not null,
     flags integer not null,             -- 1 split, 2 flash, 4 marketing, 8 bulk lane, 16 a callback URL per message,
-                                        -- 32 a text per message, 64 an answer to who opts out or in
+                                        -- 32 a text per message, 64 an answer to who opts out or in, 128 certified
     concat_ref integer not null,        -- of the first message; the others count up, modulo 65536
     due integer not null,
     expires integer,
@@ -33,7 +33,7 @@ create table if not exists part_{day} (
     state integer not null,
     price integer not null,             -- micro-units
     event integer not null default 0,   -- the newest event; events are a list through event.prev
-    tally integer not null default 0,   -- whose totals it moves: sending << 4 | parts of its message; 0: nobody's
+    tally integer not null default 0,   -- whose totals it moves: sending << 4 | parts of its message; 0: nobody's; 1 << 62: certified
     refund integer not null default 0   -- of its price where it is not delivered: 0 nothing, 1 promised, 2 given back
 ) strict;
 
@@ -76,4 +76,14 @@ create table if not exists carrier_{day} (
     part integer not null,
     carrier_id text not null,
     primary key (route, hash, part)
+) strict, without rowid;
+
+-- What binds the events of certified messages to one another, and to what was accepted (n = 0).
+create table if not exists chain_{day} (
+    message integer not null,
+    n integer not null,                 -- counts up
+    event integer not null,             -- 0 where n is
+    state integer not null,             -- where its part stood then
+    hash blob not null,                 -- of all this, and of the hash before
+    primary key (message, n)
 ) strict, without rowid;

@@ -41,6 +41,7 @@ pub(crate) const STEPS: &[Step] = &[
         each_day: include_str!("../migrations/0018_refund_day.sql"),
     },
     Step { once: include_str!("../migrations/0019_node.sql"), each_day: "" },
+    Step { once: "", each_day: include_str!("../migrations/0020_certificates_day.sql") },
 ];
 
 /// The tables of a day.

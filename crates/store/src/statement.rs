@@ -44,6 +44,7 @@ pub(crate) fn all() -> Vec<Statement> {
         op::campaign::life::STATEMENTS,
         op::campaign::stop::STATEMENTS,
         op::cdr::STATEMENTS,
+        op::certificate::STATEMENTS,
         op::claim::STATEMENTS,
         op::divert::STATEMENTS,
         op::failover::STATEMENTS,

@@ -1,4 +1,5 @@
 //! Bytes to values and back: protocol codecs without a socket, a clock or a domain word.
 
+pub mod pdf;
 pub mod smpp;
 pub mod sms;

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod campaign;
+pub mod certificate;
 pub mod coverage;
 pub mod inbound;
 pub mod link;

@@ -77,7 +77,7 @@ pub async fn sms_status(
     Ok(messages.into_iter().map(view).collect())
 }
 
-fn view(message: op::status::MessageView) -> SmsStatus {
+pub(super) fn view(message: op::status::MessageView) -> SmsStatus {
     let request = message.request;
     let parts = (0_u8..).zip(&message.parts).map(|(idx, part)| {
         let events = message.events.iter().filter(|event| event.part_idx == idx);

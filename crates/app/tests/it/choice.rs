@@ -24,6 +24,7 @@ fn asking(name: &str, priority: u32, price: &str) -> Route {
 async fn house(choose: Choose, routes: Vec<Route>) -> House {
     let config = Config {
         sms_default_price: Money::parse("0.05").unwrap(),
+        sms_certified_price: Money::ZERO,
         public_url: "https://sms.example.com".into(),
         callbacks_submitted: false,
         otp_limits: pombo_domain::otp::Guard::default(),

@@ -78,6 +78,7 @@ pub(crate) fn route(name: &str) -> Route {
 pub(crate) fn config(routes: Vec<Route>) -> Config {
     Config {
         sms_default_price: Money::parse("0.05").unwrap(),
+        sms_certified_price: Money::ZERO,
         public_url: "https://sms.example.com".into(),
         callbacks_submitted: false,
         otp_limits: Guard::default(),
@@ -233,6 +234,7 @@ pub(crate) fn sms(n: usize) -> SendSms {
         idempotency: None,
         dry_run: false,
         answers_opt_out: false,
+        certified: false,
     }
 }
 

@@ -127,6 +127,7 @@ pub(crate) async fn told(submitted: bool) -> (House, Caller, Arc<Sink>) {
 pub(crate) async fn on(folder: Arc<Folder>, submitted: bool) -> (House, Caller, Arc<Sink>) {
     let config = Config {
         sms_default_price: Money::ZERO,
+        sms_certified_price: Money::ZERO,
         public_url: "https://sms.example.com".into(),
         callbacks_submitted: submitted,
         otp_limits: pombo_domain::otp::Guard::default(),

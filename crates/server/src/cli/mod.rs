@@ -5,6 +5,7 @@ mod backup;
 mod blacklist;
 mod campaign;
 mod cdr;
+mod certificate;
 mod config;
 mod demo;
 mod inbound;
@@ -108,7 +109,7 @@ enum Command {
     /// How long history is kept.
     #[command(subcommand)]
     Retention(retention::Command),
-    /// What a text takes as an SMS.
+    /// What a text takes as an SMS, and what became of one that is certified.
     #[command(subcommand)]
     Sms(sms::Command),
     /// The store: from a file into a database.
@@ -180,7 +181,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     match &arguments.command {
         Command::Config(config::Command::Example) => return config::example(),
         Command::Config(config::Command::Rules) => return config::rules(),
-        Command::Sms(command) => return sms::run(command),
+        Command::Sms(sms::Command::Segments(asked)) => return sms::segments(asked),
         _ => {}
     }
     let file = arguments.config;
@@ -206,7 +207,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Uncertain(command) => uncertain::run(command, &config),
         Command::Receipts(command) => receipts::run(&command, &config),
         Command::Retention(command) => retention::run(&command, &config),
-        Command::Sms(command) => sms::run(&command),
+        Command::Sms(command) => sms::run(&command, &config),
         Command::Store(command) => store::run(&command, &config),
         Command::Backup(arguments) => backup::run(&arguments, &config),
     }

@@ -1,4 +1,4 @@
-//! `pombo sms segments`: what a text takes as an SMS, without sending it.
+//! `pombo sms`: what a text takes, without sending it; certificates are in a file of their own.
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -10,7 +10,8 @@ use pombo_domain::sms::{
 };
 use serde::Serialize;
 
-use super::{Failure, out};
+use super::{Failure, certificate, out};
+use crate::config::Config;
 use crate::entry::nrs360::error::{Code, not_encodable};
 
 /// Of the text; the longest message has some 2,300 characters.
@@ -23,6 +24,8 @@ pub(super) enum Command {
     /// The text is taken byte for byte: a line end counts, braces are plain characters, and letters
     /// with combining marks stay as they are (a send brings them to NFC first).
     Segments(Segments),
+    /// Check the evidence of a certified message against its hash chain, and write its certificate.
+    Certificate(certificate::Arguments),
 }
 
 #[derive(Args)]
@@ -80,8 +83,15 @@ struct Complaint {
     description: String,
 }
 
-pub(super) fn run(command: &Command) -> Result<(), Failure> {
-    let Command::Segments(asked) = command;
+pub(super) fn run(command: &Command, config: &Config) -> Result<(), Failure> {
+    match command {
+        Command::Segments(asked) => segments(asked),
+        Command::Certificate(asked) => certificate::run(asked, config),
+    }
+}
+
+/// Needs no configuration, and works while it is broken.
+pub(super) fn segments(asked: &Segments) -> Result<(), Failure> {
     let mut bytes = Vec::new();
     let limit = INPUT_BYTES_MAX + 1;
     std::io::stdin().lock().take(limit).read_to_end(&mut bytes).map_err(|e| {

@@ -89,6 +89,8 @@ pub struct Brand {
 pub struct Prices {
     /// Of one part of an SMS.
     pub sms_default: Money,
+    /// Of a certified message, beside its parts.
+    pub sms_certified: Money,
 }
 
 /// `[callbacks]`.
@@ -128,7 +130,7 @@ impl Default for Config {
             },
             store: Store { url: "sqlite:pombo-data/pombo.db".into() },
             brand: Brand { name: "pombo".into(), support_email: "support@example.com".into() },
-            prices: Prices { sms_default: Money::from_micros(50_000) },
+            prices: Prices { sms_default: Money::from_micros(50_000), sms_certified: Money::ZERO },
             callbacks: Callbacks { allow_private_networks: false, submitted: false },
             log: Log { format: LogFormat::Text, level: "info".into() },
             otp: Guard::default(),
@@ -279,8 +281,10 @@ fn brand(mut section: Section<'_>, default: Brand) -> Brand {
 }
 
 fn prices(mut section: Section<'_>, default: Prices) -> Prices {
-    let prices =
-        Prices { sms_default: section.get("sms_default", price).unwrap_or(default.sms_default) };
+    let prices = Prices {
+        sms_default: section.get("sms_default", price).unwrap_or(default.sms_default),
+        sms_certified: section.get("sms_certified", price).unwrap_or(default.sms_certified),
+    };
     section.finish();
     prices
 }

@@ -20,6 +20,7 @@ impl Display for Config {
         writeln!(f, "\n[brand]\nname = {}", quoted(&self.brand.name))?;
         writeln!(f, "support_email = {}", quoted(&self.brand.support_email))?;
         writeln!(f, "\n[prices]\nsms_default = {}", quoted(&self.prices.sms_default))?;
+        writeln!(f, "sms_certified = {}", quoted(&self.prices.sms_certified))?;
         writeln!(f, "\n[callbacks]")?;
         writeln!(f, "allow_private_networks = {}", self.callbacks.allow_private_networks)?;
         writeln!(f, "submitted = {}", self.callbacks.submitted)?;

@@ -23,6 +23,8 @@ use pombo_app::auth::Cidr;
 use pombo_app::clock::Clock;
 use tower::ServiceExt;
 
+use crate::config::Brand;
+
 pub(crate) use body::Budget;
 pub(crate) use connection::accept;
 pub(crate) use ops::{Doors, metrics_recorder, router};
@@ -39,6 +41,7 @@ pub(crate) struct House {
     pub(crate) clock: Clock,
     /// In links; without a slash at its end.
     pub(crate) public_url: String,
+    pub(crate) brand: Brand,
     pub(crate) trusted_proxies: Vec<Cidr>,
     /// Bytes of request bodies that may be in memory at once.
     pub(crate) bodies: Budget,

@@ -65,8 +65,36 @@ pub struct Recipient {
     pub price: Money,
     /// It is given back where a carrier says that it did not deliver the part.
     pub refunds: bool,
+    /// What its message costs beside its parts; the first part bears it.
+    pub extra: Money,
     /// Parts of its message.
     pub n_parts: u8,
+}
+
+impl Recipient {
+    /// What one of its parts costs.
+    #[must_use]
+    pub const fn price_of(&self, part_idx: u8) -> Money {
+        let extra = if part_idx == 0 { self.extra.micros() } else { 0 };
+        Money::from_micros(self.price.micros().saturating_add(extra))
+    }
+
+    /// What its message costs; `None` when that is beyond counting.
+    #[must_use]
+    pub fn cost(&self) -> Option<Money> {
+        let parts = self.price.times(usize::from(self.n_parts))?;
+        parts.micros().checked_add(self.extra.micros()).map(Money::from_micros)
+    }
+}
+
+/// What some messages cost together; `None` when that is beyond counting.
+#[must_use]
+pub fn cost(recipients: &[Recipient]) -> Option<Money> {
+    let mut total = 0_i64;
+    for recipient in recipients {
+        total = total.checked_add(recipient.cost()?.micros())?;
+    }
+    Some(Money::from_micros(total))
 }
 
 /// The campaign a request joins.
@@ -167,6 +195,8 @@ pub struct Accept {
     pub key: Option<Key>,
     /// It answers somebody who opts out or in: whether they are on the list does not matter.
     pub answers_opt_out: bool,
+    /// Each of its messages gets a certificate: [`super::certificate`].
+    pub certified: bool,
     /// The first message's id where [`super::stage`] has written the parts.
     pub staged: Option<MessageId>,
 }
@@ -257,7 +287,7 @@ impl Accept {
             None => {
                 let first = MessageId(work.new_messages(self.recipients.len(), self.now)?);
                 let sending = self.is_named().then_some(sending);
-                part::write(work, first, sending, &self.recipients)?;
+                part::write(work, first, (sending, self.certified), &self.recipients)?;
                 self.texts.write(work, first)?;
                 self.callbacks.write(work, first, 0..self.recipients.len())?;
                 first
@@ -302,12 +332,7 @@ impl Accept {
     /// What all its parts cost together; `None` when that is beyond counting.
     #[must_use]
     pub fn cost(&self) -> Option<Money> {
-        let mut total = 0_i64;
-        for recipient in self.recipients.iter() {
-            let each = recipient.price.times(usize::from(recipient.n_parts))?;
-            total = total.checked_add(each.micros())?;
-        }
-        Some(Money::from_micros(total))
+        cost(&self.recipients)
     }
 
     /// Everything that can be said before a row is written.
@@ -435,6 +460,7 @@ impl Accept {
                 CallbackUrls::None | CallbackUrls::Each(_) => String::new(),
             },
             answers_opt_out: self.answers_opt_out,
+            certified: self.certified,
             otp: self.otp.clone(),
         }
     }

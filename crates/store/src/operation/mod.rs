@@ -7,6 +7,7 @@ pub mod callback;
 pub mod callback_due;
 pub mod campaign;
 pub mod cdr;
+pub mod certificate;
 pub mod claim;
 pub mod copy;
 pub mod divert;

@@ -353,7 +353,7 @@ pub fn unpriced(recipients: &[Recipient], refused: &[usize]) -> Arc<[Recipient]>
     let mut recipients: Vec<Recipient> = recipients.to_vec();
     for idx in refused {
         if let Some(recipient) = recipients.get_mut(*idx) {
-            recipient.price = Money::ZERO;
+            (recipient.price, recipient.extra) = (Money::ZERO, Money::ZERO);
         }
     }
     recipients.into()

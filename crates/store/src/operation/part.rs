@@ -11,6 +11,7 @@ use pombo_domain::price::Refund;
 use pombo_domain::time::Instant;
 
 use super::accept::Recipient;
+use super::certificate;
 use super::request;
 use crate::error::Result;
 use crate::sql::{Row, values};
@@ -122,6 +123,9 @@ pub(crate) fn advance(
 ) -> Result<EventId> {
     let event = append(work, step, before.event)?;
     set(work, step.part, state, event.0, step.route)?;
+    if before.tally.is_certified() {
+        certificate::chain(work, (event, before.event), step, state)?;
+    }
     count(work, before.tally, step.part, (before.state, state))?;
     Ok(event)
 }
@@ -240,6 +244,9 @@ pub(crate) fn first_sent(
         return Ok(None);
     }
     insert(work, id, step, 0)?;
+    if tally.is_certified() {
+        certificate::chain(work, (EventId(id), 0), step, PartState::Sent)?;
+    }
     count(work, tally, step.part, (PartState::Queued, PartState::Sent))?;
     Ok(Some(EventId(id)))
 }
@@ -274,18 +281,19 @@ fn insert(work: &mut Work<'_>, id: i64, step: &Step<'_>, prev: i64) -> Result<()
 pub(super) fn write(
     work: &mut Work<'_>,
     first: MessageId,
-    sending: Option<SendingId>,
+    (sending, certified): (Option<SendingId>, bool),
     recipients: &[Recipient],
 ) -> Result<()> {
     let mut insert = work.prepare_for(NEW_PART, first.0)?;
     for (offset, recipient) in recipients.iter().enumerate() {
         let to = recipient.to.digits().cast_signed();
         let tally = |sending| Tally::of(sending, recipient.n_parts);
-        let tally = sending.map_or(Tally::NONE, tally).stored();
-        let (price, refund) = (recipient.price.micros(), Refund::promised(recipient.refunds));
+        let tally = sending.map_or(Tally::NONE, tally).certified(certified).stored();
+        let refund = Refund::promised(recipient.refunds) as i64;
         for part_idx in 0..recipient.n_parts {
             let id = first.plus(offset).part(part_idx);
-            insert.write([id.0, to, recipient.route.0, price, tally, refund as i64])?;
+            let price = recipient.price_of(part_idx).micros();
+            insert.write([id.0, to, recipient.route.0, price, tally, refund])?;
         }
     }
     Ok(())

@@ -64,6 +64,8 @@ pub struct Request {
     pub callback: String,
     /// It answers somebody who opts out or in: whether they are on the list does not matter.
     pub answers_opt_out: bool,
+    /// Its messages are certified: [`super::certificate`].
+    pub certified: bool,
     /// What the one-time codes in its texts are like, where they have some.
     pub otp: Option<Config>,
 }
@@ -75,6 +77,7 @@ pub(crate) const FLAG_BULK: i64 = 8;
 pub(crate) const FLAG_CALLBACK_EACH: i64 = 16;
 pub(crate) const FLAG_PERSONAL: i64 = 32;
 pub(crate) const FLAG_ANSWERS_OPT_OUT: i64 = 64;
+pub(crate) const FLAG_CERTIFIED: i64 = 128;
 
 statements! {
     /// The request that holds message `$1`.
@@ -99,6 +102,7 @@ impl Request {
             | flag(self.callback_each, FLAG_CALLBACK_EACH)
             | flag(self.personal, FLAG_PERSONAL)
             | flag(self.answers_opt_out, FLAG_ANSWERS_OPT_OUT)
+            | flag(self.certified, FLAG_CERTIFIED)
     }
 
     fn from_row(row: &Row<'_>) -> Result<Self> {
@@ -132,6 +136,7 @@ impl Request {
             sending: SendingId(row.get(15)?),
             callback: row.get(16)?,
             answers_opt_out: has(FLAG_ANSWERS_OPT_OUT),
+            certified: has(FLAG_CERTIFIED),
             otp: Config::from_stored(&row.get::<String>(17)?),
         })
     }
@@ -145,7 +150,9 @@ impl Request {
     /// Whose totals the parts of one of its messages move, as their rows say.
     #[must_use]
     pub const fn tally(&self, n_parts: u8) -> Tally {
-        if self.campaign_named { Tally::of(self.sending, n_parts) } else { Tally::NONE }
+        let tally =
+            if self.campaign_named { Tally::of(self.sending, n_parts) } else { Tally::NONE };
+        tally.certified(self.certified)
     }
 
     /// The concatenation reference of one of its messages.

@@ -23,6 +23,8 @@ statements! {
     EVENTS = "delete from event_{day} where id in (select id from event_{day} limit $1)";
     CARRIERS = "delete from carrier_{day} where (route, hash, part) in \
         (select route, hash, part from carrier_{day} limit $1)";
+    CHAINS = "delete from chain_{day} where (message, n) in \
+        (select message, n from chain_{day} limit $1)";
     DOUBTS = "delete from uncertain where part between $1 and $2 and resolution not in (0, 2)";
     DEAD_LETTERS = "delete from dead_letter where event between $1 and $2";
     DROP_REQUESTS = "drop table request_{day}";
@@ -32,6 +34,7 @@ statements! {
     DROP_LINKS = "drop table link_{day}";
     DROP_EVENTS = "drop table event_{day}";
     DROP_CARRIERS = "drop table carrier_{day}";
+    DROP_CHAINS = "drop table chain_{day}";
     NEWEST_EVENT = "select max(id) from event_{day}";
     CURSORS = "select min(event) from event_cursor";
     LEAVES = "insert into leaving_day (day) values ($1) on conflict do nothing";
@@ -126,7 +129,7 @@ impl Operation for Forget {
         // From now on its money cannot be audited.
         work.prepare(LEAVES)?.execute([day])?;
         let mut n = 0;
-        for statement in [REQUESTS, PARTS, CALLBACKS, TEXTS, LINKS, EVENTS, CARRIERS] {
+        for statement in [REQUESTS, PARTS, CALLBACKS, TEXTS, LINKS, EVENTS, CARRIERS, CHAINS] {
             n += work.prepare_on(statement, day)?.execute([self.limit])?;
         }
         if n > 0 {
@@ -146,6 +149,7 @@ impl Operation for Forget {
                 DROP_LINKS,
                 DROP_EVENTS,
                 DROP_CARRIERS,
+                DROP_CHAINS,
             ],
         )?;
         work.prepare(HAS_LEFT)?.execute([day])?;

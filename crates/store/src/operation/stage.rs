@@ -77,6 +77,8 @@ pub struct Stage {
     pub recipients: Arc<[Recipient]>,
     /// What [`Begin`] answered.
     pub sending: Option<SendingId>,
+    /// Whether they are certified.
+    pub certified: bool,
     /// Their callbacks.
     pub callbacks: CallbackUrls,
     /// The texts of those to write now.
@@ -101,7 +103,8 @@ impl Operation for Stage {
             return Err(Error::Failed("the staged request was given up meanwhile".into()));
         }
         let first = self.first.plus(self.range.start);
-        part::write(work, first, self.sending, &self.recipients[self.range.clone()])?;
+        let told = (self.sending, self.certified);
+        part::write(work, first, told, &self.recipients[self.range.clone()])?;
         self.texts.write(work, first)?;
         self.callbacks.write(work, self.first, self.range.clone())
     }

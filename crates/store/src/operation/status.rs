@@ -105,7 +105,8 @@ impl Question for Status {
     }
 }
 
-fn message(
+/// One message, as its owner sees it.
+pub(super) fn message(
     view: &mut View<'_>,
     id: MessageId,
     request: &Request,

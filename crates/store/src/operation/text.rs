@@ -87,7 +87,21 @@ pub(super) fn of_message(
 /// A message's text as it is shown: without its one-time code.
 pub(super) fn shown(view: &mut View<'_>, request: &Request, message: MessageId) -> Result<String> {
     let text = seen(view, request, message)?.unwrap_or_else(|| request.text.clone());
-    Ok(if request.otp.is_some() { text.replace(CODE, CODE_SHOWN) } else { text })
+    Ok(without_code(request, text))
+}
+
+/// The same for a command.
+pub(super) fn shown_to_all(
+    work: &mut Work<'_>,
+    request: &Request,
+    message: MessageId,
+) -> Result<String> {
+    let text = of_message(work, request, message)?.unwrap_or_else(|| request.text.clone());
+    Ok(without_code(request, text))
+}
+
+fn without_code(request: &Request, text: String) -> String {
+    if request.otp.is_some() { text.replace(CODE, CODE_SHOWN) } else { text }
 }
 
 /// The texts of those messages that have their own.

@@ -7,13 +7,15 @@ use pombo_domain::id::MessageId;
 use pombo_domain::message::PartState;
 use pombo_domain::money::Money;
 use pombo_domain::route::UncertainPolicy;
-use pombo_store::operation::accept::{Accept, Accepted, Campaign, Key, Recipient};
+use pombo_store::operation::accept::{Accept, Accepted, Campaign, Key};
 use pombo_store::operation::account;
 use pombo_store::operation::claim::Heads;
 use pombo_store::operation::retention::Days;
 use pombo_store::operation::stage::{Begin, Stage};
 
-use crate::world::{CREDIT, HOUR, PRICE, World, first, of_parts, on_every_store, parts_of, phone};
+use crate::world::{
+    CREDIT, HOUR, PRICE, World, first, of_parts, on_every_store, parts_of, phone, recipient,
+};
 use pombo_store::operation::text::Texts;
 
 fn stage(w: &World, request: &Accept) -> MessageId {
@@ -22,6 +24,7 @@ fn stage(w: &World, request: &Accept) -> MessageId {
     let (first, sending) = w.run(Begin { account, campaign, n_messages, now: w.now() });
     for start in (0..request.recipients.len()).step_by(500) {
         w.run(Stage {
+            certified: false,
             first,
             texts: Texts::Same,
             recipients: Arc::clone(&request.recipients),
@@ -114,6 +117,7 @@ fn what_is_being_swept_is_neither_accepted_nor_continued() {
         let recipients = Arc::clone(&request.recipients);
         let callbacks = request.callbacks.clone();
         let more = Stage {
+            certified: false,
             first: staged,
             recipients,
             sending: None,
@@ -137,9 +141,7 @@ fn a_refused_request_writes_nothing() {
         let mut dear = w.request(2);
         let price = Money::from_micros(CREDIT.micros() / 2 + 1);
         let route = w.route;
-        dear.recipients = (0..2)
-            .map(|i| Recipient { to: phone(i), route, price, refunds: false, n_parts: 1 })
-            .collect();
+        dear.recipients = (0..2).map(|i| recipient(phone(i), route, price)).collect();
         let named = Campaign::Named { name: "spring".to_owned(), tags: vec![] };
         let dear = with_key(Accept { campaign: named, ..dear }, "key", 1);
         assert_eq!(w.run(dear), Accepted::NotEnoughCredits);
@@ -155,9 +157,7 @@ fn a_refused_request_writes_nothing() {
 fn a_cost_beyond_counting_is_refused() {
     on_every_store(|w| {
         let price = Money::from_micros(i64::MAX / 2);
-        let recipients = (0..3)
-            .map(|i| Recipient { to: phone(i), route: w.route, price, refunds: false, n_parts: 1 })
-            .collect();
+        let recipients = (0..3).map(|i| recipient(phone(i), w.route, price)).collect();
         let answer = w.run(Accept { recipients, ..w.request(1) });
         assert_eq!(answer, Accepted::NotEnoughCredits);
     });

@@ -116,6 +116,7 @@ fn a_staged_request_is_counted_when_it_is_accepted() {
         let begin = Begin { account, campaign, n_messages: 1_200, now: w.now() };
         let (first, sending) = w.run(begin);
         let stage = |range| Stage {
+            certified: false,
             first,
             texts: Texts::Same,
             recipients: request.recipients.clone(),

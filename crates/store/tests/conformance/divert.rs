@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use pombo_domain::id::RouteId;
 use pombo_domain::message::{EventKind, Lane, PartState};
-use pombo_store::operation::accept::{Accept, Recipient};
+use pombo_store::operation::accept::Accept;
 use pombo_store::operation::divert::{Choose, Divert, Diverted, Place};
 use pombo_store::operation::settle::{Fate, Item};
 
-use crate::world::{PRICE, World, cause, of_parts, on_every_store, parts_of, phone};
+use crate::world::{PRICE, World, cause, of_parts, on_every_store, parts_of, phone, recipient};
 
 fn divert(w: &World, at: Place, choose: &Choose) -> Diverted {
     w.run(Divert {
@@ -53,13 +53,7 @@ fn everything_that_is_due_moves_and_goes_once() {
 #[test]
 fn what_no_other_route_takes_stays_and_hides_nothing_behind_it() {
     on_every_store(|w| {
-        let to = |i: usize| Recipient {
-            to: phone(i),
-            route: w.route,
-            price: PRICE,
-            refunds: false,
-            n_parts: 1,
-        };
+        let to = |i: usize| recipient(phone(i), w.route, PRICE);
         // More than one look sees: only the last hundred can move.
         let stuck = 1_950;
         for from in [0, 1_000] {

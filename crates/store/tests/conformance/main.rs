@@ -5,6 +5,7 @@
 mod accept;
 mod callback;
 mod campaign;
+mod certificate;
 mod claim;
 mod copy;
 mod days;

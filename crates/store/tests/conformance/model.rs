@@ -14,6 +14,7 @@ use pombo_store::operation::accept::{Accept, Accepted, Campaign, Recipient};
 use pombo_store::operation::campaign::{
     self, Find, Finish, GiveBack, Lives, QueuePlace, SetStop, Which, Withdraw, recount,
 };
+use pombo_store::operation::certificate::{Certificate, Certified};
 use pombo_store::operation::claim::Heads;
 use pombo_store::operation::route::Load;
 use pombo_store::operation::settle::{Fate, Item};
@@ -22,7 +23,7 @@ use proptest::prelude::*;
 
 use crate::dump::{logically, shapes};
 use crate::money::ledger;
-use crate::world::{CREDIT, PRICE, World, cause, on_every_store, parts_of, phone};
+use crate::world::{CREDIT, PRICE, World, cause, on_every_store, parts_of, phone, recipient};
 
 /// One thing that happens.
 #[derive(Debug, Clone)]
@@ -280,8 +281,7 @@ fn accept(w: &World, model: &mut Model, step: &Step) {
     let refunds = |i: usize| routes >> i & 1 == 1;
     // Messages of one request may differ in length, as personal ones do.
     let n_parts = |i: usize| 1 + u8::try_from((usize::from(*n_parts) + i) % 3).unwrap();
-    let of = w.request(1).recipients[0];
-    let of = |i| Recipient { to: phone(i), route: route(i), n_parts: n_parts(i), ..of };
+    let of = |i| Recipient { n_parts: n_parts(i), ..recipient(phone(i), route(i), PRICE) };
     let recipient = |i| Recipient { refunds: refunds(i), ..of(i) };
     let recipients = (0..*n).map(recipient).collect();
     let due = w.now().plus(Duration::from_secs(*delay_s));
@@ -290,7 +290,8 @@ fn accept(w: &World, model: &mut Model, step: &Step) {
         true => Campaign::Named { name: "Spring".to_owned(), tags: Vec::new() },
         false => Campaign::Own,
     };
-    let request = Accept { recipients, due, expires, campaign, ..w.request(1) };
+    let certified = n % 2 == 1;
+    let request = Accept { recipients, due, expires, campaign, certified, ..w.request(1) };
     let (first, sending) = match w.run(request) {
         Accepted::Done { first, sending, .. } => (first, sending),
         refused => {
@@ -409,6 +410,16 @@ pub(crate) fn check(w: &World, model: &Model) {
             };
             assert!(agrees, "{message:?}/{idx}: {state:?}");
         }
+        let found = w.ask(Certificate { message: *message, account: None });
+        let is_over = view.parts.iter().all(|part| part.state.is_final());
+        assert!(
+            match (view.request.certified, is_over) {
+                (true, true) => matches!(found, Certified::Whole(_)),
+                (true, false) => matches!(found, Certified::Open),
+                (false, _) => matches!(found, Certified::Unknown),
+            },
+            "{message:?}: {found:?}"
+        );
     }
     let count = |test: fn(&Known) -> bool| model.parts.values().filter(|k| test(k)).count();
     let times = |n: usize| PRICE.times(n).unwrap_or(Money::ZERO);

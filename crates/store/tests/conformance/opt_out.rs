@@ -23,7 +23,7 @@ fn address(i: usize) -> Address {
     Address::Phone(phone(i))
 }
 
-fn opt_out(w: &World, i: usize) -> usize {
+pub(crate) fn opt_out(w: &World, i: usize) -> usize {
     let (account, now) = (w.account, w.now());
     let addresses = vec![address(i)];
     w.run(Add { account, addresses, source: Source::Recipient, reason: "STOP".into(), now })
@@ -198,6 +198,7 @@ fn a_large_request_prices_and_ends_those_who_opted_out() {
             first,
             recipients: Arc::clone(&recipients),
             sending,
+            certified: false,
             callbacks: request.callbacks.clone(),
             texts: Texts::Same,
             range: 0..5,

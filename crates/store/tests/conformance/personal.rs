@@ -15,7 +15,7 @@ use pombo_store::operation::schedule::{self, Change, ChangeAll, ChangeThese};
 use pombo_store::operation::stage::{Begin, Stage};
 use pombo_store::operation::text::{NewLink, OwnText, Texts};
 
-use crate::world::{CREDIT, HOUR, PRICE, World, on_every_store, parts_of, phone};
+use crate::world::{CREDIT, HOUR, PRICE, World, on_every_store, parts_of, phone, recipient};
 
 const VISITOR: Visitor = Visitor { device: Device::Mobile, browser: "Chrome", system: "Android" };
 
@@ -25,13 +25,8 @@ fn own(text: &str) -> OwnText {
 
 /// A request whose messages have so many parts, and texts that say which they are.
 fn personal(w: &World, n_parts: &[u8]) -> Accept {
-    let to = |(i, n): (usize, &u8)| Recipient {
-        to: phone(i),
-        route: w.route,
-        price: PRICE,
-        refunds: false,
-        n_parts: *n,
-    };
+    let to =
+        |(i, n): (usize, &u8)| Recipient { n_parts: *n, ..recipient(phone(i), w.route, PRICE) };
     let texts: Arc<[OwnText]> = (0..n_parts.len()).map(|i| own(&format!("text {i}"))).collect();
     Accept {
         text: "text {n}".to_owned(),
@@ -163,7 +158,8 @@ fn a_large_personal_request_comes_in_by_pieces() {
             let texts = Texts::Each(texts[range.clone()].into());
             let recipients = Arc::clone(&request.recipients);
             let callbacks = request.callbacks.clone();
-            w.run(Stage { first, recipients, sending, callbacks, texts, range });
+            let certified = false;
+            w.run(Stage { first, recipients, sending, certified, callbacks, texts, range });
         }
         let texts = Texts::Each(Arc::default());
         w.accept(Accept { staged: Some(first), texts, ..request.clone() });

@@ -6,14 +6,16 @@ use pombo_domain::id::MessageId;
 use pombo_domain::message::{EventKind, Lane, PartState};
 use pombo_domain::route::UncertainPolicy;
 use pombo_domain::time::Instant;
-use pombo_store::operation::accept::{Accept, Recipient};
+use pombo_store::operation::accept::Accept;
 use pombo_store::operation::schedule::{
     Change, ChangeAll, ChangeThese, Changed, List, Listed, One, Place, Scheduled,
 };
 use pombo_store::operation::settle::{Fate, Item};
 use pombo_store::operation::uncertain::{Decide, Selection};
 
-use crate::world::{CREDIT, HOUR, PRICE, World, of_parts, on_every_store, parts_of, phone};
+use crate::world::{
+    CREDIT, HOUR, PRICE, World, of_parts, on_every_store, parts_of, phone, recipient,
+};
 
 fn list(w: &World) -> Listed {
     list_page(w, 0, 1_000)
@@ -45,13 +47,7 @@ fn change_all(w: &World, change: Change) -> u64 {
 /// `n` messages of `n_parts` parts on both routes in turn, due in an hour.
 fn schedule(w: &World, n: usize, n_parts: u8) -> MessageId {
     let route = |i: usize| if i.is_multiple_of(2) { w.route } else { w.other_route };
-    let to = |i: usize| Recipient {
-        to: phone(i),
-        route: route(i),
-        price: PRICE,
-        refunds: false,
-        n_parts: 1,
-    };
+    let to = |i: usize| recipient(phone(i), route(i), PRICE);
     let recipients = (0..n).map(to).collect();
     w.accept(of_parts(n_parts, Accept { recipients, due: in_hours(w, 1), ..w.request(1) }))
 }

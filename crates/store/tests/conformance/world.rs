@@ -221,13 +221,7 @@ impl World {
 
     /// A request for `n` recipients of one part each, to be changed as the test likes.
     pub(crate) fn request(&self, n: usize) -> Accept {
-        let to = |i: usize| Recipient {
-            to: phone(i),
-            route: self.route,
-            price: PRICE,
-            refunds: false,
-            n_parts: 1,
-        };
+        let to = |i: usize| recipient(phone(i), self.route, PRICE);
         Accept {
             account: self.account,
             now: self.now(),
@@ -251,6 +245,7 @@ impl World {
             held: Vec::new(),
             key: None,
             answers_opt_out: false,
+            certified: false,
             staged: None,
         }
     }
@@ -415,6 +410,11 @@ impl World {
     pub(crate) fn sweep(&self) -> sweep::Swept {
         self.run(sweep::Sweep { now: self.now(), receipt_wait: 72 * HOUR, limit: 1_000 })
     }
+}
+
+/// Who gets a message of one part.
+pub(crate) fn recipient(to: Phone, route: RouteId, price: Money) -> Recipient {
+    Recipient { to, route, price, refunds: false, extra: Money::ZERO, n_parts: 1 }
 }
 
 pub(crate) fn phone(i: usize) -> Phone {

@@ -123,6 +123,8 @@ pub struct SendSms {
     pub dry_run: bool,
     /// It answers somebody who opts out or in: whether they are on the list does not matter.
     pub answers_opt_out: bool,
+    /// Each message gets a certificate of what became of it, at an extra price.
+    pub certified: bool,
 }
 
 /// What became of one recipient.
@@ -318,6 +320,7 @@ fn accept(
             body: idempotency.body_sha256,
         }),
         answers_opt_out: send.answers_opt_out,
+        certified: send.certified,
         staged: None,
     }
 }
@@ -361,15 +364,25 @@ async fn store(
     if accept.key.is_none() && accept.cost().is_none_or(|cost| cost > balance) {
         return Ok(Accepted::NotEnoughCredits);
     }
-    let (account, campaign) = (accept.account, accept.campaign.clone());
+    let (account, campaign, certified) =
+        (accept.account, accept.campaign.clone(), accept.certified);
     let begin = op::stage::Begin { account, campaign, n_messages, now };
     let (first, sending) = store.run(begin).await?;
     for range in plan.pieces(ROWS_PER_OPERATION_MAX) {
         let recipients = Arc::clone(&accept.recipients);
         let callbacks = accept.callbacks.clone();
         let texts = texts.next(range.len())?;
-        let stage = op::stage::Stage { first, recipients, sending, callbacks, texts, range };
-        store.run(stage).await?;
+        store
+            .run(op::stage::Stage {
+                first,
+                recipients,
+                sending,
+                certified,
+                callbacks,
+                texts,
+                range,
+            })
+            .await?;
     }
     accept.staged = Some(first);
     let recipients = Arc::clone(&accept.recipients);

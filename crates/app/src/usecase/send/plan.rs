@@ -11,7 +11,7 @@ use pombo_domain::money::Money;
 use pombo_domain::route::Choice;
 use pombo_domain::sms::{Cut, Form, TableChoice, Unfit};
 use pombo_domain::time::Instant;
-use pombo_store::operation::accept::{Held, Recipient};
+use pombo_store::operation::accept::{self, Held, Recipient};
 
 use super::opening::Openings;
 use super::senders::Senders;
@@ -194,10 +194,7 @@ impl Plan {
 
     /// What all its parts cost together; `None` when that is beyond counting.
     pub(super) fn cost(&self) -> Option<Money> {
-        self.recipients.iter().try_fold(Money::ZERO, |total, recipient| {
-            let each = recipient.price.times(usize::from(recipient.n_parts))?;
-            total.micros().checked_add(each.micros()).map(Money::from_micros)
-        })
+        accept::cost(&self.recipients)
     }
 
     /// One fate per entry of `to`: the valid recipients' by `of`, with their number.
@@ -304,7 +301,9 @@ impl Judge<'_> {
         let listed = self.map.book.quote(&self.caller.settings().currency, place, self.now);
         let price = listed.map_or(self.map.rules.sms_default_price, |quote| quote.price);
         let refunds = listed.is_some_and(|quote| quote.refunds);
-        Ok((Recipient { to, route, price, refunds, n_parts }, country, text))
+        let extra =
+            if self.send.certified { self.map.rules.sms_certified_price } else { Money::ZERO };
+        Ok((Recipient { to, route, price, refunds, extra, n_parts }, country, text))
     }
 
     /// A route that is down now may be up before the message is due: better late than never.

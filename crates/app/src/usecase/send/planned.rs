@@ -79,7 +79,7 @@ pub(super) fn planned(
         let (route, route_why) = plan.route_of(recipient, (app, &map, &send.from));
         Fate::Planned(Box::new(Planned {
             n_parts: recipient.n_parts,
-            cost: recipient.price.times(usize::from(recipient.n_parts)).unwrap_or_default(),
+            cost: recipient.cost().unwrap_or_default(),
             route,
             route_why,
             earliest: plan.held_until(idx).unwrap_or(plan.due),

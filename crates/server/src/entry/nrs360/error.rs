@@ -207,9 +207,9 @@ impl Problem {
         Self::invalid(format!("The {field} field must be {wanted}."))
     }
 
-    /// 422: the field does not exist yet.
-    pub(super) fn unsupported(field: &str) -> Self {
-        Self::invalid(format!("The {field} field is not supported yet."))
+    /// 409: the certificate's message is not over.
+    pub(super) fn certificate_open() -> Self {
+        Self::plain(409, "The certificate is not ready: the message has no final state yet")
     }
 
     /// 429: come back later.
@@ -376,7 +376,7 @@ impl From<Fault> for Problem {
                 header: retry_after(Duration::from_secs(5)),
                 ..Code::Database.into()
             },
-            Fault::Store(_) => Code::Database.into(),
+            Fault::Store(_) | Fault::Changed { .. } => Code::Database.into(),
         }
     }
 }

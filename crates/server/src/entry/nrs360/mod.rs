@@ -6,6 +6,7 @@ mod auth;
 mod blacklist;
 mod body;
 mod campaign;
+mod certificate;
 mod coverage;
 pub mod error;
 mod inbound;
@@ -56,6 +57,7 @@ pub struct Route {
 enum Action {
     SendSms,
     SmsStatus,
+    SmsCertificate,
     Account,
     Coverage,
     CoverageCountries,
@@ -112,6 +114,7 @@ impl Action {
 pub const ROUTES: &[Route] = &[
     Route { method: "POST", path: "/sms", action: Action::SendSms },
     Route { method: "GET", path: "/sms/{ids}", action: Action::SmsStatus },
+    Route { method: "GET", path: "/sms/certificates/{id}", action: Action::SmsCertificate },
     Route { method: "GET", path: "/account", action: Action::Account },
     Route { method: "GET", path: "/coverage/sms", action: Action::Coverage },
     Route { method: "GET", path: "/coverage/sms/countries", action: Action::CoverageCountries },
@@ -177,6 +180,7 @@ pub const ROUTES: &[Route] = &[
     paths(
         sms::send,
         sms::status,
+        certificate::view,
         account::view,
         coverage::networks,
         coverage::countries,
@@ -334,6 +338,7 @@ async fn look(
 ) -> Result<Response, Problem> {
     match action {
         Action::SmsStatus => sms::status(house, caller, argument, query).await,
+        Action::SmsCertificate => certificate::view(house, caller, argument, query).await,
         Action::Account => account::view(house, caller).await,
         Action::Notifications => notifications::view(house, caller).await,
         Action::DeadLetters => notifications::dead(house, caller, query).await,

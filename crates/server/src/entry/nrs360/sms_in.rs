@@ -50,7 +50,7 @@ pub(super) fn command(sms: &SmsIn<'_>, around: Around) -> Result<SendSms, Proble
     let category = category(&sms.category)?;
     let text = personal(sms, text, to.len())?;
     let otp = otp(sms, &text)?;
-    unsupported(sms)?;
+    let certified = flag("certified", &sms.certified)?;
     Ok(SendSms {
         otp,
         from,
@@ -69,6 +69,7 @@ pub(super) fn command(sms: &SmsIn<'_>, around: Around) -> Result<SendSms, Proble
         category,
         idempotency: around.idempotency,
         answers_opt_out: false,
+        certified,
         dry_run: around.dry_run,
     })
 }
@@ -278,14 +279,6 @@ fn trans(value: &Scalar<'_>) -> Result<bool, Problem> {
 
 fn flag(field: &str, value: &Scalar<'_>) -> Result<bool, Problem> {
     value.truth().ok_or_else(|| Problem::wrong_type(field, "true or false"))
-}
-
-/// Fields of the document that this version does not have yet: never ignored in silence.
-fn unsupported(sms: &SmsIn<'_>) -> Result<(), Problem> {
-    if flag("certified", &sms.certified)? {
-        return Err(Problem::unsupported("certified"));
-    }
-    Ok(())
 }
 
 /// What the codes in the texts are like, where they have some; else `otpConfig` means nothing.

@@ -93,14 +93,15 @@ fn recipients_come_in_many_shapes() {
 #[test]
 fn truth_has_many_spellings() {
     for yes in ["true", "1", "\"1\"", "\"true\"", "\"yes\"", "\"YES\""] {
-        let fields = format!("\"flash\":{yes},\"splitParts\":{yes},\"trans\":{yes}");
-        let sms = good(&fields);
-        assert!(sms.flash && sms.split && sms.trans, "{yes}");
+        let sms = good(&format!(
+            "\"flash\":{yes},\"splitParts\":{yes},\"trans\":{yes},\"certified\":{yes}"
+        ));
+        assert!(sms.flash && sms.split && sms.trans && sms.certified, "{yes}");
     }
     for no in ["false", "0", "\"0\"", "\"false\"", "\"no\"", "\"\"", "null"] {
         let sms =
             good(&format!("\"flash\":{no},\"splitParts\":{no},\"trans\":{no},\"certified\":{no}"));
-        assert!(!sms.flash && !sms.split && !sms.trans, "{no}");
+        assert!(!sms.flash && !sms.split && !sms.trans && !sms.certified, "{no}");
     }
 }
 
@@ -222,7 +223,6 @@ fn each_field_has_its_refusals() {
             r#""message":"{a|lower|foo}","sub":[{}]"#,
             "422 The message field has a filter that does not exist: foo.",
         ),
-        (r#""certified":"yes""#, "422 The certified field is not supported yet."),
         (r#""certified":"x""#, "422 The certified field must be true or false."),
     ] {
         assert_eq!(refused(&with(fields)), expected, "{fields}");

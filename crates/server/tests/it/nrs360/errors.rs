@@ -54,7 +54,7 @@ fn every_refusal_has_its_code() {
         with(r#""category":"spam""#),
         with(r#""sub":[{"name":"x"},{}]"#),
         with(r#""message":"{OTP_CODE}","otpConfig":{"length":2}"#),
-        with(r#""certified":true"#),
+        with(r#""certified":"perhaps""#),
     ];
     let stories: Vec<String> = requests
         .iter()

@@ -58,6 +58,8 @@ pub(super) struct SmsRequest {
     notification_url: Option<UrlOrUrls>,
     /// The campaign whose statistics it joins.
     campaign_name: Option<String>,
+    /// Each message gets a certificate of what became of it, at an extra price; default false.
+    certified: Option<bool>,
     /// Added to the campaign; needs `campaignName`.
     tags: Option<Vec<String>>,
     /// Only at these times of the week, UTC.

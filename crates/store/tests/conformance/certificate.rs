@@ -1,0 +1,304 @@
+//! Certified messages: a chain over what happened, which a later change breaks; an extra price.
+
+use std::sync::Arc;
+
+use pombo_domain::certificate::{Broken, Hash};
+use pombo_domain::id::{EventId, MessageId};
+use pombo_domain::message::PartState;
+use pombo_domain::money::Money;
+use pombo_domain::route::UncertainPolicy;
+use pombo_store::operation::accept::{Accept, Accepted, Recipient, cost};
+use pombo_store::operation::audit;
+use pombo_store::operation::callback_due::Settle;
+use pombo_store::operation::certificate::{Certificate, Certified, Evidence};
+use pombo_store::operation::retention::{Forget, Forgotten};
+use pombo_store::operation::settle::{Fate, Item};
+use pombo_store::operation::stage::{Begin, Stage};
+use pombo_store::operation::text::{OwnText, Texts};
+
+use crate::opt_out::opt_out;
+use crate::world::{
+    CREDIT, DAY, HOUR, NOON, PRICE, Place, World, cause, of_parts, on_every_store, phone, recipient,
+};
+
+/// What a certified message costs beside its parts.
+const EXTRA: Money = Money::from_micros(200_000);
+
+/// A certified request, to be changed as the test likes.
+fn certified(w: &World, n: usize) -> Accept {
+    let with_extra = |of: &Recipient| Recipient { extra: EXTRA, ..*of };
+    let request = w.request(n);
+    let recipients = request.recipients.iter().map(with_extra).collect();
+    Accept { certified: true, recipients, ..request }
+}
+
+fn look(w: &World, message: MessageId) -> Certified {
+    w.ask(Certificate { message, account: Some(w.account) })
+}
+
+fn whole(w: &World, message: MessageId) -> Evidence {
+    match look(w, message) {
+        Certified::Whole(evidence) => *evidence,
+        other => panic!("not whole: {other:?}"),
+    }
+}
+
+/// A certified message of two parts, both delivered, and one of which was first put back.
+fn delivered(w: &World) -> MessageId {
+    let message = w.accept(of_parts(2, certified(w, 1)));
+    let claimed = w.claim(2);
+    let again = Fate::Again { due: w.now(), route: w.route, tries: 1, cause: Some(cause("busy")) };
+    w.settle(vec![
+        w.settled(message.part(0), again),
+        w.sent(message.part(1), "B"),
+        Item::IntentDone(claimed.work[0].intent),
+    ]);
+    let claimed = w.claim(2);
+    w.settle(vec![w.sent(message.part(0), "A"), Item::IntentDone(claimed.work[0].intent)]);
+    w.pass(HOUR);
+    w.settle(vec![w.receipt("A", PartState::Delivered, 0)]);
+    w.settle(vec![w.receipt("B", PartState::Delivered, 0)]);
+    message
+}
+
+/// Runs a statement that no operation has, as somebody would who changes what is stored.
+fn tamper(w: &World, sql: &str) {
+    match &w.place {
+        Place::Sqlite(folder) => {
+            let file = rusqlite::Connection::open(folder.file()).unwrap();
+            file.busy_timeout(HOUR).unwrap();
+            assert!(file.execute(sql, []).unwrap() > 0, "{sql}");
+        }
+        Place::Postgres(database) => {
+            database.run(sql);
+        }
+    }
+}
+
+#[test]
+fn a_certificate_has_everything_that_happened_in_a_chain() {
+    on_every_store(|w| {
+        let message = delivered(&w);
+        let evidence = whole(&w, message);
+        assert_eq!(evidence.message.id, message);
+        assert_eq!(evidence.message.events.len(), 5);
+        let links = &evidence.links;
+        assert_eq!(links.len(), 1 + 5);
+        let mut before = None;
+        for link in links {
+            assert_eq!(link.hash, Hash::of(before, &link.texts));
+            assert_eq!(link.texts.len(), link.names.len());
+            before = Some(link.hash);
+        }
+        assert_eq!(links[0].texts[7], "Hello, this is a text of some length");
+        assert_eq!(links[0].texts[12], "250000 50000", "the first part bears the extra price");
+        let told: Vec<_> = links[1..]
+            .iter()
+            .map(|link| (link.texts[0].as_str(), link.texts[2].as_str(), link.texts[8].as_str()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("1", "deferred", "busy"),
+                ("2", "sent", "B"),
+                ("1", "sent", "A"),
+                ("1", "delivered", "A"),
+                ("2", "delivered", "B"),
+            ]
+        );
+        // What comes later makes it longer, and changes nothing of what was.
+        let w = w.reopened();
+        let again = whole(&w, message);
+        assert_eq!(again.links.last().unwrap().hash, links.last().unwrap().hash);
+    });
+}
+
+#[test]
+fn only_an_owner_sees_it_only_of_certified_messages_and_only_when_they_are_over() {
+    on_every_store(|w| {
+        let plain = w.sent_message("P");
+        w.settle(vec![w.receipt("P", PartState::Delivered, 0)]);
+        assert!(matches!(look(&w, plain), Certified::Unknown));
+        assert!(matches!(look(&w, MessageId(1)), Certified::Unknown));
+        let message = w.accept(certified(&w, 1));
+        assert!(matches!(look(&w, message), Certified::Open));
+        let intent = w.claim(1).work[0].intent;
+        w.settle(vec![w.sent(message.part(0), "A"), Item::IntentDone(intent)]);
+        assert!(matches!(look(&w, message), Certified::Open));
+        w.settle(vec![w.receipt("A", PartState::Undelivered, 0)]);
+        let other = Certificate { message, account: Some(w.other_account) };
+        assert!(matches!(w.ask(other), Certified::Unknown));
+        let operator = Certificate { message, account: None };
+        assert!(matches!(w.ask(operator), Certified::Whole(_)));
+        assert_eq!(whole(&w, message).links.len(), 3);
+    });
+}
+
+#[test]
+fn whatever_is_changed_afterwards_is_noticed() {
+    let day = NOON.day();
+    for (sql, broken) in [
+        ("update request_{day} set text = 'Another'", Broken::Link(0)),
+        ("update request_{day} set sender = 'OTHER'", Broken::Link(0)),
+        ("update request_{day} set created = created - 1", Broken::Link(0)),
+        ("update part_{day} set recipient = recipient + 1", Broken::Link(0)),
+        ("update part_{day} set price = 1", Broken::Link(0)),
+        ("update event_{day} set at = at + 1 where kind = 2", Broken::Link(4)),
+        ("update event_{day} set detail = 'X' where kind = 1", Broken::Link(2)),
+        ("update event_{day} set kind = 3 where kind = 2", Broken::Link(4)),
+        ("update event_{day} set code = '1' where kind = 9", Broken::Link(1)),
+        ("update event_{day} set route = 2 where kind = 2", Broken::Link(4)),
+        ("delete from event_{day} where kind = 9", Broken::Link(1)),
+        ("update part_{day} set state = 3", Broken::Part(1)),
+        ("update part_{day} set event = (select max(id) from event_{day})", Broken::Part(1)),
+        ("update chain_{day} set state = 3 where n = 5", Broken::Link(5)),
+        ("delete from chain_{day} where n = 2", Broken::Link(2)),
+        ("delete from chain_{day} where n = 5", Broken::Part(2)),
+        ("delete from chain_{day}", Broken::Part(1)),
+    ] {
+        on_every_store(|w| {
+            let message = delivered(&w);
+            assert_eq!(w.now().day(), day);
+            tamper(&w, &sql.replace("{day}", &day.to_string()));
+            match look(&w, message) {
+                Certified::Broken(found) => assert_eq!(found, broken, "{sql}"),
+                other => panic!("{sql}: {other:?}"),
+            }
+        });
+    }
+}
+
+#[test]
+fn what_happens_to_a_message_that_was_changed_mends_nothing() {
+    on_every_store(|w| {
+        let message = w.accept(certified(&w, 1));
+        let intent = w.claim(1).work[0].intent;
+        w.settle(vec![w.sent(message.part(0), "A"), Item::IntentDone(intent)]);
+        tamper(&w, &format!("update request_{} set text = 'Another'", NOON.day()));
+        w.settle(vec![w.receipt("A", PartState::Delivered, 0)]);
+        assert!(matches!(look(&w, message), Certified::Broken(Broken::Link(0))));
+    });
+}
+
+#[test]
+fn the_extra_price_is_reserved_charged_and_given_back_with_the_first_part() {
+    on_every_store(|w| {
+        let parts = PRICE.times(2).unwrap();
+        let request = of_parts(2, certified(&w, 2));
+        assert_eq!(cost(&request.recipients), Some((parts + EXTRA).times(2).unwrap()));
+        let first = w.accept(request);
+        assert_eq!(w.spent(), (parts + EXTRA).times(2).unwrap());
+        let claimed = w.claim(4);
+        let refused = || Fate::Ended { state: PartState::Rejected, cause: cause("no") };
+        w.settle(vec![
+            w.sent(first.part(0), "A"),
+            w.settled(first.part(1), refused()),
+            w.settled(first.plus(1).part(0), refused()),
+            w.sent(first.plus(1).part(1), "D"),
+            Item::IntentDone(claimed.work[0].intent),
+        ]);
+        // One pays the extra price and a part, the other a part alone.
+        assert_eq!(w.spent(), EXTRA + parts);
+        w.settle(vec![w.receipt("A", PartState::Delivered, 0)]);
+        assert_eq!(whole(&w, first).message.parts[0].price, PRICE + EXTRA);
+        let day = w.now().day();
+        let requests = w.ask(audit::Requests { day, after: MessageId(0), limit: 10 });
+        assert_eq!(requests[0].reserved, requests[0].parts, "an audit finds the same");
+    });
+}
+
+#[test]
+fn credit_is_judged_with_the_extra_price() {
+    on_every_store(|w| {
+        let price = CREDIT - EXTRA;
+        let one = |extra| {
+            let recipient = Recipient { extra, ..recipient(phone(0), w.route, price) };
+            Accept { recipients: [recipient].into(), ..certified(&w, 1) }
+        };
+        let more = EXTRA + Money::from_micros(1);
+        assert_eq!(w.run(one(more)), Accepted::NotEnoughCredits);
+        assert_eq!(w.balance(), CREDIT);
+        assert!(matches!(w.run(one(EXTRA)), Accepted::Done { .. }));
+        assert_eq!(w.balance(), Money::ZERO);
+    });
+}
+
+#[test]
+fn who_opted_out_costs_nothing_and_has_a_certificate_of_it() {
+    on_every_store(|w| {
+        opt_out(&w, 0);
+        let message = w.accept(certified(&w, 1));
+        assert_eq!(w.spent(), Money::ZERO);
+        let evidence = whole(&w, message);
+        assert_eq!(evidence.message.parts[0].state, PartState::Rejected);
+        assert_eq!(evidence.links.len(), 2);
+    });
+}
+
+#[test]
+fn a_large_request_and_personal_texts_are_certified_as_well() {
+    on_every_store(|w| {
+        let own = |i: usize| OwnText { text: format!("text\0{i}"), links: Vec::new() };
+        let texts: Arc<[OwnText]> = (0..3).map(own).collect();
+        let request = certified(&w, 3);
+        let (account, campaign, now) = (request.account, request.campaign.clone(), w.now());
+        let (first, sending) = w.run(Begin { account, campaign, n_messages: 3, now });
+        w.run(Stage {
+            first,
+            recipients: Arc::clone(&request.recipients),
+            sending,
+            certified: true,
+            callbacks: request.callbacks.clone(),
+            texts: Texts::Each(texts),
+            range: 0..3,
+        });
+        let texts = Texts::Each(Arc::default());
+        w.accept(Accept { staged: Some(first), texts, ..request });
+        let intents: Vec<_> = w.claim(3).work.iter().map(|work| work.intent).collect();
+        let sent = |i: usize| w.sent(first.plus(i).part(0), &format!("C\0{i}"));
+        let done = intents.iter().map(|intent| Item::IntentDone(*intent));
+        w.settle((0..3).map(sent).chain(done).collect());
+        w.pass(DAY);
+        w.settle((0..3).map(|i| w.receipt(&format!("C\0{i}"), PartState::Delivered, i)).collect());
+        for i in 0..3 {
+            let evidence = whole(&w, first.plus(i));
+            assert_eq!(evidence.message.text, format!("text\u{fffd}{i}"));
+            assert_eq!(evidence.links[0].texts[7], evidence.message.text);
+        }
+    });
+}
+
+#[test]
+fn a_resend_after_doubt_and_its_late_receipt_are_in_the_chain() {
+    on_every_store(|w| {
+        let message = w.accept(certified(&w, 1));
+        w.claim(1);
+        let w = w.reopened();
+        w.recover(UncertainPolicy::Resend);
+        let intent = w.claim(1).work[0].intent;
+        w.settle(vec![w.sent(message.part(0), "A"), Item::IntentDone(intent)]);
+        w.settle(vec![w.receipt("A", PartState::Expired, 0)]);
+        let before = whole(&w, message);
+        w.settle(vec![w.receipt("A", PartState::Delivered, 0)]);
+        let after = whole(&w, message);
+        let kinds = |of: &Evidence| -> Vec<String> {
+            of.links[1..].iter().map(|link| link.texts[2].clone()).collect()
+        };
+        assert_eq!(kinds(&before), ["uncertain", "sent", "expired"]);
+        assert_eq!(kinds(&after), ["uncertain", "sent", "expired", "delivered"]);
+        assert_eq!(before.links[3].hash, after.links[3].hash);
+    });
+}
+
+#[test]
+fn the_evidence_goes_with_the_history_of_its_day() {
+    on_every_store(|w| {
+        let message = delivered(&w);
+        w.pass(20 * DAY);
+        while w.sweep().more {}
+        w.run(Settle { cursor: Some(EventId(i64::MAX >> 1)), ..Settle::default() });
+        assert!(matches!(look(&w, message), Certified::Whole(_)));
+        while w.run(Forget { day: NOON.day(), limit: 1 }) != Forgotten::All {}
+        assert!(matches!(look(&w, message), Certified::Unknown));
+    });
+}
