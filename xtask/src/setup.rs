@@ -27,6 +27,8 @@ const NEEDS: &[Need] = &[
         package: "postgresql-15",
         why: "the store's other engine",
     },
+    Need { program: "qpdf", package: "qpdf", why: "checks certificates of messages" },
+    Need { program: "pdftotext", package: "poppler-utils", why: "reads certificates of messages" },
     Need { program: "strace", package: "strace", why: "shows the sync before an answer" },
     Need { program: "node", package: "nodejs", why: "runs the SMSC of crates/peers/foreign" },
     Need { program: "npm", package: "npm", why: "installs the SMSC of crates/peers/foreign" },

@@ -310,6 +310,17 @@ mod tests {
     }
 
     #[test]
+    fn a_certified_message_is_counted_like_any_other() {
+        let tally = Tally::of(SendingId((1 << 53) - 1), 15).certified(true);
+        assert_eq!(tally.sending(), Some((SendingId((1 << 53) - 1), 15)));
+        assert!(Tally::from_stored(tally.stored()).is_certified());
+        assert!(Tally::NONE.certified(true).is_certified());
+        assert_eq!(Tally::NONE.certified(true).sending(), None);
+        assert_eq!(Tally::NONE.certified(false), Tally::NONE);
+        assert!(!Tally::of(SendingId((1 << 53) - 1), 15).is_certified());
+    }
+
+    #[test]
     fn a_single_request_is_pending_then_sending_then_finished() {
         let mut totals = Totals::accepted(2, Money::ZERO);
         assert_eq!(Status::of_one_request(None, &totals, false), Status::Pending);

@@ -27,6 +27,7 @@ pub mod otp;
 pub(crate) mod part;
 pub mod price;
 pub mod receipt;
+mod recipient;
 pub mod recover;
 pub mod request;
 pub mod retention;

@@ -3,6 +3,7 @@
 mod account;
 mod blacklist;
 mod campaign;
+mod certificate;
 mod country;
 mod errors;
 mod idempotency;
