@@ -1,6 +1,7 @@
 //! Certified messages: a chain over what happened, which a later change breaks; an extra price.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use pombo_domain::certificate::{Broken, Hash};
 use pombo_domain::id::{EventId, MessageId};
@@ -14,6 +15,7 @@ use pombo_store::operation::certificate::{Certificate, Certified, Evidence};
 use pombo_store::operation::retention::{Forget, Forgotten};
 use pombo_store::operation::settle::{Fate, Item};
 use pombo_store::operation::stage::{Begin, Stage};
+use pombo_store::operation::status::MessageView;
 use pombo_store::operation::text::{OwnText, Texts};
 
 use crate::opt_out::opt_out;
@@ -55,10 +57,22 @@ fn delivered(w: &World) -> MessageId {
     ]);
     let claimed = w.claim(2);
     w.settle(vec![w.sent(message.part(0), "A"), Item::IntentDone(claimed.work[0].intent)]);
-    w.pass(HOUR);
+    w.pass(Duration::from_secs(60));
     w.settle(vec![w.receipt("A", PartState::Delivered, 0)]);
     w.settle(vec![w.receipt("B", PartState::Delivered, 0)]);
     message
+}
+
+/// Checks that a message has a certificate where it is certified, once it is over.
+pub(crate) fn agrees(w: &World, of: &MessageView) {
+    let found = w.ask(Certificate { message: of.id, account: None });
+    let is_over = of.parts.iter().all(|part| part.state.is_final());
+    let agrees = match (of.request.certified, is_over) {
+        (true, true) => matches!(found, Certified::Whole(_)),
+        (true, false) => matches!(found, Certified::Open),
+        (false, _) => matches!(found, Certified::Unknown),
+    };
+    assert!(agrees, "{:?}: {found:?}", of.id);
 }
 
 /// Runs a statement that no operation has, as somebody would who changes what is stored.
@@ -136,36 +150,59 @@ fn only_an_owner_sees_it_only_of_certified_messages_and_only_when_they_are_over(
 
 #[test]
 fn whatever_is_changed_afterwards_is_noticed() {
-    let day = NOON.day();
-    for (sql, broken) in [
-        ("update request_{day} set text = 'Another'", Broken::Link(0)),
-        ("update request_{day} set sender = 'OTHER'", Broken::Link(0)),
-        ("update request_{day} set created = created - 1", Broken::Link(0)),
-        ("update part_{day} set recipient = recipient + 1", Broken::Link(0)),
-        ("update part_{day} set price = 1", Broken::Link(0)),
-        ("update event_{day} set at = at + 1 where kind = 2", Broken::Link(4)),
-        ("update event_{day} set detail = 'X' where kind = 1", Broken::Link(2)),
-        ("update event_{day} set kind = 3 where kind = 2", Broken::Link(4)),
-        ("update event_{day} set code = '1' where kind = 9", Broken::Link(1)),
-        ("update event_{day} set route = 2 where kind = 2", Broken::Link(4)),
-        ("delete from event_{day} where kind = 9", Broken::Link(1)),
-        ("update part_{day} set state = 3", Broken::Part(1)),
-        ("update part_{day} set event = (select max(id) from event_{day})", Broken::Part(1)),
-        ("update chain_{day} set state = 3 where n = 5", Broken::Link(5)),
-        ("delete from chain_{day} where n = 2", Broken::Link(2)),
-        ("delete from chain_{day} where n = 5", Broken::Part(2)),
-        ("delete from chain_{day}", Broken::Part(1)),
-    ] {
-        on_every_store(|w| {
+    // Each change is of one message's rows.
+    let (request, part, event, chain) =
+        ("request_{day}", "part_{day}", "event_{day}", "chain_{day}");
+    let changes = [
+        (request, "update", "text = 'Another'", "", Broken::Link(0)),
+        (request, "update", "sender = 'OTHER'", "", Broken::Link(0)),
+        (request, "update", "created = created - 1", "", Broken::Link(0)),
+        (request, "update", "due = due - 1", "", Broken::Link(0)),
+        (part, "update", "recipient = recipient + 1", "", Broken::Link(0)),
+        (part, "update", "price = 1", "", Broken::Link(0)),
+        (event, "update", "at = at + 1", "kind = 2", Broken::Link(4)),
+        (event, "update", "detail = 'X'", "kind = 1", Broken::Link(2)),
+        (event, "update", "kind = 3", "kind = 2", Broken::Link(4)),
+        (event, "update", "code = '1'", "kind = 9", Broken::Link(1)),
+        (event, "update", "route = 2", "kind = 2", Broken::Link(4)),
+        (event, "update", "prev = 0", "kind = 2", Broken::Link(4)),
+        (event, "delete", "", "kind = 9", Broken::Link(1)),
+        (part, "update", "state = 3", "", Broken::Part(1)),
+        (part, "update", "event = event - 1", "", Broken::Part(1)),
+        (chain, "update", "state = 3", "n = 5", Broken::Link(5)),
+        (
+            chain,
+            "update",
+            "hash = (select hash from chain_{day} limit 1)",
+            "n = 3",
+            Broken::Link(3),
+        ),
+        (chain, "delete", "", "n = 2", Broken::Link(2)),
+        (chain, "delete", "", "n = 5", Broken::Part(2)),
+        (chain, "delete", "", "", Broken::Part(1)),
+    ];
+    on_every_store(|w| {
+        for (table, verb, what, which, broken) in &changes {
             let message = delivered(&w);
-            assert_eq!(w.now().day(), day);
-            tamper(&w, &sql.replace("{day}", &day.to_string()));
+            whole(&w, message);
+            let own = match *table {
+                "request_{day}" => format!("id = {message}"),
+                "part_{day}" => format!("id >> 4 = {message}"),
+                "event_{day}" => format!("part >> 4 = {message}"),
+                _ => format!("message = {message}"),
+            };
+            let own = if which.is_empty() { own } else { format!("{own} and {which}") };
+            let sql = match *verb {
+                "update" => format!("update {table} set {what} where {own}"),
+                _ => format!("delete from {table} where {own}"),
+            };
+            tamper(&w, &sql.replace("{day}", &NOON.day().to_string()));
             match look(&w, message) {
-                Certified::Broken(found) => assert_eq!(found, broken, "{sql}"),
+                Certified::Broken(found) => assert_eq!(found, *broken, "{sql}"),
                 other => panic!("{sql}: {other:?}"),
             }
-        });
-    }
+        }
+    });
 }
 
 #[test]
@@ -204,6 +241,24 @@ fn the_extra_price_is_reserved_charged_and_given_back_with_the_first_part() {
         let day = w.now().day();
         let requests = w.ask(audit::Requests { day, after: MessageId(0), limit: 10 });
         assert_eq!(requests[0].reserved, requests[0].parts, "an audit finds the same");
+    });
+}
+
+#[test]
+fn where_a_price_is_given_back_the_extra_price_is_too() {
+    on_every_store(|w| {
+        let request = of_parts(2, certified(&w, 1));
+        let refunds = |of: &Recipient| Recipient { refunds: true, ..*of };
+        let recipients = request.recipients.iter().map(refunds).collect();
+        let message = w.accept(Accept { recipients, ..request });
+        let intent = w.claim(2).work[0].intent;
+        let sent = [w.sent(message.part(0), "A"), w.sent(message.part(1), "B")];
+        w.settle(sent.into_iter().chain([Item::IntentDone(intent)]).collect());
+        w.settle(vec![w.receipt("A", PartState::Undelivered, 0)]);
+        assert_eq!(w.spent(), PRICE);
+        w.settle(vec![w.receipt("B", PartState::Delivered, 0)]);
+        assert_eq!(w.spent(), PRICE);
+        assert_eq!(whole(&w, message).links.len(), 5);
     });
 }
 

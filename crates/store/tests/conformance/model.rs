@@ -14,7 +14,6 @@ use pombo_store::operation::accept::{Accept, Accepted, Campaign, Recipient};
 use pombo_store::operation::campaign::{
     self, Find, Finish, GiveBack, Lives, QueuePlace, SetStop, Which, Withdraw, recount,
 };
-use pombo_store::operation::certificate::{Certificate, Certified};
 use pombo_store::operation::claim::Heads;
 use pombo_store::operation::route::Load;
 use pombo_store::operation::settle::{Fate, Item};
@@ -282,16 +281,15 @@ fn accept(w: &World, model: &mut Model, step: &Step) {
     // Messages of one request may differ in length, as personal ones do.
     let n_parts = |i: usize| 1 + u8::try_from((usize::from(*n_parts) + i) % 3).unwrap();
     let of = |i| Recipient { n_parts: n_parts(i), ..recipient(phone(i), route(i), PRICE) };
-    let recipient = |i| Recipient { refunds: refunds(i), ..of(i) };
-    let recipients = (0..*n).map(recipient).collect();
+    let recipients = (0..*n).map(|i| Recipient { refunds: refunds(i), ..of(i) }).collect();
     let due = w.now().plus(Duration::from_secs(*delay_s));
     let expires = expires_s.map(|s| due.plus(Duration::from_secs(s)));
     let campaign = match named {
         true => Campaign::Named { name: "Spring".to_owned(), tags: Vec::new() },
         false => Campaign::Own,
     };
-    let certified = n % 2 == 1;
-    let request = Accept { recipients, due, expires, campaign, certified, ..w.request(1) };
+    let request = Accept { recipients, due, expires, campaign, ..w.request(1) };
+    let request = Accept { certified: n % 2 == 1, ..request };
     let (first, sending) = match w.run(request) {
         Accepted::Done { first, sending, .. } => (first, sending),
         refused => {
@@ -410,16 +408,7 @@ pub(crate) fn check(w: &World, model: &Model) {
             };
             assert!(agrees, "{message:?}/{idx}: {state:?}");
         }
-        let found = w.ask(Certificate { message: *message, account: None });
-        let is_over = view.parts.iter().all(|part| part.state.is_final());
-        assert!(
-            match (view.request.certified, is_over) {
-                (true, true) => matches!(found, Certified::Whole(_)),
-                (true, false) => matches!(found, Certified::Open),
-                (false, _) => matches!(found, Certified::Unknown),
-            },
-            "{message:?}: {found:?}"
-        );
+        crate::certificate::agrees(w, &view);
     }
     let count = |test: fn(&Known) -> bool| model.parts.values().filter(|k| test(k)).count();
     let times = |n: usize| PRICE.times(n).unwrap_or(Money::ZERO);

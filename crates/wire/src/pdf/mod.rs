@@ -269,6 +269,16 @@ mod tests {
         assert_eq!(paper(blocks()), paper(blocks()));
     }
 
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn whatever_a_text_holds_it_can_be_written(text in proptest::prelude::any::<String>()) {
+            let pdf = paper(vec![Block::Title(text.clone()), Block::Row(text.clone(), text)]);
+            proptest::prop_assert!(pdf.ends_with(b"%%EOF"));
+        }
+    }
+
     #[test]
     fn a_long_paper_has_many_pages() {
         let rows = (0..400).map(|i| Block::Row(format!("Row {i}"), "x ".repeat(90)));

@@ -193,6 +193,8 @@ fn cut(font: &Font, text: &str, size: f32, width: f32) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn lines(text: &str, width: f32) -> Vec<String> {
@@ -221,5 +223,17 @@ mod tests {
         assert_eq!(lines("a\nb\r\n\nc", 100.0), ["a", "b", "", "c"]);
         assert_eq!(lines("\u{1f680}\u{200b}\t", 300.0), ["[U+1F680][U+200B][U+0009]"]);
         assert_eq!(lines("", 100.0), [""]);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_text_holds_its_lines_are_narrow_and_have_all_of_it(text in any::<String>()) {
+            let font = Font::load().expect("it can be read");
+            let cut = cut(&font, &text, 10.0, 120.0);
+            prop_assert_eq!(cut.concat(), seen(&font, &text).replace('\n', ""));
+            for line in cut {
+                prop_assert!(width_of(&font, line.trim_end(), 10.0) <= 120.0 + 0.1, "{}", line);
+            }
+        }
     }
 }
