@@ -114,6 +114,8 @@ struct Ids {
     /// Their campaign, with the tags `a` and `b`, and its sending.
     campaign: String,
     sending: String,
+    /// A certified message that was delivered.
+    certified: String,
     /// Three messages that wait for their time.
     scheduled: [String; 3],
 }
@@ -133,8 +135,11 @@ impl Ids {
         let sent = send(to, r#""campaignName":"Spring","tags":["a","b"]"#);
         let to = format!("{to},\"34666555222\"");
         let later = send(&to, r#""scheduleDate":"20990101120000""#);
+        let certified = id(&send("\"34666555444\"", r#""certified":true"#), 0);
+        house.until(&certified, |message| message["isDelivered"] == true);
         Self {
             messages: [id(&sent, 0), id(&sent, 1)],
+            certified,
             campaign: sent["campaignId"].to_string(),
             sending: sent["sendingId"].to_string(),
             scheduled: [id(&later, 0), id(&later, 1), id(&later, 2)],

@@ -16,6 +16,27 @@ pub(super) fn tables(ids: &Ids) -> Vec<Table> {
     vec![
         Table::new("POST", "/api/rest/sms", 202, rows).besides(sample),
         Table::new("GET", "/api/rest/sms/{ids}", 200, status(ids)).of("ids", &ids.messages[0]),
+        Table::new("GET", "/api/rest/sms/certificates/{id}", 200, certificate(ids))
+            .of("id", &ids.certified),
+    ]
+}
+
+fn certificate(ids: &Ids) -> Vec<Row> {
+    let others = [ids.messages[0].as_str(), ids.scheduled[0].as_str()];
+    let in_language = |language: &str| format!("<rdf:li>{language}</rdf:li>");
+    vec![
+        path("id").gives(&ids.certified, "%PDF-1.7").says(404, "Resource not found", &others).says(
+            404,
+            "Resource not found",
+            &["1", "0", "-1", "x", "1.5"],
+        ),
+        query("language")
+            .gives("en", &in_language("en"))
+            .gives("pt", &in_language("pt"))
+            .gives("pt-BR", &in_language("pt"))
+            .gives("ES", &in_language("es"))
+            .gives("fr", &in_language("en"))
+            .gives("", &in_language("en")),
     ]
 }
 
@@ -148,7 +169,7 @@ fn how() -> Vec<Row> {
             .gives("true", r#""parts":2"#)
             .refuses(105, &["false", "null"]),
         field("flash").takes(&TRUTH).takes(&UNTRUTH).says(422, &of_flag("flash"), &NEITHER),
-        field("certified").takes(&UNTRUTH).says(422, &of_flag("certified"), &NEITHER),
+        field("certified").takes(&TRUTH).takes(&UNTRUTH).says(422, &of_flag("certified"), &NEITHER),
     ]
 }
 
