@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hyper::header::HeaderValue;
 use rustls_pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -31,7 +30,7 @@ type Idle = Vec<Box<Link>>;
 pub(super) struct Host {
     origin: Origin,
     /// The Host header of every request to it.
-    pub(super) header: HeaderValue,
+    pub(super) header: String,
     slots: Semaphore,
     waiting: AtomicUsize,
     idle: Mutex<Idle>,
@@ -55,15 +54,15 @@ impl Drop for Waiting<'_> {
 }
 
 impl Host {
-    pub(super) fn new(origin: Origin, connections_max: usize) -> Result<Self, CallFailed> {
-        Ok(Self {
-            header: origin.host_header()?,
+    pub(super) fn new(origin: Origin, connections_max: usize) -> Self {
+        Self {
+            header: origin.host_header(),
             origin,
             slots: Semaphore::new(connections_max.clamp(1, Semaphore::MAX_PERMITS)),
             waiting: AtomicUsize::new(0),
             idle: Mutex::new(Vec::new()),
             lookup: tokio::sync::Mutex::new(None),
-        })
+        }
     }
 
     /// Waits for the right to use one connection, in turn.
@@ -94,10 +93,8 @@ impl Host {
 
     /// Keeps a connection for the next request.
     pub(super) fn keep(&self, mut link: Box<Link>) {
-        if !link.has_ended() {
-            link.since = Instant::now();
-            self.idle_links().push(link);
-        }
+        link.since = Instant::now();
+        self.idle_links().push(link);
     }
 
     /// Closes connections that were idle since `before`; tells whether the host can be forgotten.
@@ -119,11 +116,11 @@ impl Host {
         // A callback is one small write: nothing to gain by waiting for more.
         let _ = tcp.set_nodelay(true);
         if !self.origin.tls {
-            return Link::over(Wire::Plain(tcp)).await;
+            return Ok(Link::over(Wire::Plain(tcp)));
         }
         let handshake = shared.tls.connect(self.server_name()?, tcp);
         match timeout_at(deadline, handshake).await {
-            Ok(Ok(tls)) => Link::over(Wire::Tls(Box::new(tls))).await,
+            Ok(Ok(tls)) => Ok(Link::over(Wire::Tls(Box::new(tls)))),
             Ok(Err(error)) => Err(CallFailed::Tls(error.to_string())),
             Err(_) => Err(CallFailed::Tls("timeout".into())),
         }

@@ -1,135 +1,123 @@
-//! One keep-alive HTTP/1.1 connection, driven by whoever uses it: no task of its own, so a
-//! request costs no hand-over between tasks.
+//! One keep-alive HTTP/1.1 connection, driven by whoever uses it: a request is one write, and its answer
+//! is read as far as its status and its end need it.
 
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::task::Poll;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Body as _, Incoming};
-use hyper::client::conn::http1::{Builder, Connection, SendRequest};
-use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
+use bytes::{Buf as _, BytesMut};
+use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 use tokio::time::Instant;
 
+use super::answer::{Body, Head};
 use super::failure::CallFailed;
-use super::stream::{Heard, Stream, Wire};
+use super::stream::Wire;
 
-/// Bytes of an answer's body that are read in order to keep its connection.
-const BODY_BYTES_MAX: u64 = 64 << 10;
+/// Octets of an answer's body that are read in order to keep its connection.
+const BODY_OCTETS_MAX: usize = 64 << 10;
 
-/// Bytes of an answer's head.
-const HEAD_BYTES_MAX: usize = 64 << 10;
+/// Octets of an answer's head.
+const HEAD_OCTETS_MAX: usize = 64 << 10;
 
-/// A connection and its two handles.
+/// Octets of one read.
+const READ_OCTETS: usize = 4 << 10;
+
+/// A connection, and what has come over it and is not read yet.
 pub(super) struct Link {
-    sender: SendRequest<Full<Bytes>>,
-    connection: Connection<TokioIo<Stream>, Full<Bytes>>,
-    ended: bool,
-    heard: Heard,
+    wire: Wire,
+    came: BytesMut,
     /// When it was last used; kept by the pool.
     pub(super) since: Instant,
+}
+
+/// What is left of an answer whose status is known.
+pub(super) struct Rest {
+    body: Body,
+    keeps_open: bool,
 }
 
 /// An exchange that failed.
 pub(super) struct Broken {
     /// How.
     pub(super) failure: CallFailed,
-    /// Whether the connection closed before any byte of an answer: where it had been idle, the
+    /// Whether the connection closed before any octet of an answer: where it had been idle, the
     /// server closed it for its age, and the request can go again (RFC 9110, section 9.2.2).
     pub(super) unanswered: bool,
 }
 
 impl Link {
-    /// Speaks HTTP/1.1 over a connected stream. Boxed, because it is large and moves at every call.
-    pub(super) async fn over(wire: Wire) -> Result<Box<Self>, CallFailed> {
-        let heard = Heard::default();
-        let io = TokioIo::new(Stream::new(wire, heard.clone()));
-        let handshake = Builder::new().max_buf_size(HEAD_BYTES_MAX).handshake(io).await;
-        let (sender, connection) = handshake.map_err(|error| broken_by(&error))?;
-        Ok(Box::new(Self { sender, connection, ended: false, heard, since: Instant::now() }))
+    /// Speaks HTTP/1.1 over a connected stream. Boxed, because it moves at every call.
+    pub(super) fn over(wire: Wire) -> Box<Self> {
+        Box::new(Self { wire, came: BytesMut::new(), since: Instant::now() })
     }
 
-    /// Whether it can take another request: notices what the peer did while it was idle.
+    /// Whether it can take another request: nothing has come since the last answer, no end either.
     pub(super) async fn is_open(&mut self) -> bool {
-        poll_fn(|cx| {
-            self.ended = self.ended || Pin::new(&mut self.connection).poll(cx).is_ready();
-            Poll::Ready(!self.ended && self.sender.is_ready())
+        poll_fn(|context| {
+            let mut one = [0; 1];
+            let read = Pin::new(&mut self.wire).poll_read(context, &mut ReadBuf::new(&mut one));
+            Poll::Ready(read.is_pending())
         })
         .await
-    }
-
-    /// Whether it was over when it was last looked at.
-    pub(super) fn has_ended(&self) -> bool {
-        self.ended
     }
 
     /// Sends one request and waits for the head of its answer.
-    pub(super) async fn exchange(
-        &mut self,
-        request: Request<Full<Bytes>>,
-    ) -> Result<Response<Incoming>, Broken> {
-        self.heard.reset();
-        let answer = self.sender.send_request(request);
-        match self.drive(answer).await {
-            Some(Ok(response)) => Ok(response),
-            Some(Err(error)) => {
-                let failure = broken_by(&error);
-                let unanswered = failure == CallFailed::Closed && !self.heard.anything();
-                Err(Broken { failure, unanswered })
+    pub(super) async fn exchange(&mut self, request: &[u8]) -> Result<(u16, Rest), Broken> {
+        // The buffer is empty: what came uncalled for closes a connection.
+        let sent = async {
+            self.wire.write_all(request).await?;
+            self.wire.flush().await
+        };
+        // Whoever closes at once may have said why.
+        let is_sent = sent.await.is_ok();
+        loop {
+            match Head::read(&self.came) {
+                Ok(Some(head)) => {
+                    self.came.advance(head.len);
+                    let rest = Rest { body: head.body, keeps_open: head.keeps_open && is_sent };
+                    return Ok((head.status, rest));
+                }
+                Ok(None) if self.came.len() >= HEAD_OCTETS_MAX => {
+                    let failure = CallFailed::BadAnswer("its head is too long".into());
+                    return Err(Broken { failure, unanswered: false });
+                }
+                Ok(None) => {}
+                Err(bad) => {
+                    let failure = CallFailed::BadAnswer(bad.0);
+                    return Err(Broken { failure, unanswered: false });
+                }
             }
-            None => Err(Broken { failure: CallFailed::Closed, unanswered: !self.heard.anything() }),
+            if !self.read().await {
+                // Closed, reset, cut short: in whatever words, no status came.
+                let unanswered = self.came.is_empty();
+                return Err(Broken { failure: CallFailed::Closed, unanswered });
+            }
         }
     }
 
-    /// Reads the rest of an answer; false when it is too long, or broke off: the connection is
-    /// then of no more use.
-    pub(super) async fn drain(&mut self, mut body: Incoming) -> bool {
-        if body.is_end_stream() {
-            return true;
-        }
-        let mut left = BODY_BYTES_MAX;
-        if body.size_hint().lower() > left {
+    /// Reads the rest of an answer; whether the connection can carry another request then: not where
+    /// the rest is too long, or breaks off.
+    pub(super) async fn drain(&mut self, mut rest: Rest) -> bool {
+        let mut left = BODY_OCTETS_MAX;
+        if !rest.keeps_open || matches!(rest.body, Body::Length(n) if n > left as u64) {
             return false;
         }
-        while let Some(Some(frame)) = self.drive(body.frame()).await {
-            let Ok(frame) = frame else { return false };
-            let read = frame.data_ref().map_or(0, |data| data.len() as u64);
-            match left.checked_sub(read) {
-                Some(rest) => left = rest,
-                None => return false,
+        loop {
+            let Ok(taken) = rest.body.take(&self.came) else { return false };
+            self.came.advance(taken);
+            if rest.body.is_over() {
+                return self.came.is_empty();
+            }
+            left = left.saturating_sub(taken);
+            if left == 0 || !self.read().await {
+                return false;
             }
         }
-        body.is_end_stream()
     }
 
-    /// Waits for `outcome` while moving the connection's bytes; `None` when the connection ended
-    /// without it.
-    async fn drive<F: Future>(&mut self, outcome: F) -> Option<F::Output> {
-        let mut outcome = pin!(outcome);
-        poll_fn(|cx| {
-            // The outcome first: it tells the connection what is wanted. Then the connection,
-            // and the outcome again, which that may have completed.
-            if let Poll::Ready(output) = outcome.as_mut().poll(cx) {
-                return Poll::Ready(Some(output));
-            }
-            self.ended = self.ended || Pin::new(&mut self.connection).poll(cx).is_ready();
-            match outcome.as_mut().poll(cx) {
-                Poll::Ready(output) => Poll::Ready(Some(output)),
-                Poll::Pending if self.ended => Poll::Ready(None),
-                Poll::Pending => Poll::Pending,
-            }
-        })
-        .await
-    }
-}
-
-fn broken_by(error: &hyper::Error) -> CallFailed {
-    if error.is_parse() {
-        CallFailed::BadAnswer(error.to_string())
-    } else {
-        // Closed, reset, cut short: in whatever words, no status came.
-        CallFailed::Closed
+    /// Reads what comes next; `false` where nothing more does.
+    async fn read(&mut self) -> bool {
+        self.came.reserve(READ_OCTETS);
+        matches!(self.wire.read_buf(&mut self.came).await, Ok(n) if n > 0)
     }
 }

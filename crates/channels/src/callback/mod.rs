@@ -8,12 +8,14 @@
 //! - **Once**: a request is sent again, once, only where an idle connection proves to have been
 //!   closed before any byte of an answer. Every other try is the notifier's.
 
+pub mod answer;
 pub mod guard;
 
 mod failure;
 mod host;
 mod link;
 mod network;
+mod request;
 mod stream;
 mod target;
 
@@ -23,18 +25,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
-use hyper::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT,
-};
-use hyper::{Method, Request};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use host::Host;
-use link::{Broken, Link};
+use link::{Broken, Link, Rest};
 use target::{Origin, Target};
 
 pub use failure::CallFailed;
@@ -89,7 +86,6 @@ pub struct Caller(Arc<Shared>);
 /// What the clones share.
 struct Shared {
     config: Config,
-    user_agent: HeaderValue,
     tls: TlsConnector,
     network: Box<dyn Network>,
     hosts: Mutex<HashMap<Origin, Arc<Host>>>,
@@ -107,13 +103,6 @@ pub struct Content {
     pub body: Bytes,
 }
 
-/// One request, apart from where it goes.
-struct Outgoing {
-    method: Method,
-    headers: Vec<(HeaderName, HeaderValue)>,
-    body: Bytes,
-}
-
 impl Caller {
     /// A caller over the operating system's network.
     #[must_use]
@@ -124,10 +113,7 @@ impl Caller {
     /// A caller over another network: for tests.
     #[must_use]
     pub fn over(network: Box<dyn Network>, config: Config) -> Self {
-        let user_agent = HeaderValue::try_from(&config.user_agent)
-            .unwrap_or_else(|_| HeaderValue::from_static("pombo"));
         Self(Arc::new(Shared {
-            user_agent,
             tls: TlsConnector::from(Arc::new(tls_config(&config.extra_roots))),
             network,
             hosts: Mutex::new(HashMap::new()),
@@ -138,39 +124,30 @@ impl Caller {
 
     /// Sends one GET and gives the answer's status. Dropping the future ends the call.
     pub async fn get(&self, url: &str) -> Result<u16, CallFailed> {
-        let target = Target::parse(url)?;
-        let get = Outgoing { method: Method::GET, headers: Vec::new(), body: Bytes::new() };
-        self.send(&target, &get).await
+        self.send(&Target::parse(url)?, None).await
     }
 
     /// Sends one POST, likewise. Headers whose value cannot be written are left out.
     pub async fn post(&self, url: &str, content: Content) -> Result<u16, CallFailed> {
-        let target = Target::parse(url)?;
-        let more = content.headers.into_iter().filter_map(|(name, value)| {
-            Some((HeaderName::from_static(name), HeaderValue::try_from(value).ok()?))
-        });
-        let media_type = (CONTENT_TYPE, HeaderValue::from_static(content.media_type));
-        let headers = std::iter::once(media_type).chain(more).collect();
-        let post = Outgoing { method: Method::POST, headers, body: content.body };
-        self.send(&target, &post).await
+        self.send(&Target::parse(url)?, Some(&content)).await
     }
 
-    async fn send(&self, target: &Target, outgoing: &Outgoing) -> Result<u16, CallFailed> {
+    async fn send(&self, target: &Target, content: Option<&Content>) -> Result<u16, CallFailed> {
         let shared = &*self.0;
-        let host = self.host(&target.origin)?;
+        let host = self.host(&target.origin);
+        let request = request::written((&host.header, target), &shared.config.user_agent, content);
         let _slot = host.slot(shared).await?;
         let deadline = Instant::now() + shared.config.request_timeout;
         let mut pooled = host.idle().await;
         loop {
             let is_reused = pooled.is_some();
-            let call = shared.call(&host, pooled.take(), target, outgoing);
+            let call = shared.call(&host, pooled.take(), &request);
             let Ok(called) = timeout_at(deadline, call).await else {
                 return Err(CallFailed::Timeout);
             };
             match called {
-                Ok((link, response)) => {
-                    let status = response.status().as_u16();
-                    finish(&host, link, response.into_body(), deadline).await;
+                Ok((link, status, rest)) => {
+                    finish(&host, link, rest, deadline).await;
                     return Ok(status);
                 }
                 Err(broken) if broken.unanswered && is_reused => {} // once more, on a new one
@@ -180,17 +157,17 @@ impl Caller {
     }
 
     /// The server's share, made at its first call.
-    fn host(&self, origin: &Origin) -> Result<Arc<Host>, CallFailed> {
+    fn host(&self, origin: &Origin) -> Arc<Host> {
         if !self.0.sweeping.swap(true, Ordering::Relaxed) {
             tokio::spawn(sweep_regularly(Arc::downgrade(&self.0)));
         }
         let mut hosts = self.0.hosts();
         if let Some(host) = hosts.get(origin) {
-            return Ok(Arc::clone(host));
+            return Arc::clone(host);
         }
-        let host = Arc::new(Host::new(origin.clone(), self.0.config.connections_per_host)?);
+        let host = Arc::new(Host::new(origin.clone(), self.0.config.connections_per_host));
         hosts.insert(origin.clone(), Arc::clone(&host));
-        Ok(host)
+        host
     }
 }
 
@@ -205,39 +182,23 @@ impl Shared {
         &self,
         host: &Host,
         pooled: Option<Box<Link>>,
-        target: &Target,
-        outgoing: &Outgoing,
-    ) -> Result<(Box<Link>, hyper::Response<hyper::body::Incoming>), Broken> {
+        request: &[u8],
+    ) -> Result<(Box<Link>, u16, Rest), Broken> {
         let mut link = match pooled {
             Some(link) => link,
             None => {
                 host.connect(self).await.map_err(|failure| Broken { failure, unanswered: false })?
             }
         };
-        let response = link.exchange(self.request(host, target, outgoing)).await?;
-        Ok((link, response))
-    }
-
-    fn request(&self, host: &Host, target: &Target, outgoing: &Outgoing) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(outgoing.body.clone()));
-        *request.method_mut() = outgoing.method.clone();
-        *request.uri_mut() = target.uri.clone();
-        let headers = request.headers_mut();
-        headers.insert(HOST, host.header.clone());
-        headers.insert(USER_AGENT, self.user_agent.clone());
-        headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
-        headers.extend(outgoing.headers.iter().cloned());
-        if let Some(authorization) = &target.authorization {
-            headers.insert(AUTHORIZATION, authorization.clone());
-        }
-        request
+        let (status, rest) = link.exchange(request).await?;
+        Ok((link, status, rest))
     }
 }
 
 /// Reads the rest of an answer whose status is known, and keeps the connection where it can be
 /// used again. What goes wrong here changes nothing for the call.
-async fn finish(host: &Host, mut link: Box<Link>, body: hyper::body::Incoming, deadline: Instant) {
-    if timeout_at(deadline, link.drain(body)).await == Ok(true) {
+async fn finish(host: &Host, mut link: Box<Link>, rest: Rest, deadline: Instant) {
+    if timeout_at(deadline, link.drain(rest)).await == Ok(true) {
         host.keep(link);
     }
 }

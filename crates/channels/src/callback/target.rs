@@ -2,8 +2,6 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hyper::Uri;
-use hyper::header::HeaderValue;
 use url::{Host, Position, Url};
 
 use super::failure::CallFailed;
@@ -23,14 +21,13 @@ pub(super) struct Origin {
 }
 
 /// A URL, split.
-#[derive(Debug)]
 pub(super) struct Target {
     /// The server.
     pub(super) origin: Origin,
     /// Path and query, as the request line has them.
-    pub(super) uri: Uri,
-    /// The Basic credentials of the URL's user info, marked sensitive.
-    pub(super) authorization: Option<HeaderValue>,
+    pub(super) path: String,
+    /// The Basic credentials of the URL's user info, as a field has them.
+    pub(super) authorization: Option<String>,
 }
 
 impl Target {
@@ -49,39 +46,35 @@ impl Target {
         };
         let host = url.host().ok_or(CallFailed::BadUrl("it has no host"))?.to_owned();
         let port = url.port_or_known_default().ok_or(CallFailed::BadUrl("it has no port"))?;
-        let target = &url[Position::BeforePath..Position::AfterQuery];
-        let uri = Uri::try_from(target)
-            .map_err(|_| CallFailed::BadUrl("its path or query cannot be written in a request"))?;
-        let authorization = authorization(&url)?;
-        Ok(Self { origin: Origin { tls, host, port }, uri, authorization })
+        let path = &url[Position::BeforePath..Position::AfterQuery];
+        if !path.bytes().all(|octet| octet.is_ascii_graphic()) {
+            return Err(CallFailed::BadUrl("its path or query cannot be written in a request"));
+        }
+        let (path, authorization) = (path.to_owned(), authorization(&url));
+        Ok(Self { origin: Origin { tls, host, port }, path, authorization })
     }
 }
 
 impl Origin {
     /// The value of the Host header: the port only where it is not the scheme's own.
-    pub(super) fn host_header(&self) -> Result<HeaderValue, CallFailed> {
+    pub(super) fn host_header(&self) -> String {
         let default = if self.tls { 443 } else { 80 };
-        let text = if self.port == default {
+        if self.port == default {
             self.host.to_string()
         } else {
             format!("{}:{}", self.host, self.port)
-        };
-        HeaderValue::try_from(text)
-            .map_err(|_| CallFailed::BadUrl("its host cannot be written in a request"))
+        }
     }
 }
 
-fn authorization(url: &Url) -> Result<Option<HeaderValue>, CallFailed> {
+fn authorization(url: &Url) -> Option<String> {
     if url.username().is_empty() && url.password().is_none() {
-        return Ok(None);
+        return None;
     }
     let mut plain = percent_decoded(url.username());
     plain.push(b':');
     plain.extend(percent_decoded(url.password().unwrap_or_default()));
-    let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(plain)))
-        .map_err(|_| CallFailed::BadUrl("its user info cannot be written in a request"))?;
-    value.set_sensitive(true);
-    Ok(Some(value))
+    Some(format!("Basic {}", STANDARD.encode(plain)))
 }
 
 /// Replaces `%HH`; anything else stays as it is.
@@ -138,11 +131,11 @@ mod tests {
     #[test]
     fn the_request_line_has_path_and_query_and_no_fragment() {
         let target = Target::parse("https://example.com:8443/a b?x=%20&y={z}|^`#frag").unwrap();
-        assert_eq!(target.uri.to_string(), "/a%20b?x=%20&y={z}|^`");
-        assert_eq!(target.origin.host_header().unwrap(), "example.com:8443");
+        assert_eq!(target.path, "/a%20b?x=%20&y={z}|^`");
+        assert_eq!(target.origin.host_header(), "example.com:8443");
         let bare = Target::parse("http://EXAMPLE.com:80?x").unwrap();
-        assert_eq!(bare.uri.to_string(), "/?x");
-        assert_eq!(bare.origin.host_header().unwrap(), "example.com");
+        assert_eq!(bare.path, "/?x");
+        assert_eq!(bare.origin.host_header(), "example.com");
     }
 
     #[test]
