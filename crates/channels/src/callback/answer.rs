@@ -74,11 +74,7 @@ impl Head {
 }
 
 /// How a body is told apart from what follows it, and whether anything can.
-fn framed(
-    status: u16,
-    version: Option<u8>,
-    fields: &[Header<'_>],
-) -> Result<(Body, bool), Bad> {
+fn framed(status: u16, version: Option<u8>, fields: &[Header<'_>]) -> Result<(Body, bool), Bad> {
     let mut keeps_open = version == Some(1) && status != 101;
     let mut length = None;
     let mut codings = None;
@@ -231,7 +227,9 @@ mod tests {
 
     #[test]
     fn interim_answers_are_passed_over() {
-        let read = head("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 X\r\na: b\r\n\r\nHTTP/1.1 202 Y\r\n\r\n");
+        let read = head(
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 X\r\na: b\r\n\r\nHTTP/1.1 202 Y\r\n\r\n",
+        );
         assert_eq!(read.status, 202);
         assert_eq!(Head::read(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1"), Ok(None));
     }
