@@ -105,7 +105,7 @@ pub(super) fn events_of(account: AccountId) -> Endpoint {
 
 /// How a call ended.
 pub(super) struct Told {
-    call: Call,
+    call: Arc<Call>,
     /// Its endpoint had never answered when it went.
     stranger: bool,
     took: Duration,
@@ -190,8 +190,9 @@ impl Notifier {
                 Box::pin(std::future::ready(Err("there is no URL any more".to_owned())))
             }
         };
+        let call = Arc::new(call);
         if call.filed.is_none() {
-            self.fresh.insert(call.debt, (started, call.clone()));
+            self.fresh.insert(call.debt, (started, Arc::clone(&call)));
         }
         let (store, clock) = (self.store.clone(), self.clock.clone());
         self.work.push(Box::pin(async move {
@@ -251,14 +252,16 @@ impl Notifier {
     }
 
     pub(super) fn settle(&mut self, told: Told) {
-        let Told { mut call, stranger, took, result } = told;
+        let Told { call, stranger, took, result } = told;
         let now = self.clock.now();
+        let was_filed = call.filed.is_none() && self.fresh.remove(&call.debt).is_none();
+        let mut call = Arc::unwrap_or_clone(call);
+        if was_filed {
+            call.filed = Some(0); // It took long, and was filed meanwhile.
+        }
         self.endpoints.leave((&call.endpoint, stranger), result.is_ok(), took, now);
         while let Some(next) = self.endpoints.next_waiting(&call.endpoint) {
             self.call(next);
-        }
-        if call.filed.is_none() && self.fresh.remove(&call.debt).is_none() {
-            call.filed = Some(0); // It took long, and was filed meanwhile.
         }
         let takes = |status: u16| match self.subscription(&call) {
             Some(to) => to.map_or(status == 200, |to| to.format.takes(status)),

@@ -83,7 +83,7 @@ pub(super) struct Notifier {
     /// Filed calls that are being tried now, and the endpoint of each.
     retrying: HashMap<Debt, Endpoint>,
     /// Calls on their way that are not filed: since when.
-    fresh: HashMap<Debt, (Instant, Call)>,
+    fresh: HashMap<Debt, (Instant, Arc<Call>)>,
     endpoints: Endpoints,
     work: FuturesUnordered<BoxFuture<'static, Done>>,
     /// There may be events that were not read.
