@@ -32,7 +32,11 @@ const OURS: &[Edges] = &[
         may_use: &["pombo-domain", "pombo-wire", "pombo-store", "pombo", "pombo-peers"],
         tests_may_use: &[],
     },
-    Edges { of: "pombo-fuzz", may_use: &["pombo-domain", "pombo-wire"], tests_may_use: &[] },
+    Edges {
+        of: "pombo-fuzz",
+        may_use: &["pombo-domain", "pombo-wire", "pombo-channels"],
+        tests_may_use: &[],
+    },
     Edges { of: "xtask", may_use: &[], tests_may_use: &[] },
 ];
 
