@@ -2,6 +2,10 @@
 //!
 //! A step is written once, in the words of the embedded engine; the few that differ are exchanged.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use super::connection::TURN;
 use super::session::Session;
 use crate::OpenError;
@@ -22,8 +26,41 @@ const OWN: &str = "create table if not exists turn \
      create table if not exists shape (number bigint not null); \
      insert into shape (number) select 0 where not exists (select 1 from shape)";
 
+/// How long a step waits for a table that somebody reads. Whoever reads it next waits behind the step, and
+/// a reader who has one table may wait for another that the step has: the server would end the reader
+/// after a second (`deadlock_timeout`), so the step gives way sooner.
+const LOCK_MS: u64 = 500;
+/// After how long it tries again.
+const PAUSE: Duration = Duration::from_millis(500);
+/// How long it tries.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 pub(super) fn migrate(session: &Session, place: &str) -> std::result::Result<(), OpenError> {
-    let unusable = |why: Error| OpenError::Server { place: place.to_owned(), why: why.to_string() };
+    let start = Instant::now();
+    loop {
+        session.was_hindered();
+        let Err(error) = attempt(session, place) else { return Ok(()) };
+        if !session.was_hindered() {
+            return Err(error);
+        }
+        if start.elapsed() > PATIENCE {
+            let why = "somebody has read a table that is to be changed for two minutes; wait until \
+                 that is over, or end it (pg_stat_activity names it)";
+            return Err(OpenError::Server { place: place.to_owned(), why: why.to_owned() });
+        }
+        tracing::info!("waiting for those who read a table that is to be changed");
+        let undone = session.batch("rollback");
+        undone.map_err(|why| unusable(place, why))?;
+        std::thread::sleep(PAUSE);
+    }
+}
+
+fn unusable(place: &str, why: Error) -> OpenError {
+    OpenError::Server { place: place.to_owned(), why: why.to_string() }
+}
+
+fn attempt(session: &Session, place: &str) -> std::result::Result<(), OpenError> {
+    let unusable = |why| unusable(place, why);
     let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
     let begin = format!(
         "begin; select pg_advisory_xact_lock({LOCK}); \
@@ -37,7 +74,9 @@ pub(super) fn migrate(session: &Session, place: &str) -> std::result::Result<(),
     let done = usize::try_from(found).unwrap_or(0);
     if found < known {
         // Those who write meanwhile wait, rather than meet half-way.
-        session.batch(&format!("select pg_advisory_xact_lock({TURN})")).map_err(unusable)?;
+        let turn =
+            format!("select pg_advisory_xact_lock({TURN}); set local lock_timeout = {LOCK_MS}");
+        session.batch(&turn).map_err(unusable)?;
     }
     for step in &STEPS[done..] {
         run(session, step).map_err(unusable)?;
@@ -86,4 +125,56 @@ pub(crate) fn translated(step: &str, numbered: bool) -> String {
         .replace(" blob", " bytea")
         .replace("unixepoch()", "cast(extract(epoch from now()) as bigint)")
         .replace("instr(url, '?')", "strpos(url, '?')")
+}
+
+#[cfg(test)]
+mod tests {
+    use pombo_peers::postgres::Database as Peer;
+
+    use super::super::place::Place;
+    use super::super::session::Limits;
+    use super::*;
+
+    /// As the database was before the step that gave it nodes.
+    const BEFORE_NODES: &str = "drop table node; alter table intent drop column node; \
+         alter table staging drop column node; update schema_version set version = 18";
+
+    const WAITS: &str = "select count(1) from pg_locks where not granted and locktype = 'relation' \
+         and database = (select oid from pg_database where datname = current_database())";
+
+    #[test]
+    fn a_step_gives_way_to_those_who_read() {
+        let server = Peer::fresh();
+        drop(super::super::migrated(&server.url()));
+        server.run(BEFORE_NODES);
+        let open = |limits| Session::open(Place::parse(&server.url()).expect("a URL"), limits);
+        let reader = open(Limits::SERVING).expect("the server runs");
+        let other = open(Limits::SERVING).expect("the server runs");
+        reader.batch("begin; select count(1) from staging").expect("it reads");
+        std::thread::scope(|scope| {
+            let stepping = scope.spawn(|| {
+                let session = open(Limits::NONE).expect("the server runs");
+                migrate(&session, "here")
+            });
+            let waits = || {
+                while server.run(WAITS) == "0" {
+                    assert!(!stepping.is_finished(), "nothing was in its way");
+                }
+            };
+            // It has changed one table, and wants the other: whoever reads that next waits behind it.
+            waits();
+            let begun = Instant::now();
+            other.batch("select count(1) from staging").expect("it reads");
+            assert!(begun.elapsed() < 6 * PAUSE, "it was held up");
+            // Now each waits for the other.
+            waits();
+            reader.batch("select count(1) from intent").expect("it goes on reading");
+            // It tries again, also where the first is read by now.
+            waits();
+            reader.batch("rollback").expect("it ends");
+            stepping.join().expect("no panic").expect("it is done");
+        });
+        assert_eq!(server.run("select version from schema_version"), STEPS.len().to_string());
+        assert_eq!(server.run("select count(node) from intent"), "0");
+    }
 }
