@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pombo_domain::id::RouteId;
+use pombo_domain::message::PartState;
 use pombo_domain::route::UncertainPolicy;
 use pombo_domain::share::Share;
 use pombo_store::operation::recover::Recovered;
-use pombo_store::{Error, Nodes, Options, Store};
+use pombo_store::{Error, Nodes, OpenError, Options, Store};
 use tokio::time::Instant;
 
-use crate::world::{World, on_servers, parts_of};
+use crate::world::{DAY, World, on_servers, parts_of};
 
 /// Ends every connection of ours, as a restart does.
 const END: &str = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
@@ -208,5 +209,49 @@ fn a_node_at_rest_learns_that_it_was_taken_over() {
     on_servers(|w| {
         w.place.database().run("delete from node");
         wait_until("it sends nothing", || !w.store.may_send());
+    });
+}
+
+/// As if a newer pombo had changed the tables, or, with `-`, as if it had not.
+fn change_tables(w: &World, sign: char) {
+    w.place.database().run(&format!("update schema_version set version = version {sign} 1"));
+}
+
+#[test]
+fn beside_a_newer_pombo_an_older_node_goes_on_with_the_days_there_are_and_begins_none() {
+    on_servers(|w| {
+        let two = second(&w);
+        let before = w.message();
+        change_tables(&w, '+');
+        assert!(matches!(
+            Store::open(&w.place.url(), &Options::default()),
+            Err(OpenError::Newer { .. })
+        ));
+        let after = w.message();
+        assert_eq!(parts_of(&w.claim(10)), [before.part(0), after.part(0)]);
+        w.settle(vec![w.sent(before.part(0), "b1"), w.sent(after.part(0), "a1")]);
+        w.settle(vec![w.receipt("b1", PartState::Delivered, 0)]);
+
+        w.pass(DAY);
+        let words = |done: Result<_, Error>| match done {
+            Err(Error::Unavailable(why)) => why,
+            _ => panic!("it must not know what a day's tables look like now"),
+        };
+        let accepted = w.store.run_blocking(w.request(1)).map(drop);
+        let told = w.to_settle(vec![w.receipt("a1", PartState::Delivered, 0)]);
+        let told = w.store.run_blocking(told).map(drop);
+        for why in [words(accepted), words(told)] {
+            assert!(why.contains("stop this one, and start the newer"), "{why}");
+        }
+        assert_eq!(w.states(before), [PartState::Delivered]);
+        assert_eq!(w.states(after), [PartState::Sent]);
+
+        // The newer one begins the day, and the older one goes on with it.
+        change_tables(&w, '-');
+        two.run_blocking(w.request(1)).unwrap();
+        change_tables(&w, '+');
+        w.settle(vec![w.receipt("a1", PartState::Delivered, 0)]);
+        assert_eq!(w.states(after), [PartState::Delivered]);
+        assert_eq!(w.states(w.message()), [PartState::Queued]);
     });
 }
