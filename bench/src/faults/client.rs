@@ -38,12 +38,27 @@ pub(super) struct Request {
 #[derive(Debug, Default)]
 pub(super) struct Sent {
     pub(super) requests: Vec<Request>,
+    /// When each of them that was accepted was answered.
+    pub(super) accepted_at: Vec<Instant>,
     /// How often each status was answered.
     pub(super) statuses: BTreeMap<u16, u64>,
     /// The longest that anyone waited for an answer.
     pub(super) slowest: Duration,
     /// Refusals for now that did not say when to come again.
     pub(super) without_retry_after: u64,
+}
+
+impl Sent {
+    /// How long it took after that time until something was accepted.
+    pub(super) fn accepted_after(&self, time: Instant) -> Option<Duration> {
+        let after = self.accepted_at.iter().filter_map(|at| at.checked_duration_since(time));
+        after.min()
+    }
+
+    /// Answers of 503.
+    pub(super) fn n_refused(&self) -> u64 {
+        self.statuses.get(&503).copied().unwrap_or(0)
+    }
 }
 
 /// URLs that are told what became of the messages: of requests with even and with odd numbers.
@@ -177,6 +192,9 @@ impl Work {
     fn note(&self, answer: &Answer, waited: Duration) {
         let mut sent = lock(&self.sent);
         *sent.statuses.entry(answer.status).or_default() += 1;
+        if answer.status == 202 {
+            sent.accepted_at.push(Instant::now());
+        }
         sent.slowest = sent.slowest.max(waited);
         if [429, 503].contains(&answer.status) && !answer.has_retry_after {
             sent.without_retry_after += 1;

@@ -10,6 +10,7 @@ mod client;
 mod clock;
 pub(crate) mod crash;
 mod disk;
+mod failover;
 mod judge;
 mod kill;
 mod namespace;
@@ -85,13 +86,14 @@ struct Seen {
 
 /// All of them, in the order of the table.
 fn scenarios() -> Vec<&'static Scenario> {
-    let all: [&[Scenario]; 8] = [
+    let all: [&[Scenario]; 9] = [
         kill::SCENARIOS,
         disk::SCENARIOS,
         sync::SCENARIOS,
         smsc::SCENARIOS,
         callbacks::SCENARIOS,
         postgres::SCENARIOS,
+        failover::SCENARIOS,
         nodes::SCENARIOS,
         clock::SCENARIOS,
     ];

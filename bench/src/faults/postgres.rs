@@ -60,7 +60,7 @@ fn breaking(effort: Effort, break_it: fn(&Cluster)) -> Result<Outcome> {
     }
     let sent = load.finish()?;
     let verdict = stage.end(serve, &sent)?;
-    let refused = sent.statuses.get(&503).copied().unwrap_or(0);
+    let refused = sent.n_refused();
     ensure!(sent.without_retry_after == 0, "a refusal did not say when to come again");
     Ok(Outcome::seen(verdict, format!("{refused} answers of 503")))
 }

@@ -98,7 +98,13 @@ impl Stage {
 
     /// The same, of this one and another node.
     pub(super) fn load_of_both(&self, other: &Pombo, effort: Effort) -> Load {
-        Load::start(vec![self.pombo.http(), other.http()], effort, client::Callbacks::default())
+        self.load_of(&[&self.pombo, other], effort)
+    }
+
+    /// The same, of these nodes.
+    pub(super) fn load_of(&self, nodes: &[&Pombo], effort: Effort) -> Load {
+        let http = nodes.iter().map(|node| node.http()).collect();
+        Load::start(http, effort, client::Callbacks::default())
     }
 
     /// Waits until what was accepted has arrived and is over, or nothing moves any more; judges.

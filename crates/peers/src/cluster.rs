@@ -1,4 +1,5 @@
-//! A PostgreSQL server for one test alone, that syncs, and can be stopped, killed and started again.
+//! A PostgreSQL server for one test alone, that syncs, and can be stopped, killed and started again; and
+//! a standby of it, that can be promoted.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -36,11 +37,7 @@ impl Cluster {
     /// Where PostgreSQL is not installed or does not start: a test that needs it cannot go on.
     #[must_use]
     pub fn start(folder: &Path) -> Self {
-        std::fs::create_dir_all(folder).expect("a folder can be made");
-        std::fs::set_permissions(folder, PermissionsExt::from_mode(0o700)).expect("it is ours");
-        if is_root() {
-            assert!(run(Command::new("chown").arg("postgres").arg(folder)), "chown postgres");
-        }
+        make(folder);
         let mut initdb = program("initdb");
         initdb.arg("-D").arg(folder).args(["-A", "trust", "-U", "pombo", "-N"]);
         assert!(run(&mut initdb), "initdb makes a cluster in {}", folder.display());
@@ -93,6 +90,56 @@ impl Cluster {
         cluster
     }
 
+    /// Makes a standby of it in this folder, which must not exist, and starts it. From then on a commit
+    /// has its answer when it is on the standby's disk too.
+    ///
+    /// # Panics
+    /// As [`Cluster::start`].
+    #[must_use]
+    pub fn standby(&self, folder: &Path) -> Self {
+        make(folder);
+        let mut copy = program("pg_basebackup");
+        copy.arg("-D").arg(folder).arg("-h").arg(&self.folder);
+        copy.args(["-U", "pombo", "-c", "fast", "-X", "stream", "-R", "-N"]);
+        assert!(run(&mut copy), "pg_basebackup makes a standby in {}", folder.display());
+        // The primary's socket lies in its folder, and so its lock was copied.
+        let lock = std::fs::remove_file(folder.join(".s.PGSQL.5432.lock"));
+        lock.expect("a primary has a lock on its socket");
+        let standby = Self { folder: folder.to_owned(), door: None };
+        standby.start_again();
+        // After the copy, because the standby is not to wait for one when it is promoted.
+        let _ = self.run("alter system set synchronous_standby_names = '*'");
+        let _ = self.run("select pg_reload_conf()");
+        let start = Instant::now();
+        while self.run("select count(1) from pg_stat_replication where sync_state = 'sync'") != "1"
+        {
+            assert!(start.elapsed() < PATIENCE, "a standby does not follow");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        standby
+    }
+
+    /// Makes a primary of a standby; done when it can be written.
+    ///
+    /// # Panics
+    /// Where it is none.
+    pub fn promote(&self) {
+        assert!(self.control(&["promote", "-w"]), "a standby can be promoted");
+    }
+
+    /// Commits without waiting for a standby from now on.
+    pub fn stand_alone(&self) {
+        let _ = self.run("alter system reset synchronous_standby_names");
+        let _ = self.run("select pg_reload_conf()");
+    }
+
+    /// As `store.url` names its database on any of these servers.
+    #[must_use]
+    pub fn url_of_all(clusters: &[&Self]) -> String {
+        let hosts: Vec<String> = clusters.iter().map(|cluster| cluster.host()).collect();
+        format!("postgres://pombo@{}/postgres", hosts.join(","))
+    }
+
     /// As `store.url` names its database by the port that it has.
     ///
     /// # Panics
@@ -106,9 +153,14 @@ impl Cluster {
     /// As `store.url` names its database.
     #[must_use]
     pub fn url(&self) -> String {
+        Self::url_of_all(&[self])
+    }
+
+    /// Its socket.
+    fn host(&self) -> String {
         let socket = self.folder.display().to_string().replace('/', "%2F");
         let port = self.door.map(|door| format!(":{}", door.port)).unwrap_or_default();
-        format!("postgres://pombo@{socket}{port}/postgres")
+        format!("{socket}{port}")
     }
 
     /// Runs SQL in its database, beside whoever uses it.
@@ -188,6 +240,15 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         self.control(&["stop", "-w", "-m", "immediate"]);
+    }
+}
+
+/// Makes the folder of a server.
+fn make(folder: &Path) {
+    std::fs::create_dir_all(folder).expect("a folder can be made");
+    std::fs::set_permissions(folder, PermissionsExt::from_mode(0o700)).expect("it is ours");
+    if is_root() {
+        assert!(run(Command::new("chown").arg("postgres").arg(folder)), "chown postgres");
     }
 }
 

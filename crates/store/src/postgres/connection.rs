@@ -54,8 +54,9 @@ pub(super) const WOKEN: &str = "pombo_woken";
 pub(super) const TAKEN_OVER: &str = "this node was not heard of for some seconds, and another has \
      taken over what it had: what was on its way here may be sent again; start it anew";
 
-/// Whether a transaction of ours, or one after it, was kept.
-const WRITTEN: &str = "select number from written where writer = $1";
+/// Whether a transaction of ours, or one after it, was kept. It is written anew: where the commit of that
+/// has an answer, what it tells is on the disk too, and on a standby where commits wait for one.
+const WRITTEN: &str = "update written set number = number where writer = $1 returning number";
 
 /// After how long the server is asked again what became of a commit.
 const ASKED_AGAIN: Duration = Duration::from_millis(250);
@@ -104,9 +105,11 @@ impl Writing {
         // What was never told to end must not answer for itself.
         let turn = format!("rollback; {BEGIN}; select pg_advisory_xact_lock({TURN})");
         let asked = self.session.batch(&turn).and_then(|()| {
-            Database::Postgres(&self.session)
+            let written = Database::Postgres(&self.session)
                 .prepare(WRITTEN)?
-                .first([self.own], |row| row.get::<i64>(0))
+                .first([self.own], |row| row.get::<i64>(0))?;
+            self.session.batch("commit")?;
+            Ok(written)
         });
         self.roll_back();
         Ok(asked?.is_some_and(|written| written >= self.number))

@@ -1,8 +1,10 @@
 //! The engine beyond one machine: PostgreSQL 15 or later, or what speaks its protocol.
 
+mod call;
 mod connection;
 mod many;
 mod migrate;
+mod origin;
 mod pipe;
 mod place;
 mod pulse;

@@ -1,16 +1,20 @@
 //! Where the server is, and how to speak with it: what `store.url` says, and what it leaves open.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_postgres::Config;
 use tokio_postgres::config::SslMode;
 
+use super::origin::Newest;
 use super::tls::Tls;
 use crate::{OpenError, shown_url};
 
 /// How long the server may take to answer a call, each of its addresses.
 const CONNECT: Duration = Duration::from_secs(5);
+/// The same where there are several: while one that is away is called, another may be promoted.
+const CONNECT_OF_SEVERAL: Duration = Duration::from_secs(2);
 /// A network that carries nothing is noticed after this, also while nothing is to be said.
 const UNANSWERED: Duration = Duration::from_secs(10);
 const PROBE_AFTER: Duration = Duration::from_secs(5);
@@ -19,11 +23,14 @@ const PROBES: u32 = 3;
 /// The client's own default, which means that nobody chose one.
 const IDLE_BY_DEFAULT: Duration = Duration::from_secs(2 * 3_600);
 
-/// A server and its database.
+/// A database, and the server that has it: one, or the one of several that can be written.
 #[derive(Clone)]
 pub(super) struct Place {
-    pub(super) config: Config,
+    /// How to reach each of the servers.
+    pub(super) doors: Vec<Config>,
     pub(super) tls: Option<Tls>,
+    /// What the connections have seen of them so far.
+    pub(super) newest: Arc<Newest>,
 }
 
 impl Place {
@@ -33,33 +40,58 @@ impl Place {
         let shown = shown_url(url);
         let unusable = |why: String| OpenError::Server { place: shown.clone(), why };
         let (url, security) = Security::split(url);
-        let mut config: Config = url.parse().map_err(|_| OpenError::Url(shown.clone()))?;
-        config.application_name("pombo");
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(CONNECT);
-        }
-        if config.get_tcp_user_timeout().is_none() {
-            config.tcp_user_timeout(UNANSWERED);
-        }
-        if config.get_keepalives_idle() == IDLE_BY_DEFAULT {
-            config.keepalives_idle(PROBE_AFTER);
-        }
-        if config.get_keepalives_interval().is_none() {
-            config.keepalives_interval(PROBE_EVERY);
-        }
-        if config.get_keepalives_retries().is_none() {
-            config.keepalives_retries(PROBES);
-        }
         let tls = security.tls().map_err(unusable)?;
-        config.ssl_mode(if tls.is_some() { SslMode::Require } else { SslMode::Disable });
-        Ok(Self { config, tls })
+        let ssl_mode = if tls.is_some() { SslMode::Require } else { SslMode::Disable };
+        let doors: Vec<String> = one_each(&url);
+        let patience = if doors.len() > 1 { CONNECT_OF_SEVERAL } else { CONNECT };
+        let door = |url: &String| {
+            let mut config: Config = url.parse().map_err(|_| OpenError::Url(shown.clone()))?;
+            configure(&mut config, patience);
+            config.ssl_mode(ssl_mode);
+            Ok(config)
+        };
+        let doors = doors.iter().map(door).collect::<Result<_, OpenError>>()?;
+        Ok(Self { doors, tls, newest: Arc::default() })
     }
 
-    /// How long a call may take in all.
+    /// How long a call may take in all: the servers are called at once.
     pub(super) fn patience(&self) -> Duration {
-        let n = u32::try_from(self.config.get_hosts().len().max(1)).unwrap_or(1);
-        self.config.get_connect_timeout().copied().unwrap_or(CONNECT) * n
+        let of_one = |door: &Config| {
+            let n = u32::try_from(door.get_hosts().len().max(1)).unwrap_or(1);
+            door.get_connect_timeout().copied().unwrap_or(CONNECT) * n
+        };
+        self.doors.iter().map(of_one).max().unwrap_or(CONNECT)
     }
+}
+
+/// What the URL leaves open.
+fn configure(config: &mut Config, patience: Duration) {
+    config.application_name("pombo");
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(patience);
+    }
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(UNANSWERED);
+    }
+    if config.get_keepalives_idle() == IDLE_BY_DEFAULT {
+        config.keepalives_idle(PROBE_AFTER);
+    }
+    if config.get_keepalives_interval().is_none() {
+        config.keepalives_interval(PROBE_EVERY);
+    }
+    if config.get_keepalives_retries().is_none() {
+        config.keepalives_retries(PROBES);
+    }
+}
+
+/// The URL of each server of one that names several, with commas between them.
+fn one_each(url: &str) -> Vec<String> {
+    // A password may hold a comma or a slash; what follows the last `@` is hosts up to the database.
+    let from = url.rfind('@').map(|at| at + 1);
+    let from = from.or_else(|| url.find("://").map(|at| at + 3)).unwrap_or(0);
+    let to = url[from..].find(['/', '?']).map_or(url.len(), |at| from + at);
+    let (before, hosts, after) = (&url[..from], &url[from..to], &url[to..]);
+    hosts.split(',').map(|host| format!("{before}{host}{after}")).collect()
 }
 
 /// What a URL says of encryption; the client knows less of it than the server's own programs.
@@ -130,6 +162,8 @@ fn decoded(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tokio_postgres::config::Host;
+
     use super::*;
 
     #[test]
@@ -166,12 +200,37 @@ mod tests {
 
     #[test]
     fn a_silent_network_is_noticed_unless_the_url_says_otherwise() {
-        let place = Place::parse("postgres://h/d").expect("a URL");
-        assert_eq!(place.config.get_tcp_user_timeout(), Some(&UNANSWERED));
-        assert_eq!(place.config.get_keepalives_idle(), PROBE_AFTER);
-        let place = Place::parse("postgres://h/d?tcp_user_timeout=60&keepalives_idle=70");
-        let place = place.expect("a URL");
-        assert_eq!(place.config.get_tcp_user_timeout(), Some(&Duration::from_secs(60)));
-        assert_eq!(place.config.get_keepalives_idle(), Duration::from_secs(70));
+        let door = |url| Place::parse(url).expect("a URL").doors.remove(0);
+        let config = door("postgres://h/d");
+        assert_eq!(config.get_tcp_user_timeout(), Some(&UNANSWERED));
+        assert_eq!(config.get_keepalives_idle(), PROBE_AFTER);
+        let config = door("postgres://h/d?tcp_user_timeout=60&keepalives_idle=70");
+        assert_eq!(config.get_tcp_user_timeout(), Some(&Duration::from_secs(60)));
+        assert_eq!(config.get_keepalives_idle(), Duration::from_secs(70));
+    }
+
+    #[test]
+    fn each_of_several_servers_has_its_host_and_its_port() {
+        let url = "postgres://u:p,a/ss@one,two:5433,[::1]:5434,%2Frun%2Fpg/d?connect_timeout=3";
+        let place = Place::parse(url).expect("a URL");
+        let of = |host: &str| Host::Tcp(host.to_owned());
+        let found: Vec<_> =
+            place.doors.iter().map(|door| (door.get_hosts().to_vec(), door.get_ports())).collect();
+        assert_eq!(
+            found,
+            [
+                (vec![of("one")], [5432].as_slice()),
+                (vec![of("two")], [5433].as_slice()),
+                (vec![of("::1")], [5434].as_slice()),
+                (vec![Host::Unix("/run/pg".into())], [5432].as_slice()),
+            ]
+        );
+        assert!(place.doors.iter().all(|door| door.get_password() == Some(b"p,a/ss")));
+        assert_eq!(place.patience(), Duration::from_secs(3));
+        let patience = |url| Place::parse(url).expect("a URL").patience();
+        assert_eq!(patience("postgres://one,two/d"), CONNECT_OF_SEVERAL);
+        assert_eq!(patience("postgres://one/d"), CONNECT);
+        assert_eq!(one_each("postgres://one,two"), ["postgres://one", "postgres://two"]);
+        assert_eq!(one_each("postgres:///d"), ["postgres:///d"]);
     }
 }

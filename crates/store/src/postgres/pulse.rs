@@ -21,6 +21,10 @@ use crate::tenure::OVER_AFTER;
 /// How often it beats.
 const EVERY: Duration = Duration::from_millis(500);
 
+/// Every how many beats it looks whether another server can be written: one that is cut off from the
+/// standby that took its place says nothing of it.
+const LOOKS: u32 = 8;
+
 /// A beat is of use only while it is fresh.
 const LIMITS: Limits =
     Limits { statement: Some(Duration::from_millis(1_600)), node: 0, listens: true };
@@ -85,10 +89,13 @@ impl Pulse {
     }
 
     fn run(&mut self) {
-        loop {
+        for n in (1..=LOOKS).cycle() {
             self.session.rest(EVERY, &self.membership.leaving);
             if self.membership.has_left() {
                 return;
+            }
+            if n == LOOKS {
+                self.session.look_around();
             }
             match self.beat() {
                 Ok(true) => {}

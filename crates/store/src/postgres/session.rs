@@ -6,13 +6,12 @@ use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
-use tokio::task::AbortHandle;
-use tokio_postgres::error::Severity;
-use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, Statement};
+use tokio_postgres::error::{DbError, Severity, SqlState};
+use tokio_postgres::{Client, Statement};
 
+use super::call::{Line, call, find};
 use super::connection::WOKEN;
 use super::many;
 use super::pipe::{Batch, Pipe, Rows, Write};
@@ -54,7 +53,7 @@ impl Limits {
 
     /// What a session is told at its begin. A transaction whose client has gone silent must not
     /// keep the others waiting, and neither must a table that somebody else holds.
-    fn words(self) -> String {
+    pub(super) fn words(self) -> String {
         let statement_ms = self.statement.unwrap_or_default().as_millis();
         // What serves asks by keys, and its plans must not depend on what a table held once; they
         // are made once.
@@ -104,14 +103,14 @@ pub(crate) struct Session {
     place: Place,
     limits: Limits,
     heard: Option<Heard>,
-    client: Client,
-    /// The task that reads and writes the socket.
-    line: AbortHandle,
+    line: Line,
     /// Whether nobody waits for its answers any more.
     hung_up: Cell<bool>,
     /// Whether a statement has failed since the transaction began: the server undoes it all then, and
     /// answers a commit as if it had been one.
     failed: Cell<bool>,
+    /// Whether a statement has failed because others held what it wanted.
+    hindered: Cell<bool>,
     statements: RefCell<Recent<String, Arc<Known>>>,
     /// What is to be written before the next answer.
     pipe: RefCell<Pipe>,
@@ -124,13 +123,16 @@ pub(crate) struct Session {
 /// Tells that number.
 pub(crate) const SHAPE: &str = "select number from shape";
 
+/// A lock was not given in time, or to those who waited for each other.
+const HINDERED: [SqlState; 2] = [SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED];
+
 /// Statements kept prepared, at most; each costs some memory of the server too.
 const STATEMENTS_MAX: usize = 512;
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let hosts = self.place.config.get_hosts();
-        f.debug_struct("Session").field("hosts", &hosts).finish_non_exhaustive()
+        let origin = self.line.origin;
+        f.debug_struct("Session").field("origin", &origin).finish_non_exhaustive()
     }
 }
 
@@ -145,16 +147,16 @@ impl Session {
             .enable_all()
             .build()
             .map_err(|why| Error::Unavailable(why.to_string()))?;
-        let (client, line) = runtime.block_on(call(&place, limits, heard.as_ref()))?;
+        let line = runtime.block_on(call(&place, limits, heard.as_ref()))?;
         Ok(Self {
             runtime: Some(runtime),
             place,
             limits,
             heard,
-            client,
             line,
             hung_up: Cell::new(false),
             failed: Cell::new(false),
+            hindered: Cell::new(false),
             statements: RefCell::new(Recent::new(STATEMENTS_MAX)),
             pipe: RefCell::default(),
             turn: Cell::new(None),
@@ -177,10 +179,23 @@ impl Session {
         self.forget_writes();
         let runtime = self.runtime.as_ref().ok_or(Error::Closed)?;
         let heard = self.heard.as_ref();
-        (self.client, self.line) = runtime.block_on(call(&self.place, self.limits, heard))?;
+        self.line = runtime.block_on(call(&self.place, self.limits, heard))?;
         self.hung_up.set(false);
         tracing::info!("connected to PostgreSQL again");
         Ok(true)
+    }
+
+    /// Looks whether another server has taken the place of the one that is used, where `store.url` names
+    /// several: then every connection that leads there is lost.
+    pub(super) fn look_around(&self) {
+        if self.place.doors.len() < 2 {
+            return;
+        }
+        if let Some(runtime) = &self.runtime
+            && let Ok(line) = runtime.block_on(find(&self.place, None))
+        {
+            line.task.abort();
+        }
     }
 
     /// Rests, all ears, until the time is over or somebody rings.
@@ -191,9 +206,12 @@ impl Session {
         }
     }
 
-    /// Whether the connection is of no use any more.
+    /// Whether the connection is of no use any more; also where another server has taken the place of
+    /// the one that it leads to.
     pub(super) fn is_lost(&self) -> bool {
-        self.hung_up.get() || self.client.is_closed()
+        self.hung_up.get()
+            || self.line.client.is_closed()
+            || self.place.newest.is_beyond(self.line.origin)
     }
 
     /// Waits for an answer, but not for ever: a server that says nothing is given up, and the
@@ -212,6 +230,11 @@ impl Session {
         self.failed.take()
     }
 
+    /// Whether a statement has failed because others held what it wanted, since this was last asked.
+    pub(super) fn was_hindered(&self) -> bool {
+        self.hindered.take()
+    }
+
     fn answer<T>(
         &self,
         future: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
@@ -220,16 +243,18 @@ impl Session {
         if self.hung_up.get() {
             return Err(silent());
         }
-        let Some(patience) = self.limits.patience() else {
-            return Ok(runtime.block_on(future)?);
+        let answer = match self.limits.patience() {
+            Some(span) => runtime.block_on(async { tokio::time::timeout(span, future).await }),
+            None => Ok(runtime.block_on(future)),
         };
-        match runtime.block_on(async { tokio::time::timeout(patience, future).await }) {
+        match answer {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
-                // The server's last word on this connection, whose end may come a moment later.
-                let last = [Some(Severity::Fatal), Some(Severity::Panic)];
-                if error.as_db_error().is_some_and(|told| last.contains(&told.parsed_severity())) {
+                if error.as_db_error().is_some_and(is_last_word) {
                     self.hang_up(runtime);
+                }
+                if error.code().is_some_and(|code| HINDERED.contains(code)) {
+                    self.hindered.set(true);
                 }
                 Err(error.into())
             }
@@ -243,12 +268,12 @@ impl Session {
     /// The task goes, and the socket with it.
     fn hang_up(&self, runtime: &Runtime) {
         self.hung_up.set(true);
-        self.line.abort();
+        self.line.task.abort();
         runtime.block_on(tokio::task::yield_now());
     }
 
     pub(super) const fn client(&self) -> &Client {
-        &self.client
+        &self.line.client
     }
 
     /// The statement of a text, prepared once.
@@ -257,7 +282,7 @@ impl Session {
             return Ok(Arc::clone(known));
         }
         let known = Arc::new(Known {
-            one: self.wait(self.client.prepare(text))?,
+            one: self.wait(self.line.client.prepare(text))?,
             text: text.to_owned(),
             write: OnceLock::new(),
             question: OnceLock::new(),
@@ -272,7 +297,7 @@ impl Session {
             return Ok(Arc::clone(write));
         }
         let many = match many::write(&known.text, known.one.params()) {
-            Some(text) => Some(self.wait(self.client.prepare(&text))?),
+            Some(text) => Some(self.wait(self.line.client.prepare(&text))?),
             None => None,
         };
         let write = Arc::new(Write::new(&known.text, &known.one, many));
@@ -286,7 +311,7 @@ impl Session {
         }
         let text = many::question(&known.text, known.one.params())
             .ok_or_else(|| Error::Failed(format!("{} is asked of nothing", known.text)))?;
-        let question = self.wait(self.client.prepare(&text))?;
+        let question = self.wait(self.line.client.prepare(&text))?;
         Ok(known.question.get_or_init(|| question).clone())
     }
 
@@ -338,9 +363,11 @@ impl Session {
 
     async fn send(&self, batch: &Batch) -> std::result::Result<u64, tokio_postgres::Error> {
         match (&batch.rows, &batch.write.many) {
-            (Rows::Many(columns), Some(many)) => self.client.execute_raw(many, columns).await,
-            (Rows::Many(columns), None) => self.client.execute_raw(&batch.write.one, columns).await,
-            (Rows::One(values), _) => self.client.execute_raw(&batch.write.one, values).await,
+            (Rows::Many(columns), Some(many)) => self.line.client.execute_raw(many, columns).await,
+            (Rows::Many(columns), None) => {
+                self.line.client.execute_raw(&batch.write.one, columns).await
+            }
+            (Rows::One(values), _) => self.line.client.execute_raw(&batch.write.one, values).await,
         }
     }
 
@@ -372,7 +399,7 @@ impl Session {
     }
 
     pub(crate) fn batch(&self, text: &str) -> Result<()> {
-        self.ask(self.client.batch_execute(text))
+        self.ask(self.line.client.batch_execute(text))
     }
 
     pub(crate) fn forget_statements(&self) {
@@ -389,52 +416,13 @@ impl Drop for Session {
     }
 }
 
-fn silent() -> Error {
+/// Whether a connection is of no use after this: its end may come a moment later. One that cannot be
+/// written leads to another server than it did.
+fn is_last_word(told: &DbError) -> bool {
+    let last = [Some(Severity::Fatal), Some(Severity::Panic)];
+    last.contains(&told.parsed_severity()) || *told.code() == SqlState::READ_ONLY_SQL_TRANSACTION
+}
+
+pub(super) fn silent() -> Error {
     Error::Unavailable("PostgreSQL does not answer".into())
-}
-
-async fn call(
-    place: &Place,
-    limits: Limits,
-    heard: Option<&Heard>,
-) -> Result<(Client, AbortHandle)> {
-    let calling = async {
-        let (client, line) = match &place.tls {
-            None => attended(place.config.connect(NoTls).await?, heard),
-            Some(tls) => attended(place.config.connect(tls.clone()).await?, heard),
-        };
-        client.batch_execute(&limits.words()).await?;
-        Ok((client, line))
-    };
-    tokio::time::timeout(place.patience(), calling).await.map_err(|_| silent())?
-}
-
-/// The connection runs whenever this thread waits for an answer.
-fn attended<S, T>(
-    (client, mut connection): (Client, Connection<S, T>),
-    heard: Option<&Heard>,
-) -> (Client, AbortHandle)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let heard = heard.cloned();
-    let line = tokio::spawn(async move {
-        loop {
-            match std::future::poll_fn(|context| connection.poll_message(context)).await {
-                Some(Ok(AsyncMessage::Notification(word))) => {
-                    if let Some(heard) = &heard {
-                        heard(word.payload());
-                    }
-                }
-                Some(Ok(_)) => {} // The server's notices are for those who look into its log.
-                Some(Err(error)) => {
-                    tracing::warn!(%error, "the connection to PostgreSQL was lost");
-                    return;
-                }
-                None => return,
-            }
-        }
-    });
-    (client, line.abort_handle())
 }
