@@ -247,6 +247,7 @@ impl Snapshots for Reading {
 
 #[cfg(test)]
 mod tests {
+    use pombo_peers::cluster::Cluster;
     use pombo_peers::postgres::Database as Peer;
     use pombo_peers::proxy::Proxy;
 
@@ -360,5 +361,35 @@ mod tests {
             writing.begin().expect("it begins");
             assert!(writing.commit(&mut patient).is_ok());
         }
+    }
+
+    #[test]
+    fn what_only_the_primary_has_was_not_kept_until_its_standby_has_it() {
+        let folder = std::env::temp_dir().join(format!("pombo-standby-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder can be made");
+        let primary = Cluster::start(&folder.join("primary"));
+        let standby = primary.standby(&folder.join("standby"));
+        drop(super::super::migrated(&primary.url()));
+        let limits = Limits { statement: Some(Duration::from_secs(1)), ..Limits::NONE };
+        let session = Session::open(Place::parse(&primary.url()).expect("a URL"), limits);
+        let mut writing = Writing::new(session.expect("the server runs"), 1, None);
+        writing.begin().expect("it begins");
+        standby.stop();
+        let last_word = "set local synchronous_commit = local; commit";
+        writing.session.batch(last_word).expect("it ends");
+        let _ = primary.run(CUT_OFF);
+        let mut asked = 0;
+        let known = writing.commit(&mut |_| {
+            asked += 1;
+            if asked == 2 {
+                standby.start_again();
+            }
+            true
+        });
+        assert!(known.is_ok());
+        assert!(asked >= 2, "it was believed without the standby");
+        drop((standby, primary));
+        // What is left behind lies in the system's folder for such things.
+        let _ = std::fs::remove_dir_all(&folder);
     }
 }

@@ -31,6 +31,7 @@ mod retention;
 mod schedule;
 mod sender;
 mod server;
+mod standby;
 mod status;
 mod tls;
 mod uncertain;
