@@ -27,6 +27,8 @@ pub(crate) struct Setup {
     pub(crate) store: Option<String>,
     /// Lines for the route's table.
     pub(crate) route: Cow<'static, str>,
+    /// Another build than that beside this program.
+    pub(crate) binary: Option<PathBuf>,
 }
 
 /// A configured pombo, running or not: its store outlives its processes.
@@ -35,6 +37,7 @@ pub(crate) struct Pombo {
     config: PathBuf,
     http: SocketAddr,
     log: PathBuf,
+    binary: PathBuf,
 }
 
 impl Pombo {
@@ -78,24 +81,30 @@ impl Pombo {
              system_id = \"bench\"\npassword = \"bench\"\nwindow = {window}\n{route}"
         );
         std::fs::write(&config, text)?;
-        Ok(Self { config, http, log: folder.join(&format!("{name}.log")) })
+        let binary = setup.binary.clone().map_or_else(binary, Ok)?;
+        Ok(Self { config, http, log: folder.join(&format!("{name}.log")), binary })
+    }
+
+    /// The same, of the build beside this program from now on.
+    pub(crate) fn replaced(&self) -> Result<Self> {
+        Ok(Self { binary: binary()?, ..self.clone() })
     }
 
     /// Starts `serve`; done when it says that it answers.
     pub(crate) fn serve(&self) -> Result<Process> {
-        self.serve_under(self.program()?)
+        self.serve_under(self.program())
     }
 
     /// The same, as the last arguments of another command: a tracer, or what runs it elsewhere.
     pub(crate) fn serve_traced(&self, tracer: &str, args: &[&str]) -> Result<Process> {
         let mut command = Command::new(tracer);
-        command.args(args).arg(binary()?);
+        command.args(args).arg(&self.binary);
         self.serve_under(command)
     }
 
     /// The same, with these variables in its environment.
     pub(crate) fn serve_with(&self, variables: &[(&str, &str)]) -> Result<Process> {
-        let mut command = self.program()?;
+        let mut command = self.program();
         command.envs(variables.iter().copied());
         self.serve_under(command)
     }
@@ -117,7 +126,7 @@ impl Pombo {
 
     /// Runs one of its commands and gives what it printed.
     pub(crate) fn command(&self, args: &[&str]) -> Result<String> {
-        let output = self.program()?.args(args).arg("--config").arg(&self.config).output()?;
+        let output = self.program().args(args).arg("--config").arg(&self.config).output()?;
         if !output.status.success() {
             let error = String::from_utf8_lossy(&output.stderr);
             bail!("pombo {}: {}: {error}", args.join(" "), output.status);
@@ -130,10 +139,10 @@ impl Pombo {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    fn program(&self) -> Result<Command> {
-        let mut command = Command::new(binary()?);
+    fn program(&self) -> Command {
+        let mut command = Command::new(&self.binary);
         command.current_dir(self.config.parent().unwrap_or(Path::new(".")));
-        Ok(command)
+        command
     }
 }
 

@@ -62,7 +62,7 @@ impl Pair {
 
     fn setup(&self, binds: usize) -> Setup {
         let store = Cluster::url_of_all(&[&self.primary, &self.standby]);
-        Setup { store: Some(store), route: format!("binds = {binds}\n").into() }
+        Setup { store: Some(store), route: format!("binds = {binds}\n").into(), ..Setup::default() }
     }
 }
 

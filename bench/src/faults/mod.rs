@@ -13,8 +13,10 @@ mod disk;
 mod failover;
 mod judge;
 mod kill;
+mod migrate;
 mod namespace;
 mod nodes;
+mod older;
 mod postgres;
 mod report;
 mod smsc;
@@ -86,7 +88,7 @@ struct Seen {
 
 /// All of them, in the order of the table.
 fn scenarios() -> Vec<&'static Scenario> {
-    let all: [&[Scenario]; 9] = [
+    let all: [&[Scenario]; 10] = [
         kill::SCENARIOS,
         disk::SCENARIOS,
         sync::SCENARIOS,
@@ -95,6 +97,7 @@ fn scenarios() -> Vec<&'static Scenario> {
         postgres::SCENARIOS,
         failover::SCENARIOS,
         nodes::SCENARIOS,
+        migrate::SCENARIOS,
         clock::SCENARIOS,
     ];
     all.into_iter().flatten().collect()

@@ -177,7 +177,7 @@ fn cut_off(effort: Effort, carrier: Behaviour, cut: Cut) -> Result<Outcome> {
     };
     let folder = TempFolder::new("fault-cut-off")?;
     let cluster = Cluster::at(&folder.join("data"), POSTGRES);
-    let setup = Setup { store: Some(cluster.url()), route: TWO_BINDS.into() };
+    let setup = Setup { store: Some(cluster.url()), route: TWO_BINDS.into(), ..Setup::default() };
     let stage = Stage::at(SMSC, "cut-off", carrier, &setup)?;
     let far = Setup { store: Some(cluster.url_by_port(&POSTGRES.to_string())), ..setup };
     let far = stage.node("far", &far)?;

@@ -49,7 +49,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 ];
 
 /// A response timeout that a scenario can wait for.
-const IMPATIENT: Setup = Setup { store: None, route: Cow::Borrowed("response_s = 1\n") };
+const IMPATIENT: Setup =
+    Setup { store: None, route: Cow::Borrowed("response_s = 1\n"), binary: None };
 const TOO_LATE: Duration = Duration::from_millis(2_500);
 
 fn late() -> Behaviour {

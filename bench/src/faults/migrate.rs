@@ -1,0 +1,72 @@
+//! A rolling restart to a newer pombo that changes the tables, while an older node works on.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use super::older::{self, Older};
+use super::postgres::Server;
+use super::stage::{self, Effort, Stage};
+use super::{Outcome, Scenario};
+use crate::pombo::Setup;
+
+pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
+    name: "nodes-migrate",
+    fault: "two nodes of the pombo before the last change of the tables are replaced in turn by this \
+            one, under load; its first start changes them while the other older one works on",
+    promise: "nothing is refused by the older one, nothing is in doubt",
+    quick: false,
+    run: migrate,
+}];
+
+/// Each node has one.
+const TWO_BINDS: &str = "binds = 2\n";
+
+/// How long a node may take to stop.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn migrate(effort: Effort) -> Result<Outcome> {
+    let older = match older::build()? {
+        Older::Built(older) => older,
+        Older::Missing(why) => return Ok(Outcome::Skipped(why)),
+    };
+    let server = Server::start()?;
+    let binary = Some(older.binary);
+    let setup = Setup { route: TWO_BINDS.into(), binary, ..server.setup() };
+    let mut stage = Stage::new("migrate", stage::carrier(), &setup)?;
+    let mut two = stage.node("two", &setup)?;
+    let (first, mut second) = (stage.pombo.serve()?, two.serve()?);
+    let version = || server.cluster.run("select version from schema_version");
+    let before = version();
+    let load = stage.load_of_both(&two, effort);
+
+    std::thread::sleep(effort.span / 4);
+    first.stop(PATIENCE)?;
+    stage.pombo = stage.pombo.replaced()?;
+    let first = stage.pombo.serve()?;
+    let after = version();
+    ensure!(before != after, "the tables were not changed");
+    std::thread::sleep(effort.span / 4);
+    second.must_run().with_context(|| two.log())?;
+    let trouble = two.log();
+    second.stop(PATIENCE)?;
+    two = two.replaced()?;
+    let second = two.serve()?;
+
+    let sent = load.finish()?;
+    let verdict = stage.judge(&sent)?;
+    second.stop(PATIENCE)?;
+    first.stop(PATIENCE)?;
+    let doubts = verdict.doubts();
+    ensure!(doubts.starts_with("none"), "a restart left something in doubt: {doubts}");
+    // Links come and go when nodes do; the store has no reason for a word.
+    let complaints: Vec<&str> =
+        trouble.lines().filter(|line| line.contains("pombo_store")).collect();
+    ensure!(complaints.is_empty(), "the older one complained: {}", complaints.join("; "));
+    let words = format!(
+        "from {} (tables of step {before}) to step {after}; {} answers of 503; {doubts}",
+        older.name,
+        sent.n_refused()
+    );
+    Ok(Outcome::seen(verdict, words))
+}
