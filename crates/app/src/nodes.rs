@@ -83,12 +83,14 @@ pub(crate) fn start(app: &App, mut before: Arc<Nodes>) {
         while bell.changed().await.is_ok() {
             let Some(inner) = woken.upgrade() else { return };
             let app = App { inner };
+            let began = tokio::time::Instant::now();
             if let Err(error) = look(&app).await {
                 tracing::warn!(%error, "what other nodes queued cannot be looked at");
             }
             app.inner.inbound.ring();
             drop(app);
-            tokio::time::sleep(WAKE_EVERY).await;
+            // Where many accounts wait a look takes long, and others ask the store too.
+            tokio::time::sleep(WAKE_EVERY.max(began.elapsed() * 4)).await;
         }
     });
 }

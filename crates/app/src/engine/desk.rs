@@ -59,6 +59,8 @@ pub(crate) struct RouteDesk {
     /// Rings when the pump has a reason to look again.
     pub(super) bell: Notify,
     bucket: Mutex<Option<Bucket>>,
+    /// The rate that the bucket was given, before the carrier throttled.
+    given: Mutex<Option<f64>>,
     links: Mutex<Links>,
     paused: AtomicBool,
     stopping: AtomicBool,
@@ -105,6 +107,7 @@ impl RouteDesk {
             stocked: Notify::new(),
             bell: Notify::new(),
             bucket: Mutex::new(bucket),
+            given: Mutex::new(route.rate),
             links: Mutex::new(Links::new(route.links.max(1), clock.now())),
             paused: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
@@ -124,6 +127,7 @@ impl RouteDesk {
     pub(super) fn reload(&self, route: &Route) {
         *lock(&self.route) = Arc::new(route.clone());
         self.follow_rate();
+        self.bell.notify_one();
     }
 
     /// Takes its share of the links and of the rate.
@@ -146,6 +150,10 @@ impl RouteDesk {
 
     fn follow_rate(&self) {
         let (rate, now) = (self.rate(), self.clock.now());
+        // Where it stays as it was, so does what the carrier has throttled it to.
+        if std::mem::replace(&mut *lock(&self.given), rate) == rate {
+            return;
+        }
         let mut bucket = lock(&self.bucket);
         match (rate, bucket.as_mut()) {
             (Some(rate), Some(bucket)) => bucket.set_rate(rate, now),

@@ -32,7 +32,9 @@ statements! {
     OLD_RECEIPTS = "delete from unmatched where id in (select id from unmatched \
         where id <= (select max(id) from unmatched) - $1 limit $2) returning route, hash";
     STILL_KEPT = "select count(1) from unmatched where route = $1 and hash = $2";
-    OLD_STAGING = "select first, last from staging where first < $1 order by first limit 1";
+    /// Too old, or given up.
+    OLD_STAGING = "select first, last from staging where first < $1 or (first & 15) = 1 \
+        order by first limit 1";
     /// It is no message's first part any more, so that nobody finds it who would accept it.
     GIVE_UP_STAGING = "update staging set first = first + 1 where first = $1 and (first & 15) = 0";
     END_STAGING = "delete from staging where first = $1";

@@ -100,7 +100,8 @@ pub(crate) fn doubt(
     let Some(before) = part::find(work, doubt.part)? else {
         return Ok(None);
     };
-    if before.state != PartState::Queued {
+    // One that has gone on by another route was answered on this one.
+    if before.state != PartState::Queued || before.route != doubt.route {
         return Ok(None);
     }
     let (resolution, state) = match doubt.policy {

@@ -5,6 +5,7 @@
 //! writers up alike, is no death.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,7 +84,12 @@ impl Pulse {
         pulse.beat()?;
         std::thread::Builder::new()
             .name("store-pulse".into())
-            .spawn(move || pulse.run())
+            .spawn(move || {
+                let ran = catch_unwind(AssertUnwindSafe(|| pulse.run()));
+                if ran.is_err() {
+                    pulse.membership.tenure.end("this node has lost its pulse; start it anew");
+                }
+            })
             .map(drop)
             .map_err(|why| Error::Unavailable(why.to_string()))
     }
@@ -98,8 +104,8 @@ impl Pulse {
                 self.session.look_around();
             }
             match self.beat() {
-                Ok(true) => {}
-                Ok(false) => {
+                Ok(Some(still)) => self.inherit(still),
+                Ok(None) => {
                     if !self.membership.has_left() {
                         self.membership.tenure.end(TAKEN_OVER);
                     }
@@ -112,14 +118,14 @@ impl Pulse {
         }
     }
 
-    /// Beats once; whether it is still a node.
-    fn beat(&mut self) -> Result<bool> {
+    /// Beats once, and looks who has stood still, and where; `None` where it is no node any more.
+    fn beat(&mut self) -> Result<Option<Vec<(i64, i64)>>> {
         self.session.revive()?;
         let asked = Instant::now();
         let database = Database::Postgres(&self.session);
         let (seen, up) = (self.membership.acts_by(), self.membership.up());
         if database.prepare(BEAT)?.execute(values![seen, up, self.own])? == 0 {
-            return Ok(false);
+            return Ok(None);
         }
         self.membership.tenure.prove(asked);
         if asked - self.last > 3 * EVERY {
@@ -135,10 +141,18 @@ impl Pulse {
         let still = self.look(&rows);
         let nodes = rows.into_iter().map(|(node, _)| node).collect();
         self.membership.saw(Nodes::seen_by(self.own, nodes));
+        Ok(Some(still))
+    }
+
+    /// Takes over from those who have stood still.
+    fn inherit(&mut self, still: Vec<(i64, i64)>) {
         for (node, beat) in still {
-            self.take_over(node, beat)?;
+            if let Err(error) = self.take_over(node, beat) {
+                tracing::warn!(node, %error, "a node that is not heard of cannot be taken over yet");
+            }
+            // That took its time, which says nothing of the others.
+            self.last = Instant::now();
         }
-        Ok(true)
     }
 
     /// Looks at the others' beats; answers who has stood still for too long, and where.

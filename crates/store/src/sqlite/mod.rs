@@ -19,8 +19,9 @@ use crate::{Error, Kind, OpenError, Options, Room, Store};
 use connection::{Reading, Writing};
 use turn::Turn;
 
-/// Pages of 4 KiB that the writer keeps in memory (32 MiB).
-const WRITER_CACHE_KIB: i64 = 32 * 1024;
+/// Pages of 4 KiB that the writer keeps in memory (12 MiB). More of them made nothing faster: the
+/// system keeps the rest.
+const WRITER_CACHE_KIB: i64 = 12 * 1024;
 /// The same for each reader.
 const READER_CACHE_KIB: i64 = 4 * 1024;
 

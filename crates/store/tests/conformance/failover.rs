@@ -8,7 +8,7 @@ use pombo_domain::channel::Receipt;
 use pombo_domain::id::{MessageId, PartId};
 use pombo_domain::message::{EventKind, PartState};
 use pombo_domain::money::Money;
-use pombo_domain::route::{self, Failure, ReceiptId};
+use pombo_domain::route::{self, Failure, ReceiptId, UncertainPolicy};
 use pombo_store::operation::accept::{Accept, Campaign};
 use pombo_store::operation::campaign::{Find, Lives, Place, SetStop, Which, recount};
 use pombo_store::operation::cdr::Page;
@@ -289,5 +289,23 @@ fn a_receipt_with_another_word_ends_it() {
         let rejected = Receipt { word: "REJECTD", ..w.bare_receipt("a1", PartState::Rejected, 0) };
         w.settle(vec![Item::Receipt(rejected)]);
         assert_eq!(w.state(message), PartState::Rejected);
+    });
+}
+
+#[test]
+fn after_a_crash_what_has_gone_on_is_not_in_doubt_on_the_route_that_answered() {
+    on_every_store(|w| {
+        allow(&w);
+        let first = w.accept(w.request(2));
+        let (gone_on, unanswered) = (first.part(0), first.plus(1).part(0));
+        // Both were handed over together, and the second has no answer yet.
+        assert_eq!(parts_of(&w.claim(2)), [gone_on, unanswered]);
+        w.settle(vec![w.sent(gone_on, "a1")]);
+        assert_eq!(told(&w, "a1", Undelivered).n_gone_on, 1);
+        let w = w.reopened();
+        assert_eq!(w.recover(UncertainPolicy::Resend).n_uncertain, 1);
+        assert_eq!(parts_of(&w.claim(10)), [unanswered]);
+        assert_eq!(parts_of(&w.claim_on(w.other_route, 10)), [gone_on]);
+        assert!(!w.kinds(first).contains(&Kind::Uncertain));
     });
 }

@@ -200,8 +200,9 @@ impl Notifier {
                 // Another node may be telling it by now.
                 tokio::time::sleep(UNSURE_PAUSE).await;
             }
+            let asked = clock.now();
             let result = request.await;
-            Done::Told(Told { call, stranger, took: clock.now().since(started), result })
+            Done::Told(Told { call, stranger, took: clock.now().since(asked), result })
         }));
     }
 
