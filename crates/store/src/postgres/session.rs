@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, timeout_at};
 use tokio_postgres::error::{DbError, Severity, SqlState};
 use tokio_postgres::{Client, Statement};
 
@@ -125,6 +127,9 @@ pub(crate) const SHAPE: &str = "select number from shape";
 
 /// A lock was not given in time, or to those who waited for each other.
 const HINDERED: [SqlState; 2] = [SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED];
+
+/// How often whoever waits for an answer looks whether it can still come.
+const LOOK_UP: Duration = Duration::from_secs(1);
 
 /// Statements kept prepared, at most; each costs some memory of the server too.
 const STATEMENTS_MAX: usize = 512;
@@ -244,7 +249,7 @@ impl Session {
             return Err(silent());
         }
         let answer = match self.limits.patience() {
-            Some(span) => runtime.block_on(async { tokio::time::timeout(span, future).await }),
+            Some(patience) => runtime.block_on(self.patiently(patience, future)),
             None => Ok(runtime.block_on(future)),
         };
         match answer {
@@ -261,6 +266,24 @@ impl Session {
             Err(_) => {
                 self.hang_up(runtime);
                 Err(silent())
+            }
+        }
+    }
+
+    /// Waits so long for an answer, and no longer than until another server has taken the place of the
+    /// one that was asked: that has none to give any more.
+    async fn patiently<T>(
+        &self,
+        patience: Duration,
+        future: impl Future<Output = T>,
+    ) -> std::result::Result<T, Elapsed> {
+        let until = Instant::now() + patience;
+        let mut future = std::pin::pin!(future);
+        loop {
+            let next = until.min(Instant::now() + LOOK_UP);
+            match timeout_at(next, &mut future).await {
+                Err(_) if next < until && !self.place.newest.is_beyond(self.line.origin) => {}
+                done => return done,
             }
         }
     }
