@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use pombo_peers::cluster::Cluster;
 
-use super::stage::{self, Effort, Stage};
+use super::stage::{self, Effort, STOPS_WITHIN, Stage};
 use super::{Outcome, Scenario};
 use crate::pombo::{Pombo, Setup};
 use crate::process::TempFolder;
@@ -41,9 +41,6 @@ const AWAY: Duration = Duration::from_millis(1_500);
 
 /// What was answered so soon after a promotion was ordered, the old one had handed on.
 const EARLIER: Duration = Duration::from_secs(1);
-
-/// How long a node may take to stop.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A server and its standby, which has all that was committed. Their folder goes after them.
 struct Pair {
@@ -101,13 +98,13 @@ fn fail_over(effort: Effort, has_two: bool) -> Result<Outcome> {
         let mut node = nodes.remove(0);
         node.must_run().with_context(|| pombo.log())?;
         ensure!(!pombo.log().contains("not heard of"), "a node was taken for dead");
-        node.stop(PATIENCE)?;
+        node.stop(STOPS_WITHIN)?;
         nodes.push(pombo.serve()?);
     }
 
     let sent = load.finish()?;
     let verdict = stage.judge(&sent)?;
-    nodes.into_iter().try_for_each(|node| node.stop(PATIENCE))?;
+    nodes.into_iter().try_for_each(|node| node.stop(STOPS_WITHIN))?;
     let after = written(&pair.primary);
     ensure!(before == after, "{before} became {after} on the server that was replaced");
     ensure!(sent.without_retry_after == 0, "a refusal did not say when to come again");
@@ -138,7 +135,7 @@ fn split(effort: Effort) -> Result<Outcome> {
     for (mut node, pombo) in nodes.into_iter().zip([&stage.pombo, &two]) {
         node.must_run().with_context(|| pombo.log())?;
         ensure!(!pombo.log().contains("not heard of"), "a node was taken for dead");
-        node.stop(PATIENCE)?;
+        node.stop(STOPS_WITHIN)?;
     }
     let after = sent.accepted_after(promoted + EARLIER);
     let words = format!(

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use pombo_domain::csv;
 use pombo_peers::smsc::Part;
 
@@ -253,6 +253,13 @@ impl Verdict {
             0 => "none was in doubt".to_owned(),
             n => format!("{n} were in doubt and are named"),
         }
+    }
+
+    /// The same, where none may be: after an orderly restart.
+    pub(super) fn without_doubts(&self) -> Result<String> {
+        let words = self.doubts();
+        ensure!(self.uncertain == 0, "a restart left something in doubt: {words}");
+        Ok(words)
     }
 
     /// The figures of a row: accepted, at the SMSC, lost, repeated and named, repeated silently.

@@ -9,7 +9,7 @@ use pombo_peers::smsc::{Behaviour, Part, Reaction};
 
 use super::namespace::{Cut, Namespace, POSTGRES, SMSC};
 use super::postgres::Server;
-use super::stage::{self, Effort, Stage};
+use super::stage::{self, Effort, STOPS_WITHIN, Stage, TWO_BINDS};
 use super::{Outcome, Scenario};
 use crate::pombo::{Pombo, Setup};
 use crate::process::{Process, TempFolder, wait_until};
@@ -55,9 +55,6 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 /// A node has stood still for five seconds when another takes over.
 const TAKE_OVER: Duration = Duration::from_secs(12);
 
-/// Each node has one.
-const TWO_BINDS: &str = "binds = 2\n";
-
 /// After that a node that has joined has its bind, and the others have let go of it.
 const JOINED: Duration = Duration::from_secs(3);
 
@@ -90,8 +87,8 @@ fn kill(effort: Effort) -> Result<Outcome> {
     let second = two.serve()?;
     let sent = load.finish()?;
     let verdict = stage.judge(&sent)?;
-    second.stop(Duration::from_secs(30))?;
-    first.stop(Duration::from_secs(30))?;
+    second.stop(STOPS_WITHIN)?;
+    first.stop(STOPS_WITHIN)?;
     let words = format!(
         "taken over after {} and {} ms; {}",
         after.as_millis(),
@@ -111,16 +108,15 @@ fn restart(effort: Effort) -> Result<Outcome> {
     for _ in 0..4 {
         std::thread::sleep(effort.span / 6);
         let (pombo, process) = nodes.remove(0);
-        process.stop(Duration::from_secs(30))?;
+        process.stop(STOPS_WITHIN)?;
         nodes.push((pombo, pombo.serve()?));
     }
     let sent = load.finish()?;
     let verdict = stage.judge(&sent)?;
     for (_, process) in nodes {
-        process.stop(Duration::from_secs(30))?;
+        process.stop(STOPS_WITHIN)?;
     }
-    let words = verdict.doubts();
-    ensure!(words.starts_with("none"), "a restart left something in doubt: {words}");
+    let words = verdict.without_doubts()?;
     Ok(Outcome::seen(verdict, words))
 }
 
@@ -145,7 +141,7 @@ fn rate(effort: Effort) -> Result<Outcome> {
     wait();
     first.kill()?;
     wait();
-    third.stop(Duration::from_secs(30))?;
+    third.stop(STOPS_WITHIN)?;
     let sent = load.finish()?;
     let verdict = stage.end(second, &sent)?;
     let most = most_in_a_second(&stage.carrier.received());

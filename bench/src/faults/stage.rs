@@ -38,6 +38,12 @@ const QUIET_AFTER_ALL: Duration = Duration::from_secs(5);
 /// The same once everything is over.
 const QUIET_AT_THE_END: Duration = Duration::from_secs(2);
 
+/// How long a pombo may take to stop.
+pub(super) const STOPS_WITHIN: Duration = Duration::from_secs(30);
+
+/// For the route of two nodes: each has one.
+pub(super) const TWO_BINDS: &str = "binds = 2\n";
+
 /// Submissions without an answer that a link may have.
 const WINDOW: u32 = 100;
 
@@ -157,7 +163,7 @@ impl Stage {
     /// Stops pombo and judges.
     pub(super) fn end(&self, serve: Process, sent: &Sent) -> Result<Verdict> {
         let verdict = self.judge(sent)?;
-        serve.stop(Duration::from_secs(30))?;
+        serve.stop(STOPS_WITHIN)?;
         Ok(verdict)
     }
 }
