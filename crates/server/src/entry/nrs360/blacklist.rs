@@ -14,6 +14,7 @@ use pombo_domain::opt_out::{Address, Channel, REASON_CHARS_MAX};
 use super::body::{self, BlacklistIn, Many, Scalar};
 use super::error::{Code, Problem};
 use super::page::{Page, number};
+use super::query::pairs;
 use super::write;
 use crate::entry::{House, Response, json};
 
@@ -46,7 +47,7 @@ pub(super) async fn list(
     query: Option<&str>,
 ) -> Result<Response, Problem> {
     let (mut page, mut limit) = (NonZeroUsize::MIN, PAGE);
-    for (key, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+    for (key, value) in pairs(query) {
         match key.as_ref() {
             "page" if !value.is_empty() => page = number("page", &value)?,
             "limit" if !value.is_empty() => {
@@ -162,7 +163,7 @@ impl BlacklistIn<'_> {
 fn of_query(query: Option<&str>) -> BlacklistIn<'_> {
     let mut asked = BlacklistIn::default();
     let (mut phones, mut emails) = (Vec::new(), Vec::new());
-    for (key, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+    for (key, value) in pairs(query) {
         let name = key.split_once('[').map_or(key.as_ref(), |(name, _)| name);
         let each = value.split(',').map(|one| Scalar::Text(one.trim().to_owned().into()));
         match name {

@@ -15,6 +15,7 @@ use pombo_domain::time::Instant;
 
 use super::error::Problem;
 use super::page::{Page, number};
+use super::query::pairs;
 use super::write;
 use crate::entry::{House, Response, json};
 
@@ -354,7 +355,7 @@ fn filter(query: Option<&str>) -> Result<Filter, Problem> {
         page: NonZeroUsize::MIN,
         limit: PAGE,
     };
-    for (key, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+    for (key, value) in pairs(query) {
         if value.is_empty() {
             continue;
         }

@@ -9,6 +9,7 @@ use pombo_app::usecase::certificate::{Certificate, certificate};
 use pombo_domain::id::MessageId;
 
 use super::error::{Code, Problem};
+use super::query::pairs;
 use super::sms::off_thread;
 use crate::certificate::{file_name, write};
 use crate::entry::{House, Response};
@@ -64,7 +65,7 @@ pub(super) async fn view(
 
 /// The language asked for; empty where none was.
 fn language(query: Option<&str>) -> String {
-    let pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    let pairs = pairs(query);
     let asked = pairs.filter(|(name, _)| name == "language").last();
     asked.map(|(_, value)| value.into_owned()).unwrap_or_default()
 }

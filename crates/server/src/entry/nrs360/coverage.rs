@@ -6,6 +6,7 @@ use pombo_app::usecase::coverage::{Coverage, Covered, coverage};
 use pombo_domain::address::Country;
 
 use super::error::Problem;
+use super::query::pairs;
 use super::write;
 use crate::entry::{House, Response, json};
 
@@ -126,7 +127,7 @@ fn symbol(currency: &str) -> &str {
 }
 
 fn country_iso(query: Option<&str>) -> Result<Option<Country>, Problem> {
-    let mut pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    let mut pairs = pairs(query);
     let given =
         pairs.find(|(key, _)| key == "countryIso").filter(|(_, letters)| !letters.is_empty());
     let Some((_, letters)) = given else { return Ok(None) };

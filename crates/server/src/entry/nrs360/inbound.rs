@@ -11,6 +11,7 @@ use pombo_domain::opt_out::word::Effect;
 use super::campaign::date;
 use super::error::Problem;
 use super::page::{Page, number};
+use super::query::pairs;
 use super::write;
 use crate::entry::{House, Response, json};
 
@@ -70,7 +71,7 @@ fn filter(query: Option<&str>) -> Result<Filter, Problem> {
         page: NonZeroUsize::MIN,
         limit: PAGE,
     };
-    for (key, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+    for (key, value) in pairs(query) {
         if value.is_empty() {
             continue;
         }

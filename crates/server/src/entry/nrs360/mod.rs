@@ -14,6 +14,7 @@ mod notifications;
 mod older;
 mod otp;
 mod page;
+mod query;
 mod report;
 mod scheduled;
 mod schema;

@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::{Code, Problem};
 use super::page::number;
+use super::query::pairs;
 use super::write;
 use crate::entry::{House, Response, json};
 
@@ -181,7 +182,7 @@ pub(super) async fn dead(
     query: Option<&str>,
 ) -> Result<Response, Problem> {
     let (mut after, mut limit) = (0, PAGE);
-    for (key, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+    for (key, value) in pairs(query) {
         match key.as_ref() {
             _ if value.is_empty() => {}
             "after" => {

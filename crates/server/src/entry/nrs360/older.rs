@@ -12,6 +12,7 @@ use pombo_app::usecase::send::{Fate, Sent, send_sms};
 
 use super::body::{self, Many, Scalar, SmsIn};
 use super::error::{Code, Problem};
+use super::query::pairs;
 use super::sms::{off_thread, problem_of};
 use super::sms_in::{self, Around};
 use super::{auth, write};
@@ -157,7 +158,7 @@ async fn send_by_query(
 ) -> Result<Sent, Problem> {
     let mut sms = SmsIn::default();
     let (mut name, mut password) = (String::new(), String::new());
-    for (key, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+    for (key, value) in pairs(query) {
         let scalar = || Scalar::Text(value.clone());
         match key.as_ref() {
             "username" => name = value.into_owned(),

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 
 use super::error::Problem;
+use super::query::pairs;
 use super::write;
 
 /// A page that was answered.
@@ -51,11 +52,11 @@ impl Page<'_> {
 
     /// The same list at another page.
     fn at(&self, page: usize) -> String {
-        let mut pairs = url::form_urlencoded::Serializer::new(String::new());
-        let before = url::form_urlencoded::parse(self.query.unwrap_or_default().as_bytes());
-        pairs.extend_pairs(before.filter(|(name, _)| name != "page"));
-        pairs.append_pair("page", &page.to_string());
-        format!("{}?{}", self.url, pairs.finish())
+        let mut written = url::form_urlencoded::Serializer::new(String::new());
+        let before = pairs(self.query);
+        written.extend_pairs(before.filter(|(name, _)| name != "page"));
+        written.append_pair("page", &page.to_string());
+        format!("{}?{}", self.url, written.finish())
     }
 }
 

@@ -12,6 +12,7 @@ use pombo_domain::{csv, notification};
 
 use super::campaign::{As, date};
 use super::error::Problem;
+use super::query::pairs;
 use super::write;
 use crate::entry::{House, Response};
 
@@ -96,7 +97,7 @@ async fn events(
     query: Option<&str>,
 ) -> Result<Response, Problem> {
     let (mut before, mut after, mut with_fields) = (None, None, false);
-    for (key, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+    for (key, value) in pairs(query) {
         match key.as_ref() {
             _ if value.is_empty() => {}
             "beforeDate" => before = Some(date(&key, &value)?),

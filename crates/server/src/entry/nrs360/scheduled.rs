@@ -15,6 +15,7 @@ use pombo_domain::time::Instant;
 
 use super::body::{self, FilterIn, Many, Scalar};
 use super::error::{Code, Problem};
+use super::query::pairs;
 use super::write;
 use crate::entry::{House, Response, json};
 
@@ -213,7 +214,7 @@ impl Filter {
     fn read(query: Option<&str>, body: &[u8]) -> Result<Self, Problem> {
         let mut asked = FilterIn::default();
         let mut guids = Vec::new();
-        for (key, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+        for (key, value) in pairs(query) {
             let name = key.split_once('[').map_or(key.as_ref(), |(name, _)| name);
             match name {
                 "guid" => guids.extend(value.split(',').map(|guid| guid.trim().to_owned())),

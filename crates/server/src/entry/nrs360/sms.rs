@@ -17,6 +17,7 @@ use pombo_domain::time::Instant;
 use sha2::{Digest, Sha256};
 
 use super::error::{Code, Problem};
+use super::query::pairs;
 use super::sms_in::{self, Around};
 use super::write;
 use crate::entry::{House, Response, json};
@@ -97,9 +98,7 @@ pub(super) async fn off_thread<T: Send + 'static>(
 
 /// Whether a switch of the query is on.
 fn flag(query: Option<&str>, switch: &str) -> Result<bool, Problem> {
-    let Some(query) = query else { return Ok(false) };
-    let pairs = url::form_urlencoded::parse(query.as_bytes());
-    let Some((_, value)) = pairs.filter(|(name, _)| name == switch).last() else {
+    let Some((_, value)) = pairs(query).filter(|(name, _)| name == switch).last() else {
         return Ok(false);
     };
     match value.to_ascii_lowercase().as_str() {
