@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pombo_domain::share::Share;
-use pombo_store::operation as op;
 use pombo_store::{Error, Nodes};
 use tokio::sync::watch;
 
@@ -113,7 +112,7 @@ async fn inherit(app: &App) {
 /// What others have queued.
 async fn look(app: &App) -> Result<(), Error> {
     for desk in app.inner.engine.desks().filter(|desk| desk.links_up() > 0) {
-        desk.reload_heads(app.inner.store.ask(op::claim::Heads { route: desk.id() }).await?);
+        desk.look_at_heads().await?;
     }
     Ok(())
 }

@@ -173,7 +173,7 @@ async fn refresh(app: &App) -> Result<(), Fault> {
         }
     }
     for desk in app.inner.engine.desks() {
-        desk.reload_heads(store.ask(op::claim::Heads { route: desk.id() }).await?);
+        desk.look_at_heads().await?;
     }
     Ok(())
 }

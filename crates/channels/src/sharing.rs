@@ -15,8 +15,6 @@ pub struct Giver {
 pub struct Taker {
     share: watch::Receiver<Share>,
     acts_by: watch::Sender<Share>,
-    /// Where nobody else has it.
-    _giver: Option<Box<Giver>>,
 }
 
 /// Both sides, with the share to begin with.
@@ -25,7 +23,7 @@ pub fn sharing(share: Share) -> (Giver, Taker) {
     let (give, given) = watch::channel(share);
     let (tell, told) = watch::channel(Share::NONE);
     let giver = Giver { share: give, acts_by: told };
-    (giver, Taker { share: given, acts_by: tell, _giver: None })
+    (giver, Taker { share: given, acts_by: tell })
 }
 
 impl Giver {
@@ -49,8 +47,7 @@ impl Taker {
     /// All of them, for ever.
     #[must_use]
     pub fn of_all() -> Self {
-        let (giver, taker) = sharing(Share::ALL);
-        Self { _giver: Some(Box::new(giver)), ..taker }
+        sharing(Share::ALL).1
     }
 
     /// The share that holds now.

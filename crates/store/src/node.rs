@@ -91,6 +91,8 @@ impl Nodes {
 /// What the threads of one node share of its being one.
 #[derive(Debug)]
 pub(crate) struct Membership {
+    /// Its number; 0 where only one can serve, or it does not.
+    own: i64,
     pub(crate) tenure: Tenure,
     nodes: watch::Sender<Arc<Nodes>>,
     /// Counts how often others have said that they committed.
@@ -114,6 +116,7 @@ impl Membership {
 
     fn of(nodes: Nodes, tenure: Tenure) -> Self {
         Self {
+            own: nodes.own,
             tenure,
             acts_by: AtomicI64::new(nodes.own),
             nodes: watch::Sender::new(Arc::new(nodes)),
@@ -122,6 +125,10 @@ impl Membership {
             has_left: AtomicBool::new(false),
             leaving: Notify::new(),
         }
+    }
+
+    pub(crate) const fn own(&self) -> i64 {
+        self.own
     }
 
     pub(crate) fn nodes(&self) -> watch::Receiver<Arc<Nodes>> {

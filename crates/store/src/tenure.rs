@@ -69,6 +69,11 @@ impl Tenure {
         micros(self.start.elapsed()) < self.until.load(Ordering::Acquire)
     }
 
+    /// Why it is over for good, where it is.
+    pub(crate) fn over(&self) -> Option<String> {
+        self.over.borrow().clone()
+    }
+
     /// Waits until it is over for good, and says why.
     pub(crate) async fn ended(&self) -> String {
         let mut over = self.over.subscribe();

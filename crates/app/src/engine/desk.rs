@@ -169,10 +169,11 @@ impl RouteDesk {
         self.bell.notify_one();
     }
 
-    /// What the tables say of the queues: at the start, and when another process has written.
-    pub(crate) fn reload_heads(&self, found: Vec<op::claim::Head>) {
+    /// Looks what the tables say of the queues: at the start, and when another process has written.
+    pub(crate) async fn look_at_heads(&self) -> Result<(), pombo_store::Error> {
+        let found = self.store.ask(op::claim::Heads { route: self.id }).await?;
         if found.is_empty() {
-            return;
+            return Ok(());
         }
         let mut heads = lock(&self.heads);
         for head in found {
@@ -180,6 +181,7 @@ impl RouteDesk {
         }
         drop(heads);
         self.bell.notify_one();
+        Ok(())
     }
 
     pub(crate) fn id(&self) -> RouteId {

@@ -79,7 +79,7 @@ impl Engine {
             let (desk, reports) = RouteDesk::new(route.clone(), (store, clock), &paces, countries);
             // Before the first link is up: a pause outlives a restart.
             desk.set_paused(known.iter().any(|row| row.id == route.id && row.paused));
-            desk.reload_heads(store.ask(op::claim::Heads { route: route.id }).await?);
+            desk.look_at_heads().await?;
             settlers.push((Arc::clone(&desk), reports));
             desks.insert(route.id, desk);
         }

@@ -1,12 +1,9 @@
 //! `node`: who serves from the store, as commands see it.
 
-use std::collections::BTreeSet;
-
-use pombo_domain::id::RouteId;
-
 use super::{Question, View};
 use crate::error::Result;
-use crate::node::routes;
+use crate::node::{Node, routes};
+use crate::sql::Database;
 use crate::statement::statements;
 
 statements! {
@@ -20,23 +17,25 @@ pub struct List;
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeRow {
-    /// Its number.
-    pub id: i64,
-    /// The newest node by whose joining it acts.
-    pub seen: i64,
+    /// As the others see it.
+    pub node: Node,
     /// Rises as long as it lives, twice a second.
     pub beat: i64,
-    /// The routes that it has a link of.
-    pub up: BTreeSet<RouteId>,
 }
 
 impl Question for List {
     type Answer = Vec<NodeRow>;
 
     fn answer(self, view: &mut View<'_>) -> Result<Vec<NodeRow>> {
-        view.prepare(LIST)?.all((), |row| {
-            let up = routes(&row.get::<String>(3)?);
-            Ok(NodeRow { id: row.get(0)?, seen: row.get(1)?, beat: row.get(2)?, up })
-        })
+        list(view.database)
     }
+}
+
+/// The same, for whoever has a connection.
+pub(crate) fn list(database: Database<'_>) -> Result<Vec<NodeRow>> {
+    database.prepare(LIST.sql)?.all((), |row| {
+        let up = routes(&row.get::<String>(3)?);
+        let node = Node { id: row.get(0)?, seen: row.get(1)?, up };
+        Ok(NodeRow { node, beat: row.get(2)? })
+    })
 }

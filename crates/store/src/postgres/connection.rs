@@ -17,18 +17,10 @@ pub(super) struct Writing {
     session: Session,
     /// This opening of the store, among all that have it open.
     own: i64,
-    /// Where it is a node.
-    node: Option<Node>,
+    /// What it is among those that serve; alone where it does not.
+    membership: Arc<Membership>,
     /// The open transaction's number among those of all that write.
     number: i64,
-}
-
-/// A node that writes.
-pub(super) struct Node {
-    pub(super) id: i64,
-    pub(super) membership: Arc<Membership>,
-    /// Whether another has taken over what it had.
-    pub(super) is_over: bool,
 }
 
 /// The number of the lock that is the turn.
@@ -66,8 +58,8 @@ const LAST_ASKED: usize = 20;
 const COMPLAINED: usize = 40;
 
 impl Writing {
-    pub(super) const fn new(session: Session, own: i64, node: Option<Node>) -> Self {
-        Self { session, own, node, number: 0 }
+    pub(super) const fn new(session: Session, own: i64, membership: Arc<Membership>) -> Self {
+        Self { session, own, membership, number: 0 }
     }
 
     fn take_turn(&mut self) -> Result<()> {
@@ -77,7 +69,7 @@ impl Writing {
         let client = self.session.client();
         let turn = format!("{BEGIN}; select pg_advisory_xact_lock({TURN})");
         let row = self.session.wait(async {
-            let node = self.node.as_ref().map_or(0, |node| node.id);
+            let node = self.membership.own();
             let own: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&self.own, &node];
             let (begun, taken) =
                 tokio::join!(client.batch_execute(&turn), client.query_one(&take.one, &own));
@@ -87,15 +79,11 @@ impl Writing {
         self.number = row.try_get(0)?;
         self.session.turn.set(Some(row.try_get(1)?));
         self.session.shape.set(Some(row.try_get(3)?));
-        let is_node = row.try_get::<_, i64>(2)? == 1;
-        match &mut self.node {
-            Some(node) if !is_node => {
-                node.is_over = true;
-                node.membership.tenure.end(TAKEN_OVER);
-                Err(Error::Unavailable(TAKEN_OVER.into()))
-            }
-            _ => Ok(()),
+        if self.membership.own() > 0 && row.try_get::<_, i64>(2)? == 0 {
+            self.membership.tenure.end(TAKEN_OVER);
+            return Err(Error::Unavailable(TAKEN_OVER.into()));
         }
+        Ok(())
     }
 
     /// Whether the last transaction was kept. It is over once its turn is free, and until then
@@ -122,8 +110,8 @@ impl Engine for Writing {
     }
 
     fn begin(&mut self) -> Result<()> {
-        if self.node.as_ref().is_some_and(|node| node.is_over) {
-            return Err(Error::Unavailable(TAKEN_OVER.into()));
+        if let Some(why) = self.membership.tenure.over() {
+            return Err(Error::Unavailable(why));
         }
         self.session.revive()?;
         match self.take_turn() {
@@ -144,11 +132,9 @@ impl Engine for Writing {
             let why = "a statement of the transaction had failed";
             return Err(NotCommitted::Undone(Error::Failed(why.into())));
         }
-        let last_word = match &self.node {
-            Some(node) if node.membership.has_others() => {
-                format!("notify {WOKEN}, '{}'; commit", node.id)
-            }
-            _ => "commit".to_owned(),
+        let last_word = match self.membership.has_others() {
+            true => format!("notify {WOKEN}, '{}'; commit", self.membership.own()),
+            false => "commit".to_owned(),
         };
         let Err(error) = self.session.batch(&last_word) else {
             return Ok(());
@@ -193,9 +179,11 @@ impl Engine for Writing {
     fn tend(&mut self) {}
 
     fn close(&mut self) {
-        let Some(node) = &self.node else { return };
-        node.membership.leave();
-        let leave = format!("delete from node where id = {}", node.id);
+        if self.membership.own() == 0 {
+            return;
+        }
+        self.membership.leave();
+        let leave = format!("delete from node where id = {}", self.membership.own());
         if let Err(error) = self.session.revive().and_then(|_| self.session.batch(&leave)) {
             tracing::warn!(%error, "no leave could be taken; others take over after a few seconds");
         }
@@ -260,6 +248,10 @@ mod tests {
     const CUT_OFF: &str = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
          where pid <> pg_backend_pid() and datname = current_database()";
 
+    fn alone() -> Arc<Membership> {
+        Arc::new(Membership::alone())
+    }
+
     fn patient(_: &Error) -> bool {
         true
     }
@@ -268,9 +260,9 @@ mod tests {
     fn after_a_lost_answer_the_server_tells_what_became_of_the_commit() {
         let server = Peer::fresh();
         let (session, _) = super::super::migrated(&server.url());
-        let mut writing = Writing::new(session, 1, None);
+        let mut writing = Writing::new(session, 1, alone());
         let (other, _) = super::super::migrated(&server.url());
-        let mut other = Writing::new(other, 2, None);
+        let mut other = Writing::new(other, 2, alone());
         for (last_word, kept) in [("commit", true), ("rollback", false)] {
             writing.begin().expect("it begins");
             writing.session.batch(last_word).expect("it ends");
@@ -298,7 +290,7 @@ mod tests {
     fn what_became_of_a_commit_is_asked_until_it_is_known_or_the_store_is_closed() {
         let server = Peer::fresh();
         let (session, _) = super::super::migrated(&server.url());
-        let mut writing = Writing::new(session, 1, None);
+        let mut writing = Writing::new(session, 1, alone());
         let rename = |from: &str, to: &str| format!("alter table {from} rename to {to}");
         for closes in [false, true] {
             writing.begin().expect("it begins");
@@ -330,7 +322,7 @@ mod tests {
         let url = format!("{}?connect_timeout=1", server.url_by(way.address()));
         let limits = Limits { statement: Some(Duration::from_secs(1)), ..Limits::NONE };
         let session = Session::open(Place::parse(&url).expect("a URL"), limits);
-        let mut writing = Writing::new(session.expect("the server runs"), 1, None);
+        let mut writing = Writing::new(session.expect("the server runs"), 1, alone());
         writing.begin().expect("it begins");
         way.be_silent(true);
         let begun = Instant::now();
@@ -355,7 +347,7 @@ mod tests {
     fn a_server_that_was_started_anew_is_noticed_before_anything_is_written() {
         let server = Peer::fresh();
         let (session, _) = super::super::migrated(&server.url());
-        let mut writing = Writing::new(session, 1, None);
+        let mut writing = Writing::new(session, 1, alone());
         for _ in 0..3 {
             server.run(CUT_OFF);
             writing.begin().expect("it begins");
@@ -372,7 +364,7 @@ mod tests {
         drop(super::super::migrated(&primary.url()));
         let limits = Limits { statement: Some(Duration::from_secs(1)), ..Limits::NONE };
         let session = Session::open(Place::parse(&primary.url()).expect("a URL"), limits);
-        let mut writing = Writing::new(session.expect("the server runs"), 1, None);
+        let mut writing = Writing::new(session.expect("the server runs"), 1, alone());
         writing.begin().expect("it begins");
         standby.stop();
         let last_word = "set local synchronous_commit = local; commit";

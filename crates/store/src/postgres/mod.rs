@@ -22,7 +22,7 @@ use crate::reader::Readers;
 use crate::sql::{Database, values};
 use crate::writer::Writer;
 use crate::{Kind, OpenError, Options, Store, shown_url};
-use connection::{Node, Reading, Writing};
+use connection::{Reading, Writing};
 pub(crate) use migrate::translated;
 use place::Place;
 use pulse::Pulse;
@@ -58,11 +58,10 @@ pub(crate) fn open(url: &str, options: &Options) -> std::result::Result<Store, O
         false => Arc::new(Membership::alone()),
     };
     if serves {
-        Pulse::start(place, node, Arc::clone(&membership)).map_err(unusable)?;
+        Pulse::start(place, Arc::clone(&membership)).map_err(unusable)?;
     }
-    let as_node =
-        serves.then(|| Node { id: node, membership: Arc::clone(&membership), is_over: false });
-    let writer = Writer::start(Writing::new(first, own, as_node), node).map_err(unusable)?;
+    let writing = Writing::new(first, own, Arc::clone(&membership));
+    let writer = Writer::start(writing, node).map_err(unusable)?;
     let kind = Kind::Postgres(Postgres { serves });
     Ok(Store { writer, readers: Readers::start(readers), kind, membership })
 }

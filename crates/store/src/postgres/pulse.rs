@@ -15,7 +15,8 @@ use super::connection::{TAKEN_OVER, TURN};
 use super::place::Place;
 use super::session::{Limits, Session, name_of};
 use crate::error::{Error, Result};
-use crate::node::{Membership, Node, Nodes, routes};
+use crate::node::{Membership, Nodes};
+use crate::operation::node::{NodeRow, list};
 use crate::sql::{Database, values};
 use crate::tenure::OVER_AFTER;
 
@@ -35,7 +36,6 @@ const LIMITS: Limits =
 const TURN_MS: i64 = 1_000;
 
 const BEAT: &str = "update node set beat = beat + 1, seen = $1, up = $2 where id = $3";
-const ALL: &str = "select id, seen, beat, up from node order by id";
 const SILENCE: &str = "select cast(count(pg_terminate_backend(pid)) as bigint) \
      from pg_stat_activity where datname = current_database() and application_name = $1";
 const TAKE_OVER: &str = "delete from node where id = $1 and beat = $2";
@@ -61,7 +61,6 @@ struct Life {
 /// The thread's.
 pub(super) struct Pulse {
     session: Session,
-    own: i64,
     membership: Arc<Membership>,
     lives: HashMap<i64, Life>,
     /// Its last beat.
@@ -70,8 +69,8 @@ pub(super) struct Pulse {
 
 impl Pulse {
     /// Starts it; it ends when the node leaves, or is one no more.
-    pub(super) fn start(place: Place, own: i64, membership: Arc<Membership>) -> Result<()> {
-        let woken = Arc::clone(&membership);
+    pub(super) fn start(place: Place, membership: Arc<Membership>) -> Result<()> {
+        let (own, woken) = (membership.own(), Arc::clone(&membership));
         let heard = Arc::new(move |from: &str| {
             if from != own.to_string() {
                 woken.wake();
@@ -79,7 +78,7 @@ impl Pulse {
         });
         let session = Session::listening(place, LIMITS.of_node(own), Some(heard))?;
         let (lives, last) = (HashMap::new(), Instant::now());
-        let mut pulse = Self { session, own, membership, lives, last };
+        let mut pulse = Self { session, membership, lives, last };
         // Whoever opens the store knows who is there.
         pulse.beat()?;
         std::thread::Builder::new()
@@ -123,8 +122,9 @@ impl Pulse {
         self.session.revive()?;
         let asked = Instant::now();
         let database = Database::Postgres(&self.session);
+        let own = self.membership.own();
         let (seen, up) = (self.membership.acts_by(), self.membership.up());
-        if database.prepare(BEAT)?.execute(values![seen, up, self.own])? == 0 {
+        if database.prepare(BEAT)?.execute(values![seen, up, own])? == 0 {
             return Ok(None);
         }
         self.membership.tenure.prove(asked);
@@ -133,14 +133,10 @@ impl Pulse {
             self.lives.clear();
         }
         self.last = Instant::now();
-        let rows: Vec<(Node, i64)> = database.prepare(ALL)?.all((), |row| {
-            let node =
-                Node { id: row.get(0)?, seen: row.get(1)?, up: routes(&row.get::<String>(3)?) };
-            Ok((node, row.get(2)?))
-        })?;
+        let rows = list(database)?;
         let still = self.look(&rows);
-        let nodes = rows.into_iter().map(|(node, _)| node).collect();
-        self.membership.saw(Nodes::seen_by(self.own, nodes));
+        let nodes = rows.into_iter().map(|row| row.node).collect();
+        self.membership.saw(Nodes::seen_by(own, nodes));
         Ok(Some(still))
     }
 
@@ -156,11 +152,12 @@ impl Pulse {
     }
 
     /// Looks at the others' beats; answers who has stood still for too long, and where.
-    fn look(&mut self, rows: &[(Node, i64)]) -> Vec<(i64, i64)> {
+    fn look(&mut self, rows: &[NodeRow]) -> Vec<(i64, i64)> {
         let now = Instant::now();
-        self.lives.retain(|id, _| rows.iter().any(|(node, _)| node.id == *id));
+        self.lives.retain(|id, _| rows.iter().any(|row| row.node.id == *id));
         let mut still = Vec::new();
-        for (node, beat) in rows.iter().filter(|(node, _)| node.id != self.own) {
+        for NodeRow { node, beat } in rows.iter().filter(|row| row.node.id != self.membership.own())
+        {
             let life = self.lives.entry(node.id).or_insert(Life { beat: *beat, since: now });
             if life.beat != *beat {
                 *life = Life { beat: *beat, since: now };

@@ -11,7 +11,7 @@ use pombo_store::operation::recover::Recovered;
 use pombo_store::{Error, Nodes, OpenError, Options, Store};
 use tokio::time::Instant;
 
-use crate::world::{DAY, World, on_servers, parts_of};
+use crate::world::{DAY, World, on_servers, parts_of, wait_until};
 
 /// Ends every connection of ours, as a restart does.
 const END: &str = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
@@ -26,14 +26,6 @@ const DEAD: &str = "insert into node (id, seen, beat, up) values (999, 0, 7, '')
 
 fn end_connections(w: &World) {
     w.place.database().run(END);
-}
-
-fn wait_until(what: &str, is_so: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < Duration::from_secs(20), "{what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 fn second(w: &World) -> Store {

@@ -1,24 +1,13 @@
 //! Several servers, of which one can be written: a standby that is promoted, and an old primary that
 //! comes back.
 
-use std::time::Duration;
-
 use pombo_peers::cluster::Cluster;
 use pombo_store::operation::account;
 use pombo_store::{Error, Options, Store};
-use tokio::time::Instant;
 
-use crate::world::{CREDIT, Folder, NOON};
+use crate::world::{CREDIT, Folder, NOON, wait_until};
 
 const BESIDE: Options = Options { exclusive: false, create: true, readers: 1 };
-
-fn until(what: &str, is_so: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < Duration::from_secs(20), "{what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
 
 fn add(store: &Store, name: &str) -> Result<(), Error> {
     let add = account::Add {
@@ -48,7 +37,7 @@ fn of_several_servers_the_newest_that_can_be_written_is_used() {
     // A commit waits until the standby has it on disk; until it can be read there, it takes a moment.
     let end = primary.run("select pg_current_wal_flush_lsn()");
     let shown = format!("select pg_last_wal_replay_lsn() >= '{end}'");
-    until("the standby shows what it has", || standby.run(&shown) == "t");
+    wait_until("the standby shows what it has", || standby.run(&shown) == "t");
     assert!(has(&standby, "one"));
 
     primary.kill();

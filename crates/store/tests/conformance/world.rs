@@ -417,6 +417,15 @@ pub(crate) fn recipient(to: Phone, route: RouteId, price: Money) -> Recipient {
     Recipient { to, route, price, refunds: false, extra: Money::ZERO, n_parts: 1 }
 }
 
+/// Waits for what another thread or process does.
+pub(crate) fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let start = tokio::time::Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(20), "{what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 pub(crate) fn phone(i: usize) -> Phone {
     Phone::from_stored(34_600_000_000 + i as u64)
 }
