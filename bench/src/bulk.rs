@@ -1,5 +1,6 @@
 //! Messages to many recipients, all of which must be accepted.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use anyhow::{Result, bail};
 use pombo_peers::load::{self, Plan, Post, Traffic};
 
 use crate::journey::ledger::Ledger;
-use crate::pombo::{Pombo, authorization};
+use crate::pombo::authorization;
 
 /// Requests of some recipients each, one after another.
 pub(crate) struct Bulk {
@@ -23,17 +24,17 @@ pub(crate) struct Bulk {
 
 impl Bulk {
     /// Sends them all, over a few connections.
-    pub(crate) fn send(self, pombo: &Pombo) -> Result<()> {
+    pub(crate) fn send(self, http: SocketAddr) -> Result<()> {
         let headers = [authorization(), "Content-Type: application/json".to_owned()];
         let plan = Plan {
-            address: pombo.http(),
+            address: http,
             connections: 4,
             requests: self.n / self.batch,
             time_max: Duration::from_secs(600),
             rate: None,
             answer_max: Duration::from_secs(120),
         };
-        let post = Post::new(&pombo.http().to_string(), "/api/rest/sms", &headers);
+        let post = Post::new(&http.to_string(), "/api/rest/sms", &headers);
         let requests = Requests { post, bulk: self, body: String::new() };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let outcome = runtime.block_on(load::run(plan, Arc::new(Mutex::new(requests))))?;

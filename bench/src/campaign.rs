@@ -150,7 +150,7 @@ fn accept(options: &Options, pombo: &Pombo, release: SystemTime) -> Result<()> {
     let fields = format!(
         r#""from":"pombo","message":"One of a million.","campaignName":"{NAME}","scheduleDate":"{due}""#
     );
-    Bulk { first: 0, n: options.count, batch: options.batch, fields }.send(pombo)
+    Bulk { first: 0, n: options.count, batch: options.batch, fields }.send(pombo.http())
 }
 
 /// The number of the one sending there is.

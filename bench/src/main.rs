@@ -2,7 +2,9 @@
 
 mod bulk;
 mod campaign;
+mod faketime;
 mod faults;
+mod growth;
 mod journey;
 mod micro;
 mod overload;
@@ -10,6 +12,8 @@ mod pdu;
 mod pombo;
 mod process;
 mod queued;
+mod restart;
+mod retention;
 mod segment;
 mod store;
 mod table;
@@ -35,6 +39,12 @@ enum Workload {
     Queued(queued::Options),
     /// A scheduled campaign of a million: accepted, released, delivered, exported, told anew.
     Campaign(campaign::Options),
+    /// What a message costs when ten thousand to ten million are stored.
+    Growth(growth::Options),
+    /// How soon pombo serves again after a crash with a million messages waiting.
+    Restart(restart::Options),
+    /// Whether messages go as fast while the history of an old day goes.
+    Retention(retention::Options),
     /// Codes that must not wait for a campaign of a million, on a slow route.
     Overload(overload::Options),
     /// Kill pombo while it sends, and count what arrives.
@@ -61,6 +71,9 @@ fn run(workload: Workload) -> Result<()> {
         Workload::Journey(options) => journey::run(&options),
         Workload::Queued(options) => queued::run(&options),
         Workload::Campaign(options) => campaign::run(&options),
+        Workload::Growth(options) => growth::run(&options),
+        Workload::Restart(options) => restart::run(&options),
+        Workload::Retention(options) => retention::run(&options),
         Workload::Overload(options) => overload::run(&options),
         Workload::Crash(options) => faults::crash::run(&options),
         Workload::Faults(options) => faults::run(&options),

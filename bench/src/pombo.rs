@@ -7,7 +7,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use base64::Engine;
+use base64::Engine as _;
+use pombo_peers::cluster::Cluster;
 
 use crate::process::{Process, TempFolder, free_port, wait_until};
 
@@ -19,6 +20,27 @@ const ACCOUNT: (&str, &str) = (ACCOUNT_NAME, "bench-password");
 
 /// More than a bench can spend.
 const CREDIT: &str = "100000000.00";
+
+/// What a store runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Engine {
+    /// A file.
+    Sqlite,
+    /// A server of the bench's own on this machine, as its package sets it up; it syncs.
+    Postgres,
+}
+
+impl Engine {
+    /// Its server, in a folder of that folder, where it needs one.
+    pub(crate) fn start(self, folder: &TempFolder) -> Option<Cluster> {
+        (self == Self::Postgres).then(|| Cluster::start(&folder.join("postgres")))
+    }
+
+    /// The setup of a pombo on that server, or on a file.
+    pub(crate) fn setup(server: Option<&Cluster>) -> Setup {
+        Setup { store: server.map(Cluster::url), ..Setup::default() }
+    }
+}
 
 /// What differs from the usual.
 #[derive(Debug, Clone, Default)]
@@ -132,6 +154,13 @@ impl Pombo {
             bail!("pombo {}: {}: {error}", args.join(" "), output.status);
         }
         Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// Starts one of its commands, which goes on beside this.
+    pub(crate) fn start_command(&self, args: &[&str]) -> Result<Process> {
+        let mut command = self.program();
+        command.args(args).arg("--config").arg(&self.config);
+        Process::start(&mut command, &self.log.with_extension("command.log"))
     }
 
     /// What it printed since it was last started.

@@ -16,6 +16,7 @@ const TICKS_PER_SECOND: f64 = 100.0;
 pub(crate) struct Process {
     name: String,
     child: Child,
+    log: PathBuf,
 }
 
 impl Process {
@@ -29,7 +30,7 @@ impl Process {
             .stderr(file)
             .spawn()
             .with_context(|| format!("cannot start {name}"))?;
-        Ok(Self { name, child })
+        Ok(Self { name, child, log: log.to_owned() })
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -77,6 +78,16 @@ impl Process {
             Some(status) => bail!("{} ended by itself: {status}", self.name),
             None => Ok(()),
         }
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
+    /// What it printed.
+    pub(crate) fn output(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     /// Ends it at once, as a power cut would.
@@ -131,6 +142,24 @@ impl TempFolder {
     pub(crate) fn path(&self) -> &Path {
         &self.0
     }
+}
+
+/// What is in a folder now, all the way down, in MiB.
+pub(crate) fn folder_mib(folder: &Path) -> Result<f64> {
+    let (mut octets, mut folders) = (0, vec![folder.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder)? {
+            let entry = entry?;
+            // What went meanwhile has no size.
+            match entry.metadata() {
+                Ok(metadata) if metadata.is_dir() => folders.push(entry.path()),
+                Ok(metadata) => octets += metadata.len(),
+                Err(_) => {}
+            }
+        }
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a size to be read by a person")]
+    Ok(octets as f64 / f64::from(1 << 20))
 }
 
 impl Drop for TempFolder {

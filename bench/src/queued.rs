@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::bulk::Bulk;
 use crate::pombo::Pombo;
-use crate::process::{Process, TempFolder, free_port};
+use crate::process::{Process, TempFolder, folder_mib, free_port};
 use crate::table::{Table, grouped, note};
 
 /// What to run.
@@ -30,7 +30,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut table =
         Table::new(&["queued", "seconds", "RSS now, MiB", "RSS peak, MiB", "store, MiB"]);
     let mut row = |what: &str, seconds: f64, process: &Process| -> Result<()> {
-        let store = folder_mib(&folder)?;
+        let store = folder_mib(folder.path())?;
         table.row(vec![
             what.to_owned(),
             grouped(seconds, 1),
@@ -69,14 +69,5 @@ fn fill(options: &Options, pombo: &Pombo, first: u64, n: u64) -> Result<()> {
         // Far enough for any run, near enough for any limit on dates.
         fields.push_str(r#","scheduleDate":"20371231000000""#);
     }
-    Bulk { first, n, batch: options.batch, fields }.send(pombo)
-}
-
-fn folder_mib(folder: &TempFolder) -> Result<f64> {
-    let mut bytes = 0;
-    for entry in std::fs::read_dir(folder.path())? {
-        bytes += entry?.metadata()?.len();
-    }
-    #[expect(clippy::cast_precision_loss, reason = "a size to be read by a person")]
-    Ok(bytes as f64 / f64::from(1 << 20))
+    Bulk { first, n, batch: options.batch, fields }.send(pombo.http())
 }

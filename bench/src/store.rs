@@ -26,6 +26,7 @@ use pombo_store::operation::text::Texts;
 use pombo_store::operation::{account, route};
 use pombo_store::{Options as StoreOptions, Store};
 
+use crate::pombo::Engine;
 use crate::process::{TempFolder, wait_until};
 use crate::table::{Runs, Table, grouped, note};
 
@@ -43,15 +44,6 @@ pub(crate) struct Options {
     store: Engine,
 }
 
-/// What the store runs on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Engine {
-    /// A file.
-    Sqlite,
-    /// A server of the bench's own on this machine, as its package sets it up; it syncs.
-    Postgres,
-}
-
 /// Where a run's store lies.
 enum Place {
     File(TempFolder),
@@ -61,11 +53,9 @@ enum Place {
 impl Place {
     fn new(engine: Engine) -> Result<Self> {
         let folder = TempFolder::new("store")?;
-        Ok(match engine {
-            Engine::Sqlite => Self::File(folder),
-            Engine::Postgres => {
-                Self::Server { cluster: Cluster::start(&folder.join("data")), _folder: folder }
-            }
+        Ok(match engine.start(&folder) {
+            None => Self::File(folder),
+            Some(cluster) => Self::Server { cluster, _folder: folder },
         })
     }
 

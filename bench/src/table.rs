@@ -58,6 +58,11 @@ impl Runs {
         }
     }
 
+    /// The highest one; 0 of none.
+    pub(crate) fn highest(&self) -> f64 {
+        self.0.last().copied().unwrap_or_default()
+    }
+
     /// `median [lowest - highest]`, or the one value there is.
     pub(crate) fn show(&self, digits: usize) -> String {
         match self.0.as_slice() {

@@ -99,11 +99,13 @@ pub(crate) fn bench(args: &[String]) -> Result<()> {
     if args.first().is_some_and(|name| name == "journey") {
         setup::debian(&["kannel"])?;
     }
+    if args.first().is_some_and(|name| name == "retention") {
+        setup::debian(&["faketime"])?;
+    }
     // The binary is a workload's subject, not its dependency: cargo does not build it by itself.
-    if args
-        .first()
-        .is_some_and(|name| ["journey", "queued", "overload", "crash"].contains(&name.as_str()))
-    {
+    let with_pombo =
+        ["journey", "queued", "overload", "crash", "campaign", "growth", "restart", "retention"];
+    if args.first().is_some_and(|name| with_pombo.contains(&name.as_str())) {
         must(cargo().args(["build", "--release", "--quiet", "-p", "pombo"]))?;
     }
     must(cargo().args(["run", "--release", "--quiet", "-p", "pombo-bench", "--"]).args(args))

@@ -1,12 +1,13 @@
 //! A clock that jumps, forth and back: pombo runs under libfaketime.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Result, ensure};
 
 use super::stage::{self, Effort, Stage};
 use super::{Outcome, Scenario};
+use crate::faketime;
 use crate::pombo::Setup;
 
 pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
@@ -17,9 +18,6 @@ pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
     run,
 }];
 
-/// Where Debian's package puts the library.
-const LIBRARY: &str = "faketime/libfaketimeMT.so.1";
-
 /// A carrier that takes fewer than come, so that some wait whenever the clock jumps.
 const QUEUEING: &str = "rate = 150\n";
 /// As many as it takes in a time that one may wait.
@@ -29,9 +27,8 @@ const MESSAGES_MAX: u64 = 4_000;
 const JUMPS: [&str; 4] = ["+3600", "-3600", "+86400", "+0"];
 
 fn run(effort: Effort) -> Result<Outcome> {
-    let Some(library) = library() else {
-        let why = "libfaketime is not installed: apt-get install faketime";
-        return Ok(Outcome::Skipped(why.to_owned()));
+    let Some(library) = faketime::library() else {
+        return Ok(Outcome::Skipped(faketime::MISSING.to_owned()));
     };
     let effort = Effort { messages: effort.messages.min(MESSAGES_MAX), ..effort };
     let setup = Setup { route: QUEUEING.into(), ..Setup::default() };
@@ -75,11 +72,4 @@ fn set(clock: &Path, offset: &str) -> Result<()> {
     let new = clock.with_extension("new");
     std::fs::write(&new, offset)?;
     Ok(std::fs::rename(new, clock)?)
-}
-
-fn library() -> Option<PathBuf> {
-    let folders = std::fs::read_dir("/usr/lib").ok()?;
-    let here = Path::new("/usr/lib").join(LIBRARY);
-    let places = folders.filter_map(|folder| Some(folder.ok()?.path().join(LIBRARY)));
-    places.chain([here]).find(|path| path.is_file())
 }

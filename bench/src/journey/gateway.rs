@@ -8,7 +8,7 @@ use anyhow::Result;
 use pombo_peers::cluster::Cluster;
 
 use super::kannel;
-use crate::pombo::{Pombo, Setup};
+use crate::pombo::{Engine, Pombo};
 use crate::process::{Process, TempFolder};
 
 /// Which gateway.
@@ -45,18 +45,8 @@ pub(crate) struct Running {
 impl Gateway {
     pub(crate) fn start(self, site: &Site<'_>) -> Result<Running> {
         match self {
-            Self::Pombo => {
-                let pombo = Pombo::prepare(site.folder, site.smsc, site.window)?;
-                let processes = vec![pombo.serve()?];
-                Ok(Running { http: pombo.http(), processes, server: None })
-            }
-            Self::PomboPostgres => {
-                let server = Cluster::start(&site.folder.join("postgres"));
-                let setup = Setup { store: Some(server.url()), ..Setup::default() };
-                let pombo = Pombo::set_up(site.folder, site.smsc, site.window, &setup)?;
-                let processes = vec![pombo.serve()?];
-                Ok(Running { http: pombo.http(), processes, server: Some(server) })
-            }
+            Self::Pombo => start(Engine::Sqlite, site),
+            Self::PomboPostgres => start(Engine::Postgres, site),
             Self::Kannel => kannel::start(site),
         }
     }
@@ -67,6 +57,24 @@ impl Gateway {
             Self::Pombo | Self::PomboPostgres => batch,
             // Its HTTP interface counts several recipients against one token; it sends one by one.
             Self::Kannel => 1,
+        }
+    }
+}
+
+/// A pombo on a store of its own.
+fn start(engine: Engine, site: &Site<'_>) -> Result<Running> {
+    let server = engine.start(site.folder);
+    let setup = Engine::setup(server.as_ref());
+    let pombo = Pombo::set_up(site.folder, site.smsc, site.window, &setup)?;
+    let processes = vec![pombo.serve()?];
+    Ok(Running { http: pombo.http(), processes, server })
+}
+
+impl From<Engine> for Gateway {
+    fn from(engine: Engine) -> Self {
+        match engine {
+            Engine::Sqlite => Self::Pombo,
+            Engine::Postgres => Self::PomboPostgres,
         }
     }
 }
@@ -87,6 +95,13 @@ impl Running {
         let server = self.server.as_ref().map(Cluster::cpu).unwrap_or_default();
         let own: f64 = self.processes.iter().map(Process::cpu_ms).sum::<Result<f64>>()?;
         Ok(own + server.as_secs_f64() * 1e3)
+    }
+
+    /// Octets that they had the disk write; of a database, what it put into its log.
+    pub(crate) fn written(&self) -> Result<u64> {
+        let own: u64 = self.processes.iter().map(Process::written).sum::<Result<u64>>()?;
+        let log = |server: &Cluster| server.run("select wal_bytes from pg_stat_wal").parse::<u64>();
+        Ok(own + self.server.as_ref().map(log).transpose()?.unwrap_or_default())
     }
 
     /// The sum of the processes' highest resident memory, in MiB.

@@ -1,7 +1,7 @@
 //! Follows every message of a run by its recipient: sent when, submitted and called back how often.
 
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use pombo_peers::load::Histogram;
@@ -21,6 +21,10 @@ pub(crate) struct Ledger {
     /// From due to the SMSC.
     to_submit: Mutex<Histogram>,
 }
+
+/// The ledger of the round that goes on, for those who note what arrives.
+#[derive(Clone)]
+pub(crate) struct Current(Arc<Mutex<Arc<Ledger>>>);
 
 /// What arrived at one place.
 pub(crate) struct Arrivals {
@@ -75,6 +79,21 @@ impl Ledger {
     /// From when a message was due to its submit_sm.
     pub(crate) fn to_submit(&self) -> Histogram {
         self.to_submit.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Current {
+    pub(crate) fn new(ledger: Arc<Ledger>) -> Self {
+        Self(Arc::new(Mutex::new(ledger)))
+    }
+
+    pub(crate) fn get(&self) -> Arc<Ledger> {
+        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A new round begins.
+    pub(crate) fn set(&self, ledger: Arc<Ledger>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = ledger;
     }
 }
 

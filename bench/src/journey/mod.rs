@@ -8,22 +8,17 @@
 pub(crate) mod gateway;
 mod kannel;
 pub(crate) mod ledger;
+pub(crate) mod round;
 pub(crate) mod traffic;
 
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use pombo_peers::load::{self, Plan};
-use pombo_peers::sink::{self, Answer, Sink};
-use pombo_peers::smsc::{self, Reaction, Smsc};
+use anyhow::{Context, Result};
 
-use crate::process::{TempFolder, wait_until};
+use crate::process::TempFolder;
 use crate::table::{Runs, Table, grouped, note};
 use gateway::{Gateway, Site};
-use ledger::Ledger;
-use traffic::{Messages, recipient_of};
+use round::{Ends, Figures, Round};
 
 /// What to run.
 #[derive(Debug, Clone, clap::Args)]
@@ -63,32 +58,6 @@ pub(crate) struct Options {
     only: Option<Gateway>,
 }
 
-/// Recipients of a request at most, while warming up.
-const WARM_UP_BATCH: u64 = 10;
-
-/// What one run is asked to do.
-struct Task {
-    gateway: Gateway,
-    batch: u64,
-    n_messages: u64,
-    /// Messages a second; `None` is a closed loop.
-    rate: Option<f64>,
-}
-
-/// What one run gave.
-struct Figures {
-    accepted: u64,
-    accept_rate: f64,
-    submit_rate: f64,
-    call_rate: f64,
-    cpu_ms: f64,
-    rss_mib: f64,
-    p50: Duration,
-    p99: Duration,
-    lost: u64,
-    repeated: u64,
-}
-
 pub(crate) fn run(options: &Options) -> Result<()> {
     let gateways = match options.only {
         Some(one) => vec![one],
@@ -100,13 +69,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         for (gateway, figures) in &mut results {
             let batch = gateway.batch(options.batch);
             let n = if batch == 1 { options.count } else { options.batch_count };
-            let task = Task {
-                gateway: *gateway,
-                batch,
-                n_messages: n.next_multiple_of(batch),
-                rate: options.rate,
-            };
-            let one = journey(options, &task).with_context(|| format!("{gateway}, run {run}"))?;
+            let round = round(options, *gateway, n, options.rate);
+            let one = journey(options, &round).with_context(|| format!("{gateway}, run {run}"))?;
             note(&format!("{gateway}, run {run}: {}", one.in_words()));
             figures.push(one);
         }
@@ -143,33 +107,32 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 /// One run in an open loop at half of what the closed loops reached.
 fn at_half_peak(options: &Options, gateway: Gateway, peaks: &[Figures]) -> Result<(f64, Figures)> {
-    let rate = median(peaks, |one| one.end_rate(options)) / 2.0;
-    let batch = gateway.batch(options.batch);
+    let rate = median(peaks, |one| end_rate(options, one)) / 2.0;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below 10^9")]
-    let n = (rate as u64 * options.half_peak_s).next_multiple_of(batch);
-    let task = Task { gateway, batch, n_messages: n, rate: Some(rate) };
-    let figures = journey(options, &task).with_context(|| format!("{gateway}, half peak"))?;
+    let n = rate as u64 * options.half_peak_s;
+    let round = round(options, gateway, n, Some(rate));
+    let figures = journey(options, &round).with_context(|| format!("{gateway}, half peak"))?;
     note(&format!("{gateway}, half peak: {}", figures.in_words()));
     Ok((rate, figures))
 }
 
-impl Figures {
-    /// The rate at the end of the way: what leaves counts, not what is accepted.
-    fn end_rate(&self, options: &Options) -> f64 {
-        if options.no_receipts { self.submit_rate } else { self.call_rate }
+/// A run of `n` messages, or of a few more that make whole requests.
+fn round(options: &Options, gateway: Gateway, n: u64, rate: Option<f64>) -> Round {
+    let batch = gateway.batch(options.batch);
+    Round {
+        gateway,
+        batch,
+        n_messages: n.next_multiple_of(batch),
+        rate,
+        connections: options.connections,
+        is_told: !options.no_receipts,
+        is_personal: options.personal,
     }
+}
 
-    fn in_words(&self) -> String {
-        format!(
-            "{} accepted, {}/s submitted, {}/s called back, {:.3} CPU ms, {} lost, {} repeated",
-            self.accepted,
-            grouped(self.submit_rate, 0),
-            grouped(self.call_rate, 0),
-            self.cpu_ms,
-            self.lost,
-            self.repeated,
-        )
-    }
+/// The rate at the end of the way: what leaves counts, not what is accepted.
+fn end_rate(options: &Options, figures: &Figures) -> f64 {
+    if options.no_receipts { figures.submit_rate } else { figures.call_rate }
 }
 
 fn median(figures: &[Figures], of: impl Fn(&Figures) -> f64) -> f64 {
@@ -203,141 +166,21 @@ fn row(gateway: Gateway, batch: u64, name: &str, figures: &[Figures]) -> Vec<Str
 fn print_ratio(options: &Options, results: &[(Gateway, Vec<Figures>)]) {
     let of = |gateway: Gateway| results.iter().find(|(one, _)| *one == gateway);
     if let (Some((_, kannel)), Some((_, ours))) = (of(Gateway::Kannel), of(Gateway::Pombo)) {
-        let ratio =
-            median(ours, |one| one.end_rate(options)) / median(kannel, |one| one.end_rate(options));
+        let ratio = median(ours, |one| end_rate(options, one))
+            / median(kannel, |one| end_rate(options, one));
         crate::table::say(&format!("\npombo / Kannel: {ratio:.2}"));
     }
 }
 
 /// One run: a fresh gateway, all its messages, and what became of them.
-fn journey(options: &Options, task: &Task) -> Result<Figures> {
+fn journey(options: &Options, round: &Round) -> Result<Figures> {
     let folder = TempFolder::new("journey")?;
-    let n_messages = usize::try_from(task.n_messages)?;
-    let ledger = Arc::new(Ledger::new(n_messages));
-    let smsc = Smsc::start(noting(Arc::clone(&ledger), !options.no_receipts))?;
-    let sink = Sink::start(counting(Arc::clone(&ledger)));
-    let site = Site { folder: &folder, smsc: smsc.addr, window: options.window };
-    let mut running = task.gateway.start(&site)?;
-    // A message that waited for the bind would tell nothing about the way.
-    wait_until("the gateway binds", Duration::from_secs(30), || Ok(smsc.counts().binds > 0))?;
-    let callbacks = (!options.no_receipts).then_some(sink.addr);
-    let messages = |batch| {
-        Messages::new(task.gateway, running.http, Arc::clone(&ledger), batch, callbacks)
-            .personal(options.personal)
-    };
-    let warming =
-        Arc::new(Mutex::new(messages(WARM_UP_BATCH.min(task.batch)).from(task.n_messages)));
-    warm_up(options, task, running.http, &warming).with_context(|| "warming up")?;
-    let expected = lock(&warming).accepted;
-    wait_until("the warm-up messages arrive", Duration::from_secs(30), || {
-        let called = options.no_receipts || ledger.called.warm() >= expected;
-        Ok(ledger.submitted.warm() >= expected && called)
-    })?;
-    let messages = Arc::new(Mutex::new(messages(task.batch)));
-    let cpu_before = running.cpu_ms()?;
-    let outcome = send(options, task, running.http, &messages)?;
-    let messages = lock(&messages);
-    if let Some((status, words)) = &messages.refused {
-        note(&format!("refused with {status}: {words}"));
-    }
-    let accepted = messages.accepted;
-    if accepted == 0 {
-        bail!("nothing was accepted: {:?}, {} failed", outcome.statuses, outcome.failed);
-    }
-    wait_for_the_last(&ledger, accepted, !options.no_receipts);
-    running.must_run()?;
-    let lost_of = |distinct: u64| accepted.saturating_sub(distinct);
-    let (submitted, called) = (&ledger.submitted, &ledger.called);
-    let lost_calls = if options.no_receipts { 0 } else { lost_of(called.distinct()) };
-    #[expect(clippy::cast_precision_loss, reason = "counts of one run")]
-    let figures = Figures {
-        accepted,
-        accept_rate: accepted as f64 / outcome.elapsed.as_secs_f64(),
-        submit_rate: submitted.rate(),
-        call_rate: called.rate(),
-        cpu_ms: (running.cpu_ms()? - cpu_before) / accepted as f64,
-        rss_mib: running.rss_peak_mib()?,
-        p50: ledger.to_submit().permille(500),
-        p99: ledger.to_submit().permille(990),
-        lost: lost_of(submitted.distinct()).max(lost_calls),
-        repeated: submitted.repeated() + called.repeated() + submitted.strange() + called.strange(),
-    };
+    let ends = Ends::start(round.is_told)?;
+    let site = Site { folder: &folder, smsc: ends.smsc.addr, window: options.window };
+    let mut running = round.gateway.start(&site)?;
+    ends.wait_for_bind(0)?;
+    round.warm_up(&ends, &running)?;
+    let figures = round.run(&ends, &mut running)?;
     running.stop()?;
     Ok(figures)
-}
-
-fn send(
-    options: &Options,
-    task: &Task,
-    http: SocketAddr,
-    messages: &Arc<Mutex<Messages>>,
-) -> Result<load::Outcome> {
-    #[expect(clippy::cast_precision_loss, reason = "a batch is below 2^53")]
-    let plan = Plan {
-        address: http,
-        connections: options.connections,
-        requests: task.n_messages / task.batch,
-        time_max: Duration::from_secs(600),
-        rate: task.rate.map(|rate| rate / task.batch as f64),
-        answer_max: Duration::from_secs(120),
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(load::run(plan, Arc::clone(messages)))?)
-}
-
-/// Two requests on each connection, so that links, caches and threads are there when it counts.
-fn warm_up(
-    options: &Options,
-    task: &Task,
-    http: SocketAddr,
-    messages: &Arc<Mutex<Messages>>,
-) -> Result<()> {
-    let n_requests = 2 * u64::try_from(options.connections)?;
-    let batch = WARM_UP_BATCH.min(task.batch);
-    let task = Task { n_messages: n_requests * batch, batch, rate: None, ..*task };
-    send(options, &task, http, messages).map(drop)
-}
-
-fn lock(messages: &Mutex<Messages>) -> MutexGuard<'_, Messages> {
-    messages.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A sink that only notes which message it was called for.
-fn counting(ledger: Arc<Ledger>) -> sink::Behaviour {
-    let choose = move |_number: u64, target: &str| {
-        ledger.call(recipient_of(target).as_bytes(), Instant::now());
-        Answer::Status(200)
-    };
-    sink::Behaviour { answer: Answer::Choose(Arc::new(choose)), ..sink::Behaviour::default() }
-}
-
-/// A carrier that accepts and delivers everything at once, and notes which message it got.
-fn noting(ledger: Arc<Ledger>, receipts: bool) -> smsc::Behaviour {
-    let behaviour = smsc::Behaviour {
-        receipts: receipts.then(smsc::Receipts::default),
-        ..smsc::Behaviour::default()
-    };
-    behaviour.reacting(move |_number, recipient| {
-        ledger.submit(recipient.as_bytes(), Instant::now());
-        Reaction::Accept
-    })
-}
-
-/// Returns when everything accepted has arrived everywhere, or nothing has arrived for 10 seconds.
-fn wait_for_the_last(ledger: &Ledger, accepted: u64, calls: bool) {
-    let mut seen = 0;
-    let mut quiet_since = Instant::now();
-    while quiet_since.elapsed() < Duration::from_secs(10) {
-        let (submitted, called) = (ledger.submitted.count(), ledger.called.count());
-        if submitted >= accepted && (!calls || called >= accepted) {
-            // Whatever comes now is one too many; give it a moment to show.
-            std::thread::sleep(Duration::from_millis(300));
-            return;
-        }
-        if submitted + called > seen {
-            seen = submitted + called;
-            quiet_since = Instant::now();
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }

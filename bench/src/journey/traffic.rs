@@ -23,8 +23,6 @@ const PERSONAL: &str = "{name|capitalize}, parcel {code} of {shop|upper} comes {
 pub(crate) struct Messages {
     ledger: Arc<Ledger>,
     batch: u64,
-    /// The number of the first message.
-    first: u64,
     callbacks: Option<SocketAddr>,
     is_personal: bool,
     way: Way,
@@ -65,7 +63,6 @@ impl Messages {
         Self {
             ledger,
             batch,
-            first: 0,
             callbacks,
             is_personal: false,
             way,
@@ -79,16 +76,11 @@ impl Messages {
     pub(crate) fn personal(self, is_personal: bool) -> Self {
         Self { is_personal, ..self }
     }
-
-    /// The same, beginning with this message.
-    pub(crate) fn from(self, first: u64) -> Self {
-        Self { first, ..self }
-    }
 }
 
 impl Traffic for Messages {
     fn request(&mut self, idx: u64, due: Instant, buffer: &mut Vec<u8>) {
-        let first = self.first + idx * self.batch;
+        let first = idx * self.batch;
         let all = first..first + self.batch;
         for message in all.clone() {
             self.ledger.due(usize::try_from(message).unwrap_or(usize::MAX), due);
