@@ -22,7 +22,10 @@ const STRANDED_EVERY: u32 = 4;
 /// Looks between two sweeps.
 const SWEEP_EVERY: u32 = 120;
 /// Pieces that one look sweeps at most, so that a long sweep keeps no setting from being seen.
-const SWEEPS_AT_ONCE: usize = 10;
+const SWEEPS_AT_ONCE: usize = 20;
+/// Events of such a piece. Every event is swept once, so that both together are what a server can have
+/// a second, day after day, before its history can no more be forgotten: 40,000.
+const SWEPT_AT_ONCE: i64 = 1_000;
 /// A clock that is behind what time makes of it by more was set back.
 const SET_BACK: Duration = Duration::from_secs(1);
 /// Rows of the queue at a time.
@@ -233,7 +236,7 @@ async fn sweep(app: &App) -> Result<bool, pombo_store::Error> {
         let sweep = op::sweep::Sweep {
             now: app.inner.clock.now(),
             receipt_wait: longest + RECEIPT_GRACE,
-            limit: 500,
+            limit: SWEPT_AT_ONCE,
         };
         let swept = app.inner.store.run(sweep).await?;
         if swept.n_silent > 0 {

@@ -69,7 +69,9 @@ impl Operation for Sweep {
         let mut swept = Swept::default();
         let events = self.sent_long_ago(work)?;
         swept.more = i64::try_from(events.len()).unwrap_or(i64::MAX) >= self.limit;
-        for event in &events {
+        let may_wait = || events.iter().filter(|(_, _, kind)| may_await_receipt(*kind));
+        part::read_ahead(work, may_wait().map(|(_, part, _)| *part))?;
+        for event in may_wait() {
             if self.give_up_on_receipt(work, *event)? {
                 swept.n_silent += 1;
             }
@@ -90,6 +92,11 @@ impl Operation for Sweep {
         inbound::resolve::sweep(work, self.now, self.limit)?;
         Ok(swept)
     }
+}
+
+/// Whether a part that stands where such an event put it may wait for a receipt.
+const fn may_await_receipt(kind: EventKind) -> bool {
+    matches!(kind, EventKind::Sent | EventKind::Buffered | EventKind::Uncertain)
 }
 
 impl Sweep {
