@@ -31,12 +31,13 @@ pub(super) fn run(command: &Command, config: &Config) -> Result<(), Failure> {
     let store = open_store(config)?;
     let mut stderr = std::io::stderr();
     let is_shown = stderr.is_terminal();
-    let mut n_messages = 0;
+    let (mut n_messages, mut n_going) = (0, 0);
     let kept =
         operate_retention::retention_run(&store, &Clock::system(), *days, &mut |progress| {
             match progress {
             Progress::Day { day, n_messages: n } => {
                 n_messages += n;
+                n_going = n;
                 out::line(&format!("{day}: {n} messages go"))
             }
             Progress::Rows(n) if is_shown => {
@@ -46,7 +47,8 @@ pub(super) fn run(command: &Command, config: &Config) -> Result<(), Failure> {
             }
             Progress::Rows(_) => Ok(()),
             Progress::Kept { day, n_open: 0, n_lively: 0 } => {
-                out::line(&format!("{day}: stays, its callbacks are not all delivered yet"))
+                n_messages -= n_going;
+                out::line(&format!("{day}: stays, not all that became of them was read yet"))
             }
             Progress::Kept { day, n_open, n_lively } => out::line(&format!(
                 "{day}: stays, {n_open} parts are not over, {n_lively} had news in the last 7 days"
