@@ -112,6 +112,12 @@ impl<'c> Database<'c> {
         matches!(self, Self::Postgres(_))
     }
 
+    /// Whether a table goes at once, however large it is: its rows lie in files of their own. Where all
+    /// share one file, each of its pages is looked after.
+    pub(crate) const fn drops_at_once(self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+
     /// Forgets prepared statements: one that is still prepared would hold its table.
     pub(crate) fn forget_statements(self) {
         match self {

@@ -189,6 +189,11 @@ impl<'c> Work<'c> {
         self.database.is_far()
     }
 
+    /// Whether a day's tables go at once, however large they are.
+    pub(crate) const fn drops_at_once(&self) -> bool {
+        self.database.drops_at_once()
+    }
+
     /// What was read ahead.
     pub(crate) const fn ahead(&mut self) -> &mut Ahead {
         &mut self.ahead

@@ -53,7 +53,8 @@ fn a_day_that_is_over_goes_and_the_next_stays() {
         all_read(&w);
         let days = days_before(&w, w.now().day());
         assert_eq!((days.len(), days[0].day, days[0].n_messages, days[0].n_open), (1, old, 5, 0));
-        assert!(forget(&w, old).unwrap() >= 20);
+        let n_rows = forget(&w, old).expect("all is over and read");
+        assert!(n_rows == 0 || n_rows >= 20, "whole tables, or row by row: {n_rows}");
         assert_eq!(days_before(&w, w.now().day()), []);
         assert!(w.views(gone).is_empty());
         assert_eq!(w.state(kept), PartState::Delivered);
@@ -127,7 +128,7 @@ fn an_audit_looks_at_whole_days_only_whichever_are_gone() {
         assert!(forget(&w, second).is_some(), "a day between two that stay");
         let left = PRICE.times(3).unwrap();
         assert_eq!(by_ledger_and_by_history(&w), (left, left));
-        assert!(matches!(w.run(Forget { day: third, limit: 1 }), Forgotten::Some(_)));
+        assert_ne!(w.run(Forget { day: third, limit: 1 }), Forgotten::Kept);
         let left = PRICE.times(2).unwrap();
         assert_eq!(by_ledger_and_by_history(&w), (left, left), "one that has begun to go");
     });
