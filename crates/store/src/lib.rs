@@ -6,6 +6,8 @@
 
 mod carrier_id;
 pub mod copy;
+#[cfg(test)]
+mod distribution;
 mod error;
 mod migration;
 mod node;
