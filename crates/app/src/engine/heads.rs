@@ -1,6 +1,7 @@
 //! Which queues of a route hold something, when it is due, and whose turn it is.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use pombo_domain::id::AccountId;
 use pombo_domain::message::Lane;
@@ -42,19 +43,22 @@ impl Heads {
             if n == 0 {
                 continue;
             }
-            let due: Vec<AccountId> = self
+            let (first, last) = ((lane, AccountId(i64::MIN)), (lane, AccountId(i64::MAX)));
+            let served = self.served[lane as usize].map(|account| (lane, account));
+            let later = served.map_or(Bound::Included(first), Bound::Excluded);
+            let again = served.map_or(Bound::Excluded(first), Bound::Included);
+            // No further than `n`: thousands may be due.
+            let chosen: Vec<AccountId> = self
                 .due
-                .range((lane, AccountId(i64::MIN))..=(lane, AccountId(i64::MAX)))
+                .range((later, Bound::Included(last)))
+                .chain(self.due.range((Bound::Included(first), again)))
                 .filter(|((_, account), head)| head.due <= now && may(*account))
                 .map(|((_, account), _)| *account)
+                .take(n)
                 .collect();
-            if due.is_empty() {
+            if chosen.is_empty() {
                 continue;
             }
-            let after = self.served[lane as usize];
-            let start = due.iter().position(|account| Some(*account) > after).unwrap_or(0);
-            let chosen: Vec<AccountId> =
-                due.iter().cycle().skip(start).take(n.min(due.len())).copied().collect();
             self.served[lane as usize] = chosen.last().copied();
             for account in &chosen {
                 if let Some(head) = self.due.get_mut(&(lane, *account)) {

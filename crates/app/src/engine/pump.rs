@@ -17,8 +17,10 @@ use super::RouteDesk;
 use super::desk::lock;
 use super::flight::Flying;
 
-/// Accounts served in one round.
-const ACCOUNTS_PER_ROUND: usize = 16;
+/// Accounts served in one round where each has much to send.
+const ACCOUNTS_MIN: usize = 16;
+/// Accounts served in one round where each has little.
+const ACCOUNTS_MAX: usize = 256;
 /// Parts that one claim takes at most, so that no claim keeps the writer long.
 const CLAIM_MAX: usize = 1_000;
 /// Looks again after this long whatever happens.
@@ -28,9 +30,10 @@ const STORE_PAUSE: Duration = Duration::from_millis(250);
 
 /// Runs until the desk stops.
 pub(super) async fn run(desk: Arc<RouteDesk>) {
+    let mut breadths = [Breadth::default(); Lane::ALL.len()];
     while !desk.is_stopping() {
         let rung = desk.bell.notified();
-        let wait = match round(&desk).await {
+        let wait = match round(&desk, &mut breadths).await {
             Ok(Some(wait)) => wait,
             Ok(None) => continue,
             Err(error) => {
@@ -43,8 +46,35 @@ pub(super) async fn run(desk: Arc<RouteDesk>) {
     }
 }
 
+/// How many accounts a round serves. A few, so that each hands over a good piece at a time; ever
+/// more while one piece is all that they have, so that a commit carries more than a few messages
+/// where thousands of accounts send one now and then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Breadth(usize);
+
+impl Default for Breadth {
+    fn default() -> Self {
+        Self(ACCOUNTS_MIN)
+    }
+}
+
+impl Breadth {
+    /// Learns from a round: of so many accounts, so many had nothing left that is due.
+    fn learn(&mut self, n_accounts: usize, n_emptied: usize) {
+        let is_thin = n_emptied * 2 > n_accounts;
+        self.0 = match is_thin {
+            true if n_accounts < self.0 => self.0, // There were no more.
+            true => (self.0 * 2).min(ACCOUNTS_MAX),
+            false => (self.0 / 2).max(ACCOUNTS_MIN),
+        };
+    }
+}
+
 /// One round; `Some` is how long to wait where nothing could be claimed.
-async fn round(desk: &RouteDesk) -> Result<Option<Duration>, pombo_store::Error> {
+async fn round(
+    desk: &RouteDesk,
+    breadths: &mut [Breadth; Lane::ALL.len()],
+) -> Result<Option<Duration>, pombo_store::Error> {
     let room = desk.room();
     if Lane::ALL.iter().all(|lane| room.of(*lane) == 0) {
         return Ok(Some(PATIENCE));
@@ -53,7 +83,7 @@ async fn round(desk: &RouteDesk) -> Result<Option<Duration>, pombo_store::Error>
     let mut held_back = PATIENCE;
     let turn = lock(&desk.heads).turn(
         now,
-        |lane| room.of(lane).min(ACCOUNTS_PER_ROUND),
+        |lane| room.of(lane).min(breadths[lane as usize].0),
         |account| desk.paces.allowance(account, now).0 > 0,
     );
     let Some((lane, accounts)) = turn else {
@@ -70,15 +100,19 @@ async fn round(desk: &RouteDesk) -> Result<Option<Duration>, pombo_store::Error>
         let (route, room, rules) = (desk.id, share.min(allowed), Arc::clone(&rules));
         desk.store.run(Claim { route, lane, account, room, rules, now })
     });
-    let mut failed = None;
+    let (mut failed, mut n_emptied) = (None, 0);
     // Sent off together, so that they share a commit. Where one fails, what the others claimed is
     // ours all the same.
     for (account, claimed) in accounts.iter().zip(join_all(claims).await) {
         match claimed {
-            Ok(claimed) => put_on_desk(desk, lane, *account, claimed),
+            Ok(claimed) => {
+                n_emptied += usize::from(claimed.next_due.is_none_or(|due| due > now));
+                put_on_desk(desk, lane, *account, claimed);
+            }
             Err(error) => failed = Some(error),
         }
     }
+    breadths[lane as usize].learn(accounts.len(), n_emptied);
     failed.map_or(Ok(None), Err)
 }
 
@@ -158,4 +192,30 @@ fn body_of(request: &Request, text: &str) -> SmsBody {
         }
     };
     SmsBody { from: Sender::from_stored(&request.sender), segmented, flash: request.flash }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_widen_while_accounts_have_little_and_narrow_again() {
+        let mut breadth = Breadth::default();
+        for (n_accounts, n_emptied, then) in [
+            (3, 3, 16),   // there are no more
+            (16, 16, 32), // one piece was all they had
+            (32, 17, 64), // of most of them
+            (64, 32, 32), // half have more
+            (32, 0, 16),  // all have more
+            (16, 0, 16),  // and never fewer
+        ] {
+            breadth.learn(n_accounts, n_emptied);
+            assert_eq!(breadth, Breadth(then), "after {n_accounts}, {n_emptied} emptied");
+        }
+        for _ in 0..10 {
+            let n_accounts = breadth.0;
+            breadth.learn(n_accounts, n_accounts);
+        }
+        assert_eq!(breadth, Breadth(ACCOUNTS_MAX));
+    }
 }
