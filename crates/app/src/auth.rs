@@ -25,8 +25,8 @@ use crate::error::Fault;
 
 /// Headers longer than this are no credentials.
 const HEADER_BYTES_MAX: usize = 1_024;
-/// Pairs remembered.
-const REMEMBERED_MAX: usize = 10_000;
+/// Pairs remembered; some 250 bytes each.
+const REMEMBERED_MAX: usize = 65_536;
 /// argon2 checks at a time: 19 MiB each.
 const CHECKS_AT_ONCE: usize = 2;
 /// Of one source; its others stand behind, so that a flood of guesses delays no other source.
@@ -150,8 +150,11 @@ impl Gate {
 
     fn remember(&self, hash: KeyedHash, known: Known) {
         let mut pairs = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if pairs.len() >= REMEMBERED_MAX {
-            pairs.clear();
+        // Any one makes room: to forget all would let everybody be checked at once.
+        if pairs.len() >= REMEMBERED_MAX
+            && let Some(any) = pairs.keys().next().copied()
+        {
+            pairs.remove(&any);
         }
         pairs.insert(hash, known);
     }
@@ -400,6 +403,21 @@ mod tests {
         for bad in ["", "Basic", "Basic !!!", "Bearer dXNlcm5hbWU6YXBpUGFzc3dvcmQ=", "Basic YWI="] {
             assert_eq!(parse_basic(bad), None, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_pair_too_many_makes_one_forgotten_and_no_more() {
+        let gate = Gate::new();
+        let known = Known { account: AccountId(1), password_hash: String::new() };
+        let hash = |n: usize| {
+            let mut hash = KeyedHash::default();
+            hash[..8].copy_from_slice(&n.to_be_bytes());
+            hash
+        };
+        (0..=REMEMBERED_MAX).for_each(|n| gate.remember(hash(n), known.clone()));
+        let pairs = gate.known.lock().expect("nobody panicked");
+        assert_eq!(pairs.len(), REMEMBERED_MAX);
+        assert!(pairs.contains_key(&hash(REMEMBERED_MAX)), "the newest is there");
     }
 
     #[test]
