@@ -6,6 +6,7 @@ mod faketime;
 mod faults;
 mod growth;
 mod journey;
+mod life;
 mod micro;
 mod overload;
 mod pdu;
@@ -14,6 +15,7 @@ mod process;
 mod queued;
 mod restart;
 mod retention;
+mod scale;
 mod segment;
 mod store;
 mod table;
@@ -45,6 +47,8 @@ enum Workload {
     Restart(restart::Options),
     /// Whether messages go as fast while the history of an old day goes.
     Retention(retention::Options),
+    /// What a message costs where there is ten, a hundred, a thousand times as much of one thing.
+    Scale(scale::Options),
     /// Codes that must not wait for a campaign of a million, on a slow route.
     Overload(overload::Options),
     /// Kill pombo while it sends, and count what arrives.
@@ -74,8 +78,19 @@ fn run(workload: Workload) -> Result<()> {
         Workload::Growth(options) => growth::run(&options),
         Workload::Restart(options) => restart::run(&options),
         Workload::Retention(options) => retention::run(&options),
+        Workload::Scale(options) => scale::run(&options),
         Workload::Overload(options) => overload::run(&options),
         Workload::Crash(options) => faults::crash::run(&options),
         Workload::Faults(options) => faults::run(&options),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn no_two_options_have_one_name() {
+        super::Workload::command().debug_assert();
     }
 }

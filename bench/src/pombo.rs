@@ -177,7 +177,12 @@ impl Pombo {
 
 /// The header that proves the account.
 pub(crate) fn authorization() -> String {
-    let (name, password) = ACCOUNT;
+    authorization_of(ACCOUNT_NAME)
+}
+
+/// The header of another account with the same password.
+pub(crate) fn authorization_of(name: &str) -> String {
+    let (_, password) = ACCOUNT;
     let credentials =
         base64::engine::general_purpose::STANDARD.encode(format!("{name}:{password}"));
     format!("Authorization: Basic {credentials}")

@@ -66,10 +66,7 @@ impl Process {
     }
 
     fn status_mib(&self, field: &str) -> Result<f64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix(field)).context("no field")?;
-        let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
-        Ok(kib / 1024.0)
+        status_mib(&self.pid().to_string(), field)
     }
 
     /// Fails when it has ended by itself.
@@ -184,6 +181,18 @@ pub(crate) fn wait_for_port(address: SocketAddr, patience: Duration) -> Result<(
         std::thread::sleep(Duration::from_millis(20));
     }
     Ok(())
+}
+
+/// The memory that this process has resident now, in MiB.
+pub(crate) fn own_rss_mib() -> Result<f64> {
+    status_mib("self", "VmRSS:")
+}
+
+fn status_mib(pid: &str, field: &str) -> Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).context("no field")?;
+    let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
+    Ok(kib / 1024.0)
 }
 
 /// Waits until `done` says so.
