@@ -142,21 +142,21 @@ impl TempFolder {
 }
 
 /// What is in a folder now, all the way down, in MiB.
-pub(crate) fn folder_mib(folder: &Path) -> Result<f64> {
+pub(crate) fn folder_mib(folder: &Path) -> f64 {
     let (mut octets, mut folders) = (0, vec![folder.to_owned()]);
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder)? {
-            let entry = entry?;
-            // What went meanwhile has no size.
-            match entry.metadata() {
-                Ok(metadata) if metadata.is_dir() => folders.push(entry.path()),
-                Ok(metadata) => octets += metadata.len(),
-                Err(_) => {}
+        // What went meanwhile has no size.
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        for (path, metadata) in entries.filter_map(|e| Some((e.path(), e.metadata().ok()?))) {
+            match metadata.is_dir() {
+                true => folders.push(path),
+                false => octets += metadata.len(),
             }
         }
     }
     #[expect(clippy::cast_precision_loss, reason = "a size to be read by a person")]
-    Ok(octets as f64 / f64::from(1 << 20))
+    let mib = octets as f64 / f64::from(1 << 20);
+    mib
 }
 
 impl Drop for TempFolder {

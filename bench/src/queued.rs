@@ -30,7 +30,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut table =
         Table::new(&["queued", "seconds", "RSS now, MiB", "RSS peak, MiB", "store, MiB"]);
     let mut row = |what: &str, seconds: f64, process: &Process| -> Result<()> {
-        let store = folder_mib(folder.path())?;
+        let store = folder_mib(folder.path());
         table.row(vec![
             what.to_owned(),
             grouped(seconds, 1),

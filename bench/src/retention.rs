@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::bulk::Bulk;
 use crate::faketime;
@@ -13,7 +13,7 @@ use crate::journey::gateway::Running;
 use crate::journey::round::{Ends, Figures, Round};
 use crate::journey::traffic::TEXT;
 use crate::pombo::{Engine, Pombo};
-use crate::process::{Process, TempFolder, folder_mib, wait_until};
+use crate::process::{TempFolder, folder_mib, wait_until};
 use crate::table::{Table, grouped, note, say};
 
 /// What to run.
@@ -46,6 +46,8 @@ const DAYS_AGO: u32 = 100;
 const FIRST_FILLED: u64 = 10_000_000;
 /// After filling, until everything has been read and written that is to be.
 const REST: Duration = Duration::from_secs(3);
+/// How much earlier than the command the loads begin.
+const AHEAD: Duration = Duration::from_secs(1);
 /// How long the command may go on after the loads.
 const PATIENCE: Duration = Duration::from_secs(900);
 
@@ -76,26 +78,28 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut row = |name: &str, cells: Vec<String>| -> Result<()> {
         let mut all = vec![name.to_owned()];
         all.extend(cells);
-        all.push(grouped(folder_mib(folder.path())?, 0));
+        all.push(grouped(folder_mib(folder.path()), 0));
         table.row(all);
         Ok(())
     };
     row("before", loads.run()?)?;
-    let mut forgetting = start_forgetting(&pombo)?;
-    let start = Instant::now();
+    let forgetting = std::thread::spawn(move || {
+        std::thread::sleep(AHEAD);
+        forget(&pombo)
+    });
     let cells = loads.run()?;
-    let has_ended = forgetting.has_ended()?;
-    ensure!(!has_ended, "it was over before the loads were: {}", forgetting.output());
+    if forgetting.is_finished() {
+        note("it was over before the loads were");
+    }
     row("meanwhile", cells)?;
-    let cpu_ms = until_ended(&mut forgetting)?;
-    let seconds = start.elapsed().as_secs_f64();
+    let (seconds, cpu_ms) = forgetting.join().ok().context("who forgets panicked")??;
     row("after", loads.run()?)?;
     running.stop()?;
     table.print();
     say(&format!(
         "\n{} messages went in {} s, with {} s of CPU beside the server's",
         options.count,
-        grouped(seconds, 0),
+        grouped(seconds, 1),
         grouped(cpu_ms / 1e3, 1)
     ));
     Ok(())
@@ -119,38 +123,27 @@ fn make_old_day(options: &Options, pombo: &Pombo, ends: &Ends) -> Result<()> {
     serve.stop(Duration::from_secs(30))
 }
 
-/// Starts the command, again and again until the server has read what it is to read of the old day:
-/// it looks for receipts that never came, a piece at a time.
-fn start_forgetting(pombo: &Pombo) -> Result<Process> {
-    let start = Instant::now();
-    loop {
-        let forgetting = pombo.start_command(&["retention", "run"])?;
-        wait_until("an old day is looked at", Duration::from_secs(60), || {
-            Ok(forgetting.output().contains("messages go"))
+/// Runs the command, again and again until the server has read what it is to read of the old day: it
+/// looks for receipts that never came, a piece at a time. The seconds and the CPU milliseconds that the
+/// day took to go.
+fn forget(pombo: &Pombo) -> Result<(f64, f64)> {
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        let start = Instant::now();
+        let mut forgetting = pombo.start_command(&["retention", "run"])?;
+        let mut cpu_ms = 0.0;
+        wait_until("the old day is gone", PATIENCE, || {
+            cpu_ms = forgetting.cpu_ms().unwrap_or(cpu_ms);
+            forgetting.has_ended()
         })?;
-        std::thread::sleep(Duration::from_millis(500));
-        if !forgetting.output().contains("stays") {
-            note(&format!("it goes after {:.0} s", start.elapsed().as_secs_f64()));
-            return Ok(forgetting);
+        let output = forgetting.output();
+        if output.contains(" 0 days stay") {
+            return Ok((start.elapsed().as_secs_f64(), cpu_ms));
         }
-        ensure!(start.elapsed() < PATIENCE, "{}", forgetting.output());
+        note(output.trim_end());
         std::thread::sleep(Duration::from_secs(2));
     }
-}
-
-/// Waits for the command; the CPU milliseconds that it took.
-fn until_ended(forgetting: &mut Process) -> Result<f64> {
-    let mut cpu_ms = 0.0;
-    wait_until("the old day is gone", PATIENCE, || {
-        let has_ended = forgetting.has_ended()?;
-        if !has_ended {
-            cpu_ms = forgetting.cpu_ms().unwrap_or(cpu_ms);
-        }
-        Ok(has_ended)
-    })?;
-    let output = forgetting.output();
-    ensure!(output.contains(" 0 days stay"), "it did not go: {output}");
-    Ok(cpu_ms)
+    bail!("the old day does not go")
 }
 
 /// The three loads.

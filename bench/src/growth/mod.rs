@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use pombo_peers::smsc::Ids;
 
 use crate::bulk::Bulk;
 use crate::journey::gateway::{Gateway, Running, Site};
@@ -39,6 +40,9 @@ pub(crate) struct Options {
     /// Which engine.
     #[arg(long, value_enum, default_value_t = Engine::Sqlite)]
     store: Engine,
+    /// The carrier's ids are UUIDs, which fill an index in no order; otherwise it counts.
+    #[arg(long)]
+    uuids: bool,
     /// Where a plot goes, as SVG.
     #[arg(long)]
     plot: Option<PathBuf>,
@@ -62,7 +66,8 @@ const WINDOW: u32 = 100;
 const REST: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let ends = Ends::start(true)?;
+    let ids = if options.uuids { Ids::Uuid } else { Ids::default() };
+    let ends = Ends::with_ids(true, ids)?;
     let mut table = Table::new(&[
         "stored",
         "500 a request: callbacks/s",
@@ -89,7 +94,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
                 }
             };
             now.fill(&ends, mark).with_context(|| format!("up to {mark}"))?;
-            seen.store_mib.push(folder_mib(now.folder.path())?);
+            seen.store_mib.push(folder_mib(now.folder.path()));
             for (idx, batch) in BATCHES.into_iter().enumerate() {
                 let figures = now.measure(&ends, &round(options, batch))?;
                 seen.rates[idx].push(figures.call_rate);

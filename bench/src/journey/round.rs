@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use pombo_peers::load::{self, Plan};
 use pombo_peers::sink::{self, Answer, Sink};
-use pombo_peers::smsc::{self, Reaction, Smsc};
+use pombo_peers::smsc::{self, Ids, Reaction, Smsc};
 
 use super::gateway::{Gateway, Running};
 use super::ledger::{Current, Ledger};
@@ -67,8 +67,13 @@ pub(crate) struct Figures {
 impl Ends {
     /// A carrier that accepts everything at once, and delivers it where it sends receipts.
     pub(crate) fn start(receipts: bool) -> Result<Self> {
+        Self::with_ids(receipts, Ids::default())
+    }
+
+    /// The same, where it spells its ids so.
+    pub(crate) fn with_ids(receipts: bool, ids: Ids) -> Result<Self> {
         let current = Current::new(Arc::new(Ledger::new(0)));
-        let smsc = Smsc::start(noting(current.clone(), receipts))?;
+        let smsc = Smsc::start(smsc::Behaviour { ids, ..noting(current.clone(), receipts) })?;
         let sink = Sink::start(counting(current.clone()));
         Ok(Self { smsc, sink, current })
     }
