@@ -46,7 +46,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const EVENTS_AT_ONCE: usize = 500;
 /// Results in memory above which nothing more is read before they are written down.
 const UNSAVED_MAX: usize = 1_000;
-/// Pause between two reads, and between two looks where there are many filed callbacks.
+/// Pause between two reads that found few, and between two looks where there are many filed callbacks.
 const READ_EVERY: Duration = Duration::from_millis(4);
 /// How often what is done is written down.
 const SAVE_EVERY: Duration = Duration::from_millis(100);
@@ -88,6 +88,8 @@ pub(super) struct Notifier {
     work: FuturesUnordered<BoxFuture<'static, Done>>,
     /// There may be events that were not read.
     has_news: bool,
+    /// There are many of them.
+    is_behind: bool,
     is_reading: bool,
     /// The last read was for a replay: others come first.
     was_replay: bool,
@@ -141,6 +143,7 @@ impl Notifier {
             endpoints: Endpoints::default(),
             work: FuturesUnordered::new(),
             has_news: true,
+            is_behind: false,
             is_reading: false,
             was_replay: false,
             is_late: false,
@@ -170,6 +173,9 @@ impl Notifier {
                 Some(done) = self.work.next(), if !self.work.is_empty() => {
                     if self.take(done).is_err() {
                         return;
+                    }
+                    if std::mem::take(&mut self.is_behind) {
+                        pause.as_mut().reset(tokio::time::Instant::now());
                     }
                 }
                 _ = tick.tick() => self.tick(),
@@ -351,7 +357,8 @@ impl Notifier {
         }
         self.notify(owed.notifications);
         self.progress.read(EventId(owed.cursor));
-        self.has_news |= owed.n_seen == EVENTS_AT_ONCE;
+        self.is_behind = owed.n_seen == EVENTS_AT_ONCE;
+        self.has_news |= self.is_behind;
     }
 
     /// Tells notifications, in the order of their events.
