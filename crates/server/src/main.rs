@@ -1,12 +1,33 @@
 //! The binary: hands the command line over.
 
-use std::process::ExitCode;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
 
 /// Gives freed memory back to the system whatever thread freed it, and costs less per allocation
 /// than the C library's (docs/performance.md).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// The allocator's setting of how many milliseconds it keeps what was freed. By itself it is a
+/// second, and of what comes in a burst 15 MiB and more lie about so long.
+const KEPT_MS: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "10");
+
 fn main() -> ExitCode {
+    let serves = std::env::args_os().skip(1).any(|argument| argument == "serve");
+    if serves && std::env::var_os(KEPT_MS.0).is_none() {
+        begin_again();
+    }
     pombo::cli::main(std::env::args_os())
+}
+
+/// Begins again with that setting, as the same process: the allocator reads it before `main`. Where
+/// that cannot be done, it merely takes more memory.
+fn begin_again() {
+    let Ok(program) = std::env::current_exe() else { return };
+    let mut arguments = std::env::args_os();
+    let mut again = Command::new(program);
+    if let Some(name) = arguments.next() {
+        again.arg0(name);
+    }
+    let _ = again.args(arguments).env(KEPT_MS.0, KEPT_MS.1).exec();
 }

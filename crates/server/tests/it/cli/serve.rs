@@ -105,6 +105,15 @@ fn serve_says_when_it_answers_and_stops_cleanly() {
 }
 
 #[test]
+fn serve_keeps_freed_memory_no_longer_than_it_asked_its_allocator_to() {
+    let folder = folder();
+    let server = Server::start(&folder, &["serve"]);
+    let settings = std::fs::read(format!("/proc/{}/environ", server.child.id())).unwrap();
+    let mut settings = settings.split(|octet| *octet == 0);
+    assert!(settings.any(|setting| setting == b"MIMALLOC_PURGE_DELAY=10"));
+}
+
+#[test]
 fn the_demo_has_an_account_at_every_start() {
     let folder = folder();
     for _ in 0..2 {
