@@ -12,6 +12,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// second, and of what comes in a burst 15 MiB and more lie about so long.
 const KEPT_MS: (&str, &str) = ("MIMALLOC_PURGE_DELAY", "10");
 
+#[expect(clippy::disallowed_methods, reason = "a setting of the allocator's, none of ours")]
 fn main() -> ExitCode {
     let serves = std::env::args_os().skip(1).any(|argument| argument == "serve");
     if serves && std::env::var_os(KEPT_MS.0).is_none() {
