@@ -103,8 +103,17 @@ pub(crate) fn bench(args: &[String]) -> Result<()> {
         setup::debian(&["faketime"])?;
     }
     // The binary is a workload's subject, not its dependency: cargo does not build it by itself.
-    let with_pombo =
-        ["journey", "queued", "overload", "crash", "campaign", "growth", "restart", "retention"];
+    let with_pombo = [
+        "journey",
+        "queued",
+        "overload",
+        "crash",
+        "campaign",
+        "growth",
+        "restart",
+        "retention",
+        "scale",
+    ];
     if args.first().is_some_and(|name| with_pombo.contains(&name.as_str())) {
         must(cargo().args(["build", "--release", "--quiet", "-p", "pombo"]))?;
     }
