@@ -8,9 +8,10 @@ mod served;
 mod simulate;
 mod stored;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::pombo::Engine;
+use crate::table::{Runs, Table, grouped, note};
 
 /// What to run.
 #[derive(Debug, Clone, clap::Args)]
@@ -118,6 +119,41 @@ impl Options {
         };
         of.iter().copied().filter(is_wanted).flat_map(sizes).collect()
     }
+}
+
+/// A figure that each run gives: its name, and with how many decimals it is shown.
+type Figure = (&'static str, usize);
+
+/// Runs all cases of these dimensions and prints a row for each; one run answers with its figures in
+/// the order in which they are named.
+fn measure<const N: usize>(
+    options: &Options,
+    dimensions: &[Dimension],
+    figures: [Figure; N],
+    one: impl Fn(&Options, Dimension, usize) -> Result<[f64; N]>,
+) -> Result<()> {
+    let cases = options.cases(dimensions);
+    if cases.is_empty() {
+        return Ok(());
+    }
+    let names = figures.map(|(name, _)| name);
+    let mut table = Table::new(&[&["of what", "how many"], &names[..]].concat());
+    for (dimension, size) in cases {
+        let what = dimension.name();
+        let mut all: [Runs; N] = std::array::from_fn(|_| Runs::default());
+        for _ in 0..options.runs {
+            let run = one(options, dimension, size).with_context(|| format!("{size} {what}"))?;
+            all.iter_mut().zip(run).for_each(|(runs, figure)| runs.push(figure));
+        }
+        let cells = all.iter().zip(figures).map(|(runs, (_, decimals))| runs.show(decimals));
+        let cells: Vec<String> = cells.collect();
+        note(&format!("{size} {what}: {} {}, {} {}", cells[0], names[0], cells[1], names[1]));
+        let mut row = vec![what.to_owned(), grouped(f64::from(u32::try_from(size)?), 0)];
+        row.extend(cells);
+        table.row(row);
+    }
+    table.print();
+    Ok(())
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {

@@ -17,12 +17,11 @@ use pombo_peers::smsc::{Behaviour, Receipts, Smsc};
 use pombo_store::operation::account;
 use pombo_store::{Options as StoreOptions, Store};
 
-use super::{Dimension, Options};
+use super::{Dimension, Options, measure};
 use crate::journey::ledger::Ledger;
 use crate::life::now;
 use crate::pombo::{ACCOUNT_NAME, Engine, Pombo, Setup, authorization_of};
 use crate::process::{Process, TempFolder, wait_until};
-use crate::table::{Runs, Table, grouped, note};
 
 /// Outstanding submit_sm of each route.
 const WINDOW: u32 = 100;
@@ -30,49 +29,14 @@ const WINDOW: u32 = 100;
 const ACCOUNTS_OF_PART: usize = 50;
 
 pub(super) fn run(options: &Options) -> Result<()> {
-    let cases = options.cases(Dimension::SERVED);
-    if cases.is_empty() {
-        return Ok(());
-    }
-    let mut table = Table::new(&[
-        "of what",
-        "how many",
-        "callbacks/s",
-        "CPU µs/msg",
-        "of it the database's",
-        "first requests, ms each",
-        "RSS peak, MiB",
-    ]);
-    for (dimension, size) in cases {
-        let mut all = Figures::default();
-        for _ in 0..options.runs {
-            one(options, dimension, size, &mut all)
-                .with_context(|| format!("{size} {}", dimension.name()))?;
-        }
-        let what = dimension.name();
-        note(&format!("{size} {what}: {}/s, {} µs", all.rate.show(0), all.cpu_us.show(1)));
-        table.row(vec![
-            what.to_owned(),
-            grouped(f64::from(u32::try_from(size)?), 0),
-            all.rate.show(0),
-            all.cpu_us.show(1),
-            all.server_us.show(1),
-            all.first_ms.show(1),
-            all.rss_mib.show(0),
-        ]);
-    }
-    table.print();
-    Ok(())
-}
-
-/// What the runs of one case gave.
-#[derive(Default)]
-struct Figures {
-    rate: Runs,
-    cpu_us: Runs,
-    server_us: Runs,
-    first_ms: Runs,
-    rss_mib: Runs,
+    let figures = [
+        ("callbacks/s", 0),
+        ("CPU µs/msg", 1),
+        ("of it the database's", 1),
+        ("first requests, ms each", 1),
+        ("RSS peak, MiB", 0),
+    ];
+    measure(options, Dimension::SERVED, figures, one)
 }
 
 /// How much there is of what.
@@ -170,7 +134,7 @@ fn add_accounts(url: &str, part: usize, n: usize) -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn one(options: &Options, dimension: Dimension, size: usize, all: &mut Figures) -> Result<()> {
+fn one(options: &Options, dimension: Dimension, size: usize) -> Result<[f64; 5]> {
     let world = World::of(dimension, size);
     let behaviour = Behaviour { receipts: Some(Receipts::default()), ..Behaviour::default() };
     let smsc = Smsc::start(behaviour)?;
@@ -185,7 +149,7 @@ fn one(options: &Options, dimension: Dimension, size: usize, all: &mut Figures) 
     // Everybody's first request checks a password; caches fill, threads start.
     let n_first = (world.accounts / world.nodes).next_multiple_of(connections);
     let first = load.send(n_first, 1)?;
-    all.first_ms.push(first.as_secs_f64() * 1e3 / f64::from(u32::try_from(n_first)?));
+    let first_ms = first.as_secs_f64() * 1e3 / f64::from(u32::try_from(n_first)?);
     let cpu = |part: fn((Duration, Duration)) -> Duration| {
         let each = parts.iter().map(|one| one.cpu().map(part));
         each.sum::<Result<Duration>>()
@@ -197,18 +161,16 @@ fn one(options: &Options, dimension: Dimension, size: usize, all: &mut Figures) 
     let (whole, server) =
         (cpu(|(whole, _)| whole)? - whole, cpu(|(_, server)| server)?.saturating_sub(server));
     let n = f64::from(u32::try_from(n_requests * options.batch * n_servers)?);
-    all.rate.push(n / wall.as_secs_f64());
-    all.cpu_us.push(whole.as_secs_f64() * 1e6 / n);
-    all.server_us.push(server.as_secs_f64() * 1e6 / n);
     let processes = || parts.iter().flat_map(|part| &part.servers);
-    all.rss_mib.push(processes().map(|(_, one)| one.rss_peak_mib()).sum::<Result<f64>>()?);
+    let rss_mib = processes().map(|(_, one)| one.rss_peak_mib()).sum::<Result<f64>>()?;
     ensure!(smsc.counts().submits == load.n_sent, "each message is sent once");
     for part in parts {
         for (_, process) in part.servers {
             process.stop(Duration::from_secs(30))?;
         }
     }
-    Ok(())
+    let us = |cpu: Duration| cpu.as_secs_f64() * 1e6 / n;
+    Ok([n / wall.as_secs_f64(), us(whole), us(server), first_ms, rss_mib])
 }
 
 /// What is sent to all servers at once.

@@ -11,11 +11,10 @@ use pombo_store::operation::accept::{Accept, Campaign};
 use pombo_store::operation::{opt_out, route};
 use pombo_store::{Options as StoreOptions, Store};
 
-use super::{Dimension, Options};
+use super::{Dimension, Options, measure};
 use crate::life::{Life, Shape, Writer, accept, now, recipient};
 use crate::process;
 use crate::store::Place;
-use crate::table::{Runs, Table, grouped, note};
 
 /// Messages that come between two commits, where all of them can be claimed at once.
 const GROUP: usize = 500;
@@ -24,61 +23,24 @@ const DAY: Duration = Duration::from_secs(86_400);
 const RECIPIENTS: usize = 10;
 
 pub(super) fn run(options: &Options) -> Result<()> {
-    let cases = options.cases(Dimension::STORED);
-    if cases.is_empty() {
-        return Ok(());
-    }
-    let mut table = Table::new(&[
-        "of what",
-        "how many",
-        "writer CPU, µs/msg",
-        "server CPU, µs/msg",
-        "messages/s",
-        "messages a round",
-        "RSS, MiB",
-        "opened again in, ms",
-    ]);
-    for (dimension, size) in cases {
-        let mut all = Figures::default();
-        for _ in 0..options.runs {
-            one(options, dimension, size, &mut all)
-                .with_context(|| format!("{size} {}", dimension.name()))?;
-        }
-        let what = dimension.name();
-        note(&format!("{size} {what}: {} µs, {}/s", all.writer_us.show(2), all.rate.show(0)));
-        table.row(vec![
-            what.to_owned(),
-            grouped(f64::from(u32::try_from(size)?), 0),
-            all.writer_us.show(2),
-            all.server_us.show(1),
-            all.rate.show(0),
-            all.per_round.show(0),
-            all.rss_mib.show(0),
-            all.open_ms.show(0),
-        ]);
-    }
-    table.print();
-    Ok(())
+    let figures = [
+        ("writer CPU, µs/msg", 2),
+        ("server CPU, µs/msg", 1),
+        ("messages/s", 0),
+        ("messages a round", 0),
+        ("RSS, MiB", 0),
+        ("opened again in, ms", 0),
+    ];
+    measure(options, Dimension::STORED, figures, one)
 }
 
-/// What the runs of one case gave.
-#[derive(Default)]
-struct Figures {
-    writer_us: Runs,
-    server_us: Runs,
-    rate: Runs,
-    per_round: Runs,
-    rss_mib: Runs,
-    open_ms: Runs,
-}
-
-fn one(options: &Options, dimension: Dimension, size: usize, all: &mut Figures) -> Result<()> {
+fn one(options: &Options, dimension: Dimension, size: usize) -> Result<[f64; 6]> {
     let place = Place::new(options.store)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (store, writer) = Writer::of_store_at(&place.url())?;
     let shape = Shape { group: GROUP, per_request: options.batch };
     let of = |asked| if dimension == asked { size } else { 1 };
-    runtime.block_on(async {
+    let [writer_us, server_us, rate, per_round, rss_mib] = runtime.block_on(async {
         let (n_accounts, n_routes) = (of(Dimension::Accounts), of(Dimension::Routes));
         let mut life = Life::new(store.clone(), n_accounts, n_routes).await?;
         let account = life.account().context("an account")?;
@@ -95,20 +57,17 @@ fn one(options: &Options, dimension: Dimension, size: usize, all: &mut Figures) 
         let rounds = life.n_rounds() - rounds;
         #[expect(clippy::cast_precision_loss, reason = "counts of one run")]
         let (n, rounds) = (n as f64, rounds as f64);
-        all.writer_us.push(cpu.as_secs_f64() * 1e6 / n);
-        all.server_us.push(server.as_secs_f64() * 1e6 / n);
-        all.rate.push(n / wall.as_secs_f64());
-        all.per_round.push(n / rounds);
-        all.rss_mib.push(process::own_rss_mib()?);
-        anyhow::Ok(())
+        let us = |cpu: Duration| cpu.as_secs_f64() * 1e6 / n;
+        let rate = n / wall.as_secs_f64();
+        anyhow::Ok([us(cpu), us(server), rate, n / rounds, process::own_rss_mib()?])
     })?;
     store.close();
     drop(store);
     let clock = Clock::now();
     let again = Store::open(&place.url(), &StoreOptions::default())?;
-    all.open_ms.push(clock.elapsed().as_secs_f64() * 1e3);
+    let open_ms = clock.elapsed().as_secs_f64() * 1e3;
     again.close();
-    Ok(())
+    Ok([writer_us, server_us, rate, per_round, rss_mib, open_ms])
 }
 
 /// Makes the world as large as it is to be, where more than accounts and routes make it so.
