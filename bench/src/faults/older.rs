@@ -7,8 +7,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::table::note;
 
-/// Where the steps that change tables are.
-const MIGRATIONS: &str = "crates/store/migrations";
+/// The steps that change tables.
+const MIGRATIONS: &str = "crates/store/migrations/*.sql";
 
 /// The step since which several nodes can serve from one database.
 const NODES: &str = "crates/store/migrations/0019_node.sql";
