@@ -15,9 +15,9 @@ pub use pombo_store::operation::account::Account;
 use pombo_store::operation::account::Change;
 pub use pombo_store::operation::campaign::CampaignRow;
 use pombo_store::operation::campaign::Which;
-pub use pombo_store::operation::receipt::UnmatchedRow;
 pub use pombo_store::operation::route::HealthRow;
 pub use pombo_store::operation::uncertain::UncertainRow;
+pub use pombo_store::operation::unmatched::UnmatchedRow;
 
 use crate::auth;
 use crate::clock::Clock;
@@ -360,7 +360,7 @@ pub fn uncertain_drop(
 
 /// The newest receipts that fit nothing.
 pub fn receipts_unmatched(store: &Store, limit: i64) -> Result<Vec<UnmatchedRow>, Problem> {
-    Ok(store.ask_blocking(op::receipt::Unmatched { limit })?)
+    Ok(store.ask_blocking(op::unmatched::Unmatched { limit })?)
 }
 
 /// A campaign and whose it is.

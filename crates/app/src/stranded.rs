@@ -9,8 +9,8 @@ use pombo_domain::id::{AccountId, RouteId};
 use pombo_domain::message::Lane;
 use pombo_domain::time::Instant;
 use pombo_store::operation as op;
-use pombo_store::operation::claim::Head;
 use pombo_store::operation::divert::{Choose, Divert, Place};
+use pombo_store::operation::queue::Head;
 use pombo_store::operation::request::Request;
 
 use crate::App;
@@ -48,7 +48,7 @@ impl Stranded {
             if !is_idle {
                 continue;
             }
-            for head in app.inner.store.ask(op::claim::Heads { route: route.id }).await? {
+            for head in app.inner.store.ask(op::queue::Heads { route: route.id }).await? {
                 expire(app, route.id, &head).await?;
                 if is_stranded && head.due <= app.inner.clock.now() {
                     waiting.push(((route.id, head.lane, head.account), head.due));

@@ -187,13 +187,13 @@ async fn gauges(app: &App) -> Result<(), pombo_store::Error> {
     let gauge = |n: i64| n as f64;
     let uncertain = store.ask(op::uncertain::CountOpen).await?;
     metrics::gauge!("pombo_uncertain").set(gauge(uncertain));
-    let unmatched = store.ask(op::receipt::CountUnmatched).await?;
+    let unmatched = store.ask(op::unmatched::CountUnmatched).await?;
     metrics::gauge!("pombo_receipts_unmatched").set(gauge(unmatched));
     let n_disabled = i64::try_from(app.inner.subscriptions.n_disabled()).unwrap_or(i64::MAX);
     metrics::gauge!("pombo_notifications_disabled").set(gauge(n_disabled));
     let now = app.inner.clock.now();
     for desk in app.inner.engine.desks() {
-        let heads = store.ask(op::claim::Heads { route: desk.id() }).await?;
+        let heads = store.ask(op::queue::Heads { route: desk.id() }).await?;
         let oldest = heads.iter().map(|head| now.since(head.due)).max().unwrap_or_default();
         metrics::gauge!("pombo_oldest_ready_seconds", "route" => desk.name())
             .set(oldest.as_secs_f64());

@@ -14,6 +14,7 @@ mod node;
 pub mod operation;
 mod postgres;
 mod reader;
+mod recent;
 mod sql;
 mod sqlite;
 mod statement;
@@ -240,6 +241,12 @@ impl Store {
                 postgres.serves || matches!(self.ask_blocking(postgres::IsServed), Ok(true))
             }
         }
+    }
+
+    /// Whether each commit is a way to a server and back, and several of them in it.
+    #[must_use]
+    pub const fn is_far(&self) -> bool {
+        matches!(self.kind, Kind::Postgres(_))
     }
 
     /// Copies a live store to a new file, page by page, while others write.

@@ -50,6 +50,15 @@ impl<'c> Database<'c> {
         .one((), |row| row.get(0))
     }
 
+    /// The number of the open transaction among those of all that write; `None` where they are not
+    /// counted.
+    pub(crate) const fn transaction(self) -> Option<i64> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Postgres(session) => session.transaction(),
+        }
+    }
+
     /// A number that changes when tables come or go.
     pub(crate) fn schema_version(self) -> Result<i64> {
         match self {

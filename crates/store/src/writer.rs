@@ -294,7 +294,6 @@ impl<E: Engine> Loop<E> {
             // forgets what it left in memory, so the writer goes on.
             catch_unwind(AssertUnwindSafe(|| job.run(&mut work)))
                 .map_err(|_| Error::Failed("a command panicked".into()))??;
-            work.ahead().clear();
         }
         work.finish()
     }

@@ -30,6 +30,11 @@ use super::stock::Stock;
 use crate::clock::Clock;
 use crate::current::Current;
 
+/// Windows a link that are claimed: one that is under way, and one that lies on the desk.
+const WINDOWS_AHEAD: usize = 2;
+/// The same, where a commit takes some milliseconds: what is claimed in one, and settled in another
+/// later, is what each carries.
+const WINDOWS_AHEAD_FAR: usize = 4;
 /// Seconds of a route's rate that may be claimed ahead.
 const CLAIM_AHEAD_S: f64 = 0.5;
 /// A throttled route loses this share of its rate.
@@ -171,7 +176,7 @@ impl RouteDesk {
 
     /// Looks what the tables say of the queues: at the start, and when another process has written.
     pub(crate) async fn look_at_heads(&self) -> Result<(), pombo_store::Error> {
-        let found = self.store.ask(op::claim::Heads { route: self.id }).await?;
+        let found = self.store.ask(op::queue::Heads { route: self.id }).await?;
         if found.is_empty() {
             return Ok(());
         }
@@ -260,14 +265,15 @@ impl RouteDesk {
         lock(&self.links).up()
     }
 
-    /// Parts that may be claimed now for each lane: two windows a link, less what is away, and at
+    /// Parts that may be claimed now for each lane: some windows a link, less what is away, and at
     /// a slow rate no more on the desk than is sent soon, so that a crash leaves few parts in
     /// doubt. What lies there for a campaign leaves the other lane its room.
     pub(super) fn room(&self) -> Room {
         if self.is_halted() {
             return Room::default();
         }
-        let ahead = self.links_up() * self.route().window * 2;
+        let windows = if self.store.is_far() { WINDOWS_AHEAD_FAR } else { WINDOWS_AHEAD };
+        let ahead = self.links_up() * self.route().window * windows;
         let free = ahead.saturating_sub(lock(&self.flight).len());
         let rate = lock(&self.bucket).as_ref().map(Bucket::per_second);
         let Some(rate) = rate else {

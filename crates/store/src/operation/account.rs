@@ -235,6 +235,7 @@ impl Operation for Set {
     fn run(&self, work: &mut Work<'_>) -> Result<bool> {
         let name = &self.name;
         let known = work.prepare(BY_NAME)?.first(values![name], |row| row.get(0).map(AccountId))?;
+        known.into_iter().for_each(|account| work.money().0.look_again(account));
         for change in &self.changes {
             match change {
                 Change::PasswordHash(hash) => {

@@ -16,34 +16,25 @@ pub use super::expire::Expire;
 use super::expire::{Why, end_row};
 use super::opening::{Holds, Waits};
 use super::part;
+use super::queue::{QueueRow, put, take};
 use super::request::{self, Request};
-use super::{Operation, Question, View, intent, opt_out, otp, text};
+use super::{Operation, intent, opt_out, otp, text};
 use crate::error::Result;
-use crate::sql::Row;
 use crate::statement::statements;
 use crate::work::Work;
 
 statements! {
     HEAD = "select due, first, last, tries, scheduled from queue \
         where route = $1 and lane = $2 and account = $3 order by due, first limit 1";
-    DUE_ROWS = "select due, first, last, tries, scheduled from queue where route = $1 and lane = $2 \
-        and account = $3 and due <= $4 order by due, first limit $5";
+    /// Those that are due, and the first that is not.
+    DUE_ROWS = "select due, first, last, tries, scheduled from (select due, first, last, tries, \
+        scheduled from queue where route = $1 and lane = $2 and account = $3 and due <= $4 \
+        order by due, first limit $5) as due_by_now \
+        union all select due, first, last, tries, scheduled from (select due, first, last, tries, \
+        scheduled from queue where route = $1 and lane = $2 and account = $3 and due > $4 \
+        order by due, first limit 1) as due_later";
     TAKE_TO = "delete from queue where route = $1 and lane = $2 and account = $3 \
         and (due, first) <= ($4, $5)";
-    TAKE = "delete from queue where route = $1 and lane = $2 and account = $3 \
-        and due = $4 and first = $5";
-    QUEUED = "insert into queue (route, lane, account, due, first, last, tries, scheduled) \
-        values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing";
-    QUEUED_AGAIN = "update queue set tries = $1, scheduled = $2 where route = $3 and lane = $4 \
-        and account = $5 and due = $6 and first = $7 and last = $8";
-    READY = "select id, recipient from part_{day} \
-        where id between $1 and $2 and route = $3 and state = 0 order by id limit $4";
-    /// A range spans parts of other routes too. One that came to this route later has an event,
-    /// and a place in the queue of its own: taking it here as well would send it twice.
-    READY_OF_RANGE = "select id, recipient from part_{day} \
-        where id between $1 and $2 and route = $3 and state = 0 and event = 0 order by id limit $4";
-    NEXT_ACCOUNT = "select lane, account, due from queue where route = $1 \
-        and (lane, account) > ($2, $3) order by lane, account, due, first limit 1";
 }
 
 /// Takes at most `room` parts that are due, of one account in one lane of one route.
@@ -99,26 +90,25 @@ pub struct ClaimedMessage {
     pub closes: Option<Instant>,
 }
 
-/// Parts that wait together: from the first to the last, as far as they are of its route.
-pub(super) struct QueueRow {
-    pub(super) due: i64,
-    pub(super) first: i64,
-    pub(super) last: i64,
-    pub(super) tries: u8,
-    /// Its owner may still move and withdraw it.
-    pub(super) scheduled: bool,
+/// The begin of a queue.
+pub(super) struct Due {
+    /// What is due, in order; no more than was asked for.
+    pub(super) rows: Vec<QueueRow>,
+    /// Whether there may be more of it.
+    is_cut: bool,
+    /// When the first is due that is not yet.
+    later: Option<i64>,
 }
 
-impl QueueRow {
-    pub(super) fn from_row(row: &Row<'_>) -> Result<Self> {
-        Ok(Self {
-            due: row.get(0)?,
-            first: row.get(1)?,
-            last: row.get(2)?,
-            tries: row.get(3)?,
-            scheduled: row.get(4)?,
-        })
-    }
+/// What a claim leaves in its queue.
+#[derive(Default)]
+struct Next {
+    /// The rows that were gone through.
+    n_done: usize,
+    /// When the rest of the last of them is due, where something is left of it.
+    rest: Option<i64>,
+    /// Whether rows may have been put back elsewhere.
+    is_open: bool,
 }
 
 impl Operation for Claim {
@@ -135,10 +125,11 @@ impl Operation for Claim {
         let mut room = self.room;
         // The rows are gone through in order, so all that is done with goes in one statement.
         let mut done_to = None;
-        let rows = self.due_rows(work)?;
-        let alone = rows.iter().filter(|row| row.first == row.last);
+        let mut next = Next::default();
+        let due = self.due_rows(work)?;
+        let alone = due.rows.iter().filter(|row| row.first == row.last);
         part::read_ahead(work, alone.map(|row| PartId(row.first)))?;
-        for row in rows {
+        for row in &due.rows {
             // Parts that came back have rows of their own; together they are one message.
             let is_more = gathered.is_more(row.tries, PartId(row.first).message());
             let n_ended = claimed.n_expired + claimed.n_withdrawn;
@@ -148,38 +139,43 @@ impl Operation for Claim {
             let key = (row.due, row.first);
             let Some(request) = request::of_message(work, PartId(row.first).message())? else {
                 done_to = Some(key); // Its history is gone: nothing is left to send.
+                next.n_done += 1;
                 continue;
             };
-            let finished = if request.expires.is_some_and(|end| end <= self.now) {
-                let (n, finished) = end_row(work, self, (&row, &request), Why::TooLate)?;
+            let rest = if request.expires.is_some_and(|end| end <= self.now) {
+                let (n, rest) = end_row(work, self, (row, &request), Why::TooLate)?;
                 claimed.n_expired += n;
-                finished
+                rest
             } else if let Some(stop) = work.stopped().get(&request.sending).copied() {
                 match stop {
                     Stop::Cancelled => {
-                        let (n, finished) = end_row(work, self, (&row, &request), Why::Withdrawn)?;
+                        let (n, rest) = end_row(work, self, (row, &request), Why::Withdrawn)?;
                         claimed.n_withdrawn += n;
-                        finished
+                        rest
                     }
                     Stop::Paused => {
-                        hold(work, (self.route, self.lane, self.account), &row, &request)?;
-                        true
+                        hold(work, (self.route, self.lane, self.account), row, &request)?;
+                        None
                     }
                 }
             } else if let Some(open) = self.opens_later(&request) {
-                self.put(work, &QueueRow { due: open.micros(), ..row })?;
-                true
+                self.put(work, &QueueRow { due: open.micros(), ..*row })?;
+                next.is_open = true;
+                None
             } else if gathered.tries != row.tries && !gathered.parts.is_empty() {
                 break; // Another number of tries makes another intent: next time.
             } else {
                 gathered.tries = row.tries;
                 let holds = Holds::of(&self.rules, &request, self.now);
+                next.is_open |= holds.is_some();
                 let into = (room, &mut gathered, holds);
-                let (n, finished) = self.gather(work, &row, &request, into)?;
+                let (n, rest) = self.gather(work, row, &request, into)?;
                 room = room.saturating_sub(n);
-                finished
+                rest
             };
-            if !finished {
+            next.n_done += 1;
+            next.rest = rest;
+            if rest.is_some() {
                 break; // It was shrunk.
             }
             done_to = Some(key);
@@ -189,7 +185,7 @@ impl Operation for Claim {
             work.prepare(TAKE_TO)?.write(queue)?;
         }
         claimed.n_refused = self.refuse(work, &mut gathered)?;
-        claimed.next_due = self.head(work)?.map(|row| Instant::from_micros(row.due));
+        claimed.next_due = self.next_due(work, &due, next)?.map(Instant::from_micros);
         claimed.work = self.intend(work, gathered)?;
         Ok(claimed)
     }
@@ -240,13 +236,28 @@ impl Claim {
             .first([self.route.0, self.lane as i64, self.account.0], QueueRow::from_row)
     }
 
-    /// The rows that are due, in order; as many as the room can want, and the rest of a message.
-    pub(super) fn due_rows(&self, work: &Work<'_>) -> Result<Vec<QueueRow>> {
+    /// What is due, as much as the room can want, and the rest of a message.
+    pub(super) fn due_rows(&self, work: &Work<'_>) -> Result<Due> {
         let limit = self.room.min(ROWS_PER_OPERATION_MAX) + usize::from(PARTS_MAX);
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let (lane, now) = (self.lane as i64, self.now.micros());
-        work.prepare(DUE_ROWS)?
-            .all([self.route.0, lane, self.account.0, now, limit], QueueRow::from_row)
+        let values = [
+            self.route.0,
+            self.lane as i64,
+            self.account.0,
+            self.now.micros(),
+            i64::try_from(limit).unwrap_or(i64::MAX),
+        ];
+        let mut rows = work.prepare(DUE_ROWS)?.all(values, QueueRow::from_row)?;
+        let later = rows.pop_if(|row| row.due > self.now.micros()).map(|row| row.due);
+        Ok(Due { is_cut: rows.len() == limit, rows, later })
+    }
+
+    /// When the first of what is left is due.
+    fn next_due(&self, work: &Work<'_>, due: &Due, next: Next) -> Result<Option<i64>> {
+        if next.is_open || (due.is_cut && next.n_done == due.rows.len()) {
+            return Ok(self.head(work)?.map(|row| row.due));
+        }
+        let waiting = due.rows.get(next.n_done).map(|row| row.due).or(due.later);
+        Ok(waiting.into_iter().chain(next.rest).min())
     }
 
     fn put(&self, work: &Work<'_>, row: &QueueRow) -> Result<()> {
@@ -266,8 +277,8 @@ impl Claim {
     }
 
     /// Moves at most `room` parts from the row to `gathered`, or to the rows of those that `holds`
-    /// lets wait; answers how many, and whether that was all; the caller takes a row that is
-    /// finished. What is left of another has had its turn: it waits behind all that is due by now,
+    /// lets wait; answers how many, and when the rest is due, where that was not all; the caller
+    /// takes a row that is finished. What is left of another has had its turn: it waits behind all that is due by now,
     /// so that no retry and no later request of the account waits for the whole of a campaign.
     pub(super) fn gather(
         &self,
@@ -275,13 +286,13 @@ impl Claim {
         row: &QueueRow,
         request: &Arc<Request>,
         (room, gathered, mut holds): (usize, &mut Gathered, Option<Holds<'_>>),
-    ) -> Result<(usize, bool)> {
+    ) -> Result<(usize, Option<i64>)> {
         // Up to a message more than there is room for, so as to end between two messages.
         let limit = room.saturating_add(usize::from(request.n_parts));
         let mut n = 0;
         let mut rest = None;
         let mut current = gathered.messages.last().map(|message| message.id);
-        for (part, to) in ready(work, row, request, (self.route, row.first), limit)? {
+        for (part, to) in ready(work, row, (self.route, row.first), limit)? {
             if n >= room && current != Some(part.message()) {
                 rest = Some(part);
                 break;
@@ -297,18 +308,20 @@ impl Claim {
         for (first, last, due) in holds.map(Holds::into_rows).unwrap_or_default() {
             self.put(work, &QueueRow { due: due.micros(), first: first.0, last: last.0, ..*row })?;
         }
-        let Some(next) = rest else { return Ok((n, true)) };
+        let Some(next) = rest else { return Ok((n, None)) };
         let queue = (self.route, self.lane, self.account);
         take(work, queue, row)?;
-        if row.due > self.now.micros() {
+        let rest = match row.due > self.now.micros() {
             // It was ended ahead of its time, and what is left of it keeps its time: whoever lets
             // the sending go on meanwhile must not send it early.
-            put(work, queue, (next, PartId(row.last)), (row.due, row.tries, row.scheduled))?;
-        } else {
-            let due = self.now.micros();
-            self.put(work, &QueueRow { due, first: next.0, scheduled: false, ..*row })?;
-        }
-        Ok((n, false))
+            true => QueueRow { first: next.0, ..*row },
+            false => {
+                let due = self.now.micros();
+                QueueRow { due, first: next.0, scheduled: false, ..*row }
+            }
+        };
+        self.put(work, &rest)?;
+        Ok((n, Some(rest.due)))
     }
 
     /// Ends what is for recipients who have opted out since it was accepted; answers how many parts.
@@ -360,19 +373,11 @@ impl Claim {
 pub(super) fn ready(
     work: &mut Work<'_>,
     row: &QueueRow,
-    request: &Request,
     (route, from): (RouteId, i64),
     limit: usize,
 ) -> Result<Vec<(PartId, Phone)>> {
-    if let Some(known) = part::ready_ahead(work, (row.first, row.last), route) {
-        return Ok(known);
-    }
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let statement = if row.first == row.last { READY } else { READY_OF_RANGE };
-    work.prepare_for(statement, request.id.0)?.all([from, row.last, route.0, limit], |found| {
-        let to = Phone::from_stored(found.get::<i64>(1)?.unsigned_abs());
-        Ok((PartId(found.get(0)?), to))
-    })
+    let is_range = row.first != row.last;
+    part::ready(work, (PartId(from), PartId(row.last)), route, (is_range, limit))
 }
 
 /// Leaves out the message that `limit` may have cut, unless it is the only one: the caller goes on
@@ -383,95 +388,4 @@ pub(super) fn whole_messages(found: &mut Vec<(PartId, Phone)>, limit: usize) -> 
     let next = found[begins].0;
     found.truncate(begins);
     Some(next)
-}
-
-/// Takes a row out of its queue.
-pub(super) fn take(
-    work: &Work<'_>,
-    (route, lane, account): (RouteId, Lane, AccountId),
-    row: &QueueRow,
-) -> Result<()> {
-    work.prepare(TAKE)?.write([route.0, lane as i64, account.0, row.due, row.first])
-}
-
-/// Puts a range of parts into a queue.
-pub(crate) fn enqueue(
-    work: &Work<'_>,
-    queue: (RouteId, Lane, AccountId),
-    parts: (PartId, PartId),
-    (due, tries): (i64, u8),
-) -> Result<()> {
-    put(work, queue, parts, (due, tries, false))
-}
-
-/// Puts a range of parts into a queue whose owner named the time.
-pub(super) fn schedule(
-    work: &Work<'_>,
-    queue: (RouteId, Lane, AccountId),
-    parts: (PartId, PartId),
-    due: i64,
-) -> Result<()> {
-    put(work, queue, parts, (due, 0, true))
-}
-
-fn put(
-    work: &Work<'_>,
-    (route, lane, account): (RouteId, Lane, AccountId),
-    (first, last): (PartId, PartId),
-    (due, tries, scheduled): (i64, u8, bool),
-) -> Result<()> {
-    let (lane, account, first, last) = (lane as i64, account.0, first.0, last.0);
-    let (tries, scheduled) = (i64::from(tries), i64::from(scheduled));
-    // Where another row has that very place, this one stands a microsecond behind it.
-    for due in due.. {
-        let place = [route.0, lane, account, due, first, last, tries, scheduled];
-        if work.prepare(QUEUED)?.execute(place)? == 1 {
-            break;
-        }
-        let same = [tries, scheduled, route.0, lane, account, due, first, last];
-        if work.prepare(QUEUED_AGAIN)?.execute(same)? == 1 {
-            break;
-        }
-    }
-    Ok(())
-}
-
-/// Which queues of a route hold anything, and when their first is due.
-#[derive(Debug, Clone, Copy)]
-pub struct Heads {
-    /// The route.
-    pub route: RouteId,
-}
-
-/// The first of one queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Head {
-    /// The lane.
-    pub lane: Lane,
-    /// Whose.
-    pub account: AccountId,
-    /// When it is due.
-    pub due: Instant,
-}
-
-impl Question for Heads {
-    type Answer = Vec<Head>;
-
-    fn answer(self, view: &mut View<'_>) -> Result<Vec<Head>> {
-        // One seek per account with a queue: the length of the queues does not matter.
-        let mut next = view.prepare(NEXT_ACCOUNT)?;
-        let mut heads = Vec::new();
-        let mut after = (-1, 0);
-        while let Some((lane, account, due)) = next
-            .first([self.route.0, after.0, after.1], |row| {
-                Ok((row.get::<i64>(0)?, row.get::<i64>(1)?, row.get::<i64>(2)?))
-            })?
-        {
-            after = (lane, account);
-            let lane = Lane::from_stored(lane);
-            let due = Instant::from_micros(due);
-            heads.push(Head { lane, account: AccountId(account), due });
-        }
-        Ok(heads)
-    }
 }

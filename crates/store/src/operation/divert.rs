@@ -9,8 +9,9 @@ use pombo_domain::message::{EventKind, Lane};
 use pombo_domain::time::Instant;
 
 use super::Operation;
-use super::claim::{QueueRow, enqueue, ready, take, whole_messages};
+use super::claim::{ready, whole_messages};
 use super::part::{self, Step};
+use super::queue::{QueueRow, enqueue, take};
 use super::request::{self, Request};
 use crate::error::Result;
 use crate::statement::statements;
@@ -130,7 +131,7 @@ impl Divert {
         let n_parts = usize::from(request.n_parts);
         // A message more than there is room for, so as to end between two.
         let limit = room + n_parts;
-        let mut found = ready(work, row, &request, (self.from, at.next), limit)?;
+        let mut found = ready(work, row, (self.from, at.next), limit)?;
         at.next = whole_messages(&mut found, limit).map_or(row.last + 1, |next| next.0);
         for message in found.chunk_by(|(a, _), (b, _)| a.message() == b.message()) {
             let to = message.first().map_or(Phone::from_stored(0), |(_, to)| *to);

@@ -7,8 +7,9 @@ use pombo_domain::limits::ROWS_PER_OPERATION_MAX;
 use pombo_domain::message::{EventKind, Lane, PartState};
 use pombo_domain::time::Instant;
 
-use super::claim::{Claim, Gathered, QueueRow, take};
+use super::claim::{Claim, Gathered};
 use super::part::{self, Step};
+use super::queue::{QueueRow, take};
 use super::request::{self, Request};
 use super::{Operation, uncertain};
 use crate::error::Result;
@@ -21,16 +22,16 @@ pub(super) enum Why {
     Withdrawn,
 }
 
-/// Ends the parts of the row that still wait; answers how many, and whether that was all. The
-/// caller takes a row that is finished.
+/// Ends the parts of the row that still wait; answers how many, and when the rest is due, where that
+/// was not all. The caller takes a row that is finished.
 pub(super) fn end_row(
     work: &mut Work<'_>,
     queue: &Claim,
     (row, request): (&QueueRow, &Arc<Request>),
     why: Why,
-) -> Result<(usize, bool)> {
+) -> Result<(usize, Option<i64>)> {
     let mut gathered = Gathered::default();
-    let (n, finished) =
+    let (n, rest) =
         queue.gather(work, row, request, (ROWS_PER_OPERATION_MAX, &mut gathered, None))?;
     for id in gathered.parts.iter().copied().map(PartId) {
         let Some(before) = part::find(work, id)? else {
@@ -51,7 +52,7 @@ pub(super) fn end_row(
         let step = Step { part: id, kind, route, at, word, code: "", detail };
         uncertain::end(work, (request.account, &before), state, step, in_doubt)?;
     }
-    Ok((n, finished))
+    Ok((n, rest))
 }
 
 /// Ends what waits in the queues of a route that cannot send, where its time has run out.
@@ -87,15 +88,15 @@ impl Operation for Expire {
             now: self.now,
         };
         let mut n = 0;
-        for row in claim.due_rows(work)? {
+        for row in &claim.due_rows(work)?.rows {
             let Some(request) = request::of_message(work, PartId(row.first).message())? else {
                 continue;
             };
             if request.expires.is_some_and(|end| end <= self.now) {
-                let (n_expired, finished) = end_row(work, &claim, (&row, &request), Why::TooLate)?;
+                let (n_expired, rest) = end_row(work, &claim, (row, &request), Why::TooLate)?;
                 n += n_expired;
-                if finished {
-                    take(work, (self.route, self.lane, self.account), &row)?;
+                if rest.is_none() {
+                    take(work, (self.route, self.lane, self.account), row)?;
                 }
             }
             if n >= ROWS_PER_OPERATION_MAX {

@@ -13,9 +13,9 @@ use pombo_domain::message::{EventKind, Lane, PartState};
 use pombo_domain::route;
 use pombo_domain::time::Instant;
 
-use super::claim::enqueue;
 use super::history;
 use super::part::{self, Part, Step};
+use super::queue::enqueue;
 use super::request::{self, Request};
 use crate::error::Result;
 use crate::statement::statements;

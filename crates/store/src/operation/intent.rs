@@ -13,18 +13,26 @@ use crate::work::Work;
 statements! {
     OPEN = "insert into intent (route, lane, account, tries, at, parts, node) \
         values ($1, $2, $3, $4, $5, $6, $7) returning id";
+    OPEN_AS = "insert into intent (route, lane, account, tries, at, parts, node, id) \
+        values ($1, $2, $3, $4, $5, $6, $7, $8)";
     END = "delete from intent where id = $1";
     SHRINK = "update intent set parts = $1 where id = $2";
 }
 
 /// Writes one; answers its number.
 pub(super) fn open(
-    work: &Work<'_>,
+    work: &mut Work<'_>,
     (route, lane, account): (RouteId, Lane, AccountId),
     parts: &[i64],
     (tries, at): (u8, Instant),
 ) -> Result<i64> {
     let (lane, at, parts, node) = (lane as i64, at.micros(), pack(parts), work.node());
+    // Where an answer takes long, the number is not waited for.
+    if let Some(id) = work.new_number() {
+        let row = values![route.0, lane, account.0, tries, at, parts, node, id];
+        work.prepare(OPEN_AS)?.write(row)?;
+        return Ok(id);
+    }
     let row = values![route.0, lane, account.0, tries, at, parts, node];
     work.prepare(OPEN)?.one(row, |row| row.get(0))
 }

@@ -26,6 +26,7 @@ pub mod opt_out_word;
 pub mod otp;
 pub(crate) mod part;
 pub mod price;
+pub mod queue;
 pub mod receipt;
 mod recipient;
 pub mod recover;
@@ -40,6 +41,7 @@ pub mod status;
 pub mod sweep;
 pub mod text;
 pub mod uncertain;
+pub mod unmatched;
 
 use crate::error::Result;
 use crate::sql::{Database, Prepared};

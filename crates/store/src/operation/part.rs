@@ -22,6 +22,12 @@ statements! {
     NEW_PART = "insert into part_{day} (id, recipient, route, state, price, tally, refund) \
         values ($1, $2, $3, 0, $4, $5, $6)";
     PART = "select recipient, route, state, price, event, tally, refund from part_{day} where id = $1";
+    READY = "select id, recipient, route, state, price, event, tally, refund from part_{day} \
+        where id between $1 and $2 and route = $3 and state = 0 order by id limit $4";
+    /// A range spans parts of other routes too. One that came to this route later has an event,
+    /// and a place in the queue of its own: taking it here as well would send it twice.
+    READY_OF_RANGE = "select id, recipient, route, state, price, event, tally, refund from part_{day} \
+        where id between $1 and $2 and route = $3 and state = 0 and event = 0 order by id limit $4";
     STATES = "select state from part_{day} where id between $1 and $2 order by id";
     SET_PART = "update part_{day} set state = $1, event = $2, route = $3 where id = $4";
     /// The usual first event: a part without events becomes sent.
@@ -58,7 +64,7 @@ pub(crate) struct Step<'a> {
 
 /// Reads a part; `None` when there is no such part.
 pub(crate) fn find(work: &mut Work<'_>, id: PartId) -> Result<Option<Part>> {
-    if let Some(known) = work.ahead().part(id) {
+    if let Some(known) = work.known().part(id) {
         return Ok(known);
     }
     if !work.has_day_of(id.message().0) {
@@ -69,37 +75,57 @@ pub(crate) fn find(work: &mut Work<'_>, id: PartId) -> Result<Option<Part>> {
 
 impl Part {
     fn from_row(row: &Row<'_>) -> Result<Self> {
+        Self::from_columns(row, 0)
+    }
+
+    /// From the columns of [`PART`], the first of which is at `at`.
+    fn from_columns(row: &Row<'_>, at: usize) -> Result<Self> {
         Ok(Self {
-            recipient: Phone::from_stored(row.get::<i64>(0)?.unsigned_abs()),
-            route: RouteId(row.get(1)?),
-            state: PartState::from_stored(row.get(2)?).unwrap_or(PartState::Uncertain),
-            price: Money::from_micros(row.get(3)?),
-            event: row.get(4)?,
-            tally: Tally::from_stored(row.get(5)?),
-            refund: Refund::from_stored(row.get(6)?),
+            recipient: Phone::from_stored(row.get::<i64>(at)?.unsigned_abs()),
+            route: RouteId(row.get(at + 1)?),
+            state: PartState::from_stored(row.get(at + 2)?).unwrap_or(PartState::Uncertain),
+            price: Money::from_micros(row.get(at + 3)?),
+            event: row.get(at + 4)?,
+            tally: Tally::from_stored(row.get(at + 5)?),
+            refund: Refund::from_stored(row.get(at + 6)?),
         })
     }
 }
 
-/// The part of a range of one, where it was read ahead and waits for its route.
-pub(crate) fn ready_ahead(
+/// The parts from one to another that wait for a route, in order, at most `limit`.
+pub(crate) fn ready(
     work: &mut Work<'_>,
-    (first, last): (i64, i64),
+    (first, last): (PartId, PartId),
     route: RouteId,
-) -> Option<Vec<(PartId, Phone)>> {
-    let id = PartId(first);
-    let known = if first == last { work.ahead().part(id)? } else { return None };
-    let waits = |part: &Part| part.state == PartState::Queued && part.route == route;
-    Some(known.filter(waits).into_iter().map(|part| (id, part.recipient)).collect())
+    (is_range, limit): (bool, usize),
+) -> Result<Vec<(PartId, Phone)>> {
+    if !is_range && let Some(known) = work.known().part(first) {
+        let waits = |part: &Part| part.state == PartState::Queued && part.route == route;
+        let waiting = known.filter(waits).map(|part| (first, part.recipient));
+        return Ok(waiting.into_iter().collect());
+    }
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let statement = if is_range { READY_OF_RANGE } else { READY };
+    let found = work
+        .prepare_for(statement, first.message().0)?
+        .all([first.0, last.0, route.0, limit], |row| {
+            Ok((PartId(row.get(0)?), Part::from_columns(row, 1)?))
+        })?;
+    let mut ready = Vec::with_capacity(found.len());
+    for (id, part) in found {
+        work.known().keep_part(id, Some(part));
+        ready.push((id, part.recipient));
+    }
+    Ok(ready)
 }
 
-/// Reads parts that will be looked at, where looking at each takes long.
+/// Reads parts that will be looked at and are not known yet, where looking at each takes long.
 pub(crate) fn read_ahead(work: &mut Work<'_>, ids: impl Iterator<Item = PartId>) -> Result<()> {
     if !work.is_far() {
         return Ok(());
     }
     let mut days: BTreeMap<i64, BTreeSet<i64>> = BTreeMap::new();
-    for id in ids {
+    for id in ids.filter(|id| work.known().part(*id).is_none()) {
         days.entry(day_of(id.message().0)).or_default().insert(id.0);
     }
     for (day, ids) in days {
@@ -108,7 +134,7 @@ pub(crate) fn read_ahead(work: &mut Work<'_>, ids: impl Iterator<Item = PartId>)
             false => vec![Vec::new(); ids.len()],
         };
         for (id, found) in ids.into_iter().zip(found) {
-            work.ahead().keep_part(PartId(id), found.first().copied());
+            work.known().keep_part(PartId(id), found.first().copied());
         }
     }
     Ok(())
@@ -197,7 +223,7 @@ pub(crate) fn told(
     let message = step.part.message();
     let Some(request) = request::of_message(work, message)? else { return Ok(()) };
     work.prepare_for(SET_REFUND, message.0)?.write([refund as i64, step.part.0])?;
-    work.ahead().set_part(step.part, |part| part.refund = refund);
+    work.known().set_part(step.part, |part| part.refund = refund);
     let amount = if refund == Refund::Given { before.price } else { -before.price };
     work.money().0.refund(request.account, amount);
     uncost(work, before.tally, amount);
@@ -213,7 +239,10 @@ pub(crate) fn set(
     route: RouteId,
 ) -> Result<()> {
     work.prepare_for(SET_PART, id.message().0)?.write([state as i64, event, route.0, id.0])?;
-    work.ahead().set_part(id, |part| *part = Part { state, event, route, ..*part });
+    match state.is_final() {
+        true => work.known().forget_part(id),
+        false => work.known().set_part(id, |part| *part = Part { state, event, route, ..*part }),
+    }
     Ok(())
 }
 
@@ -224,7 +253,7 @@ pub(crate) fn first_sent(
     step: &Step<'_>,
     tally: Tally,
 ) -> Result<Option<EventId>> {
-    if let Some(known) = work.ahead().part(step.part) {
+    if let Some(known) = work.known().part(step.part) {
         let is_first =
             |part: &Part| part.state == PartState::Queued && part.event == 0 && part.tally == tally;
         return match known.filter(is_first) {
@@ -288,12 +317,19 @@ pub(super) fn write(
     for (offset, recipient) in recipients.iter().enumerate() {
         let to = recipient.to.digits().cast_signed();
         let tally = |sending| Tally::of(sending, recipient.n_parts);
-        let tally = sending.map_or(Tally::NONE, tally).certified(certified).stored();
-        let refund = Refund::promised(recipient.refunds) as i64;
+        let tally = sending.map_or(Tally::NONE, tally).certified(certified);
+        let refund = Refund::promised(recipient.refunds);
         for part_idx in 0..recipient.n_parts {
             let id = first.plus(offset).part(part_idx);
-            let price = recipient.price_of(part_idx).micros();
-            insert.write([id.0, to, recipient.route.0, price, tally, refund])?;
+            let (route, price) = (recipient.route, recipient.price_of(part_idx));
+            let row = [id.0, to, route.0, price.micros(), tally.stored(), refund as i64];
+            insert.write(row)?;
+            // A large request waits its turn, and its parts would drive out what is under way.
+            if recipients.len() == 1 {
+                let (recipient, state) = (recipient.to, PartState::Queued);
+                let part = Part { recipient, route, state, price, event: 0, tally, refund };
+                work.known().keep_part(id, Some(part));
+            }
         }
     }
     Ok(())

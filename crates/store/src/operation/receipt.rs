@@ -15,9 +15,9 @@ use pombo_domain::route::ReceiptId;
 use pombo_domain::time::Instant;
 
 use super::failover::{self, Failover, Queued};
+use super::history;
 use super::part::{self, Part, Step};
 use super::uncertain;
-use super::{Question, View, history};
 use crate::carrier_id;
 use crate::error::Result;
 use crate::sql::{Row, values};
@@ -43,10 +43,6 @@ statements! {
         from unmatched where route = $1 and hash = $2 order by id limit $3";
     DROP_KEPT = "delete from unmatched where id = $1";
     WORD = "select prev, kind, word from event_{day} where id = $1";
-    COUNT_UNMATCHED = "select count(1) from unmatched";
-    LIST_UNMATCHED = "select u.at, coalesce(r.name, ''), u.carrier_id, u.address_a, u.address_b, \
-        u.word, u.text_start from unmatched u left join route r on r.id = u.route \
-        order by u.id desc limit $1";
 }
 
 /// What became of a receipt.
@@ -176,39 +172,52 @@ fn find(
     receipt: &Receipt,
 ) -> Result<Hit> {
     let key = carrier_id::key(id);
-    let mut hit: Hit = Vec::new();
     for day in work.days_since(receipt.at.day() - id_days) {
-        let known = work.ahead().parts_of((day, route, key), id);
-        let candidates = match known {
-            Some(known) => known,
-            None => {
-                let mut found = work.prepare_on(BY_CARRIER, day)?;
-                let candidates = found.all([route.0, key, SAME_ID_MAX], |row| {
-                    Ok((row.str(1)? == id).then_some(PartId(row.get(0)?)))
-                })?;
-                candidates.into_iter().flatten().collect::<Vec<_>>()
+        if let Some(holders) = work.known().holders_of((day, route, key), id) {
+            let hit = agreeing(work, holders.parts, receipt)?;
+            // Of a message's parts that have one id, all are filed at once: none is missing.
+            if !hit.is_empty() {
+                return Ok(hit);
             }
-        };
-        for candidate in candidates {
-            let is_other = hit.first().is_some_and(|(h, _)| h.message() != candidate.message());
-            if is_other {
+            if holders.are_all {
                 continue;
             }
-            if let Some(found) = part::find(work, candidate)?
-                && recipient_agrees(&found, receipt)
-            {
-                hit.push((candidate, found));
-            }
         }
+        let mut found = work.prepare_on(BY_CARRIER, day)?;
+        let holders = found.all([route.0, key, SAME_ID_MAX], |row| {
+            Ok((row.str(1)? == id).then_some(PartId(row.get(0)?)))
+        })?;
+        let hit = agreeing(work, holders.into_iter().flatten(), receipt)?;
         if !hit.is_empty() {
-            break;
+            return Ok(hit);
+        }
+    }
+    Ok(Hit::new())
+}
+
+/// Of parts, the newest first: those of the newest message whose recipient agrees.
+fn agreeing(
+    work: &mut Work<'_>,
+    candidates: impl IntoIterator<Item = PartId>,
+    receipt: &Receipt,
+) -> Result<Hit> {
+    let mut hit: Hit = Vec::new();
+    for candidate in candidates {
+        let is_other = hit.first().is_some_and(|(h, _)| h.message() != candidate.message());
+        if is_other {
+            continue;
+        }
+        if let Some(found) = part::find(work, candidate)?
+            && recipient_agrees(&found, receipt)
+        {
+            hit.push((candidate, found));
         }
     }
     Ok(hit)
 }
 
-/// Reads what [`take`] will look at, where looking at each takes long: which parts have the ids,
-/// day by day until each is found, and these parts.
+/// Reads what [`take`] will look at and is not known yet, where looking at each takes long: which parts
+/// have the ids, day by day until each is found, and these parts.
 pub(crate) fn read_ahead<'r>(
     work: &mut Work<'_>,
     Carrier { route, spelling, id_days, .. }: Carrier<'_>,
@@ -228,6 +237,14 @@ pub(crate) fn read_ahead<'r>(
     }
     let mut parts = Vec::new();
     for day in work.days_since(oldest) {
+        keys.retain(|key| match work.known().filed((day, route, *key)) {
+            Some(filed) => {
+                let n_before = parts.len();
+                parts.extend(filed);
+                parts.len() == n_before
+            }
+            None => true,
+        });
         if keys.is_empty() {
             break;
         }
@@ -240,7 +257,7 @@ pub(crate) fn read_ahead<'r>(
                 keys.insert(key);
             }
             parts.extend(found.iter().map(|(part, _)| *part));
-            work.ahead().keep_carrier((day, route, key), found);
+            work.known().keep_carrier((day, route, key), found);
         }
     }
     part::read_ahead(work, parts.into_iter())
@@ -280,7 +297,7 @@ pub(crate) fn file(
     if !normal_id.is_empty() {
         let key = carrier_id::key(normal_id);
         work.prepare_for(NEW_CARRIER, event.0)?.write(values![route.0, key, part.0, normal_id])?;
-        work.ahead().file((day_of(event.0), route, key), (part, normal_id));
+        work.known().file((day_of(event.0), route, key), (part, normal_id));
     }
     Ok(())
 }
@@ -435,57 +452,4 @@ fn known_word(word: &str) -> &'static str {
     const WORDS: [&str; 8] =
         ["DELIVRD", "UNDELIV", "EXPIRED", "REJECTD", "DELETED", "ACCEPTD", "UNKNOWN", "RECEIVED"];
     WORDS.into_iter().find(|known| *known == word).unwrap_or("UNKNOWN")
-}
-
-/// The newest receipts that fit nothing.
-#[derive(Debug, Clone, Copy)]
-pub struct Unmatched {
-    /// At most so many.
-    pub limit: i64,
-}
-
-/// One of them.
-#[derive(Debug, Clone)]
-pub struct UnmatchedRow {
-    /// When it came.
-    pub at: Instant,
-    /// By which route.
-    pub route: String,
-    /// The carrier's id as the receipt spells it.
-    pub carrier_id: String,
-    /// Its two addresses.
-    pub addresses: [String; 2],
-    /// What it tells.
-    pub word: String,
-    /// The start of the message, where it repeats it.
-    pub text_start: String,
-}
-
-impl Question for Unmatched {
-    type Answer = Vec<UnmatchedRow>;
-
-    fn answer(self, view: &mut View<'_>) -> Result<Vec<UnmatchedRow>> {
-        view.prepare(LIST_UNMATCHED)?.all([self.limit], |row| {
-            Ok(UnmatchedRow {
-                at: Instant::from_micros(row.get(0)?),
-                route: row.get(1)?,
-                carrier_id: row.get(2)?,
-                addresses: [row.get(3)?, row.get(4)?],
-                word: row.get(5)?,
-                text_start: row.get(6)?,
-            })
-        })
-    }
-}
-
-/// How many receipts fit nothing: the gauge `pombo_receipts_unmatched`.
-#[derive(Debug, Clone, Copy)]
-pub struct CountUnmatched;
-
-impl Question for CountUnmatched {
-    type Answer = i64;
-
-    fn answer(self, view: &mut View<'_>) -> Result<i64> {
-        view.prepare(COUNT_UNMATCHED)?.one((), |row| row.get(0))
-    }
 }

@@ -165,7 +165,7 @@ impl Request {
 
 /// The request of a message, from the writer's memory or the tables.
 pub(crate) fn of_message(work: &mut Work<'_>, message: MessageId) -> Result<Option<Arc<Request>>> {
-    if let Some(request) = work.remembered(message.0) {
+    if let Some(request) = work.remembered(message) {
         return Ok(Some(request));
     }
     if !work.has_day_of(message.0) {

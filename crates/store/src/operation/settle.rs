@@ -12,9 +12,9 @@ use pombo_domain::route::{ReceiptId, UncertainPolicy};
 use pombo_domain::time::Instant;
 
 use super::Operation;
-use super::claim::enqueue;
 use super::failover::{self, Failover};
 use super::part::{self, Step};
+use super::queue::enqueue;
 pub use super::receipt::Told;
 use super::receipt::{self, Carrier, Matching};
 use super::uncertain::{self, Resolution};

@@ -7,10 +7,10 @@ use pombo_domain::message::{EventKind, Lane, PartState};
 use pombo_domain::route::UncertainPolicy;
 use pombo_domain::time::Instant;
 
-use super::claim::enqueue;
 use super::failover;
 use super::intent::unpack;
 use super::part::{self, Part, Step};
+use super::queue::enqueue;
 use super::receipt::{is_silent, recipient_agrees};
 use super::request;
 use super::{Operation, Question, View, otp, text};

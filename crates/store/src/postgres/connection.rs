@@ -77,6 +77,7 @@ impl Writing {
             taken
         })?;
         self.number = row.try_get(0)?;
+        self.session.number.set(Some(self.number));
         self.session.turn.set(Some(row.try_get(1)?));
         self.session.shape.set(Some(row.try_get(3)?));
         if self.membership.own() > 0 && row.try_get::<_, i64>(2)? == 0 {
@@ -164,6 +165,7 @@ impl Engine for Writing {
 
     fn roll_back(&mut self) {
         self.session.turn.set(None);
+        self.session.number.set(None);
         self.session.shape.set(None);
         self.session.forget_writes();
         // Where the connection is lost, the server rolls back by itself.

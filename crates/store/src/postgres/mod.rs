@@ -8,7 +8,6 @@ mod origin;
 mod pipe;
 mod place;
 mod pulse;
-mod recent;
 mod session;
 mod tls;
 mod value;

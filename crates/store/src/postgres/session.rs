@@ -18,8 +18,8 @@ use super::connection::WOKEN;
 use super::many;
 use super::pipe::{Batch, Pipe, Rows, Write};
 use super::place::Place;
-use super::recent::Recent;
 use crate::error::{Error, Result};
+use crate::recent::Recent;
 use crate::sql::Value;
 
 /// What a server is given time for before it is believed to be gone.
@@ -118,6 +118,8 @@ pub(crate) struct Session {
     pipe: RefCell<Pipe>,
     /// Others' commits so far, as of the begin of the open transaction.
     pub(super) turn: Cell<Option<i64>>,
+    /// The open transaction's number among those of all that write.
+    pub(super) number: Cell<Option<i64>>,
     /// How often tables have come and gone, as of the open snapshot.
     pub(super) shape: Cell<Option<i64>>,
 }
@@ -165,6 +167,7 @@ impl Session {
             statements: RefCell::new(Recent::new(STATEMENTS_MAX)),
             pipe: RefCell::default(),
             turn: Cell::new(None),
+            number: Cell::new(None),
             shape: Cell::new(None),
         })
     }
@@ -414,6 +417,11 @@ impl Session {
     /// How often others have committed, where this connection has just taken its turn.
     pub(crate) fn turn(&self) -> Option<i64> {
         self.turn.get()
+    }
+
+    /// The open transaction's number among those of all that write, where it has one.
+    pub(crate) const fn transaction(&self) -> Option<i64> {
+        self.number.get()
     }
 
     /// How often tables have come and gone, where a snapshot is open.

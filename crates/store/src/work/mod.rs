@@ -1,21 +1,21 @@
 //! What a command works with: the open transaction, and the writer's memory beside it.
 
-mod ahead;
 mod day;
 mod ids;
+mod known;
 pub(crate) mod money;
 pub(crate) mod totals;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use pombo_domain::campaign::Stop;
-use pombo_domain::id::{AccountId, CampaignId, RouteId, SendingId};
+use pombo_domain::id::{AccountId, CampaignId, MessageId, RouteId, SendingId};
 use pombo_domain::time::Instant;
 
-use ahead::Ahead;
 pub(crate) use day::Days;
 pub(crate) use ids::{IDS_PER_DAY, day_of, first_at, first_of_day, time_of};
+use known::Known;
 pub(crate) use money::{LedgerKind, MoneyBook, Standing};
 use totals::TotalsBook;
 
@@ -54,7 +54,8 @@ pub(crate) struct Shelf {
     stopped: HashMap<SendingId, Stop>,
     /// Whether somebody has opted out of an account's text messages, for accounts asked about.
     has_opt_outs: HashMap<AccountId, bool>,
-    requests: HashMap<i64, Arc<Request>>,
+    requests: BTreeMap<i64, Arc<Request>>,
+    known: Known,
     /// Route and key of receipts that wait for their answer; empty nearly always.
     early: HashSet<(RouteId, i64)>,
     campaigns: std::ops::Range<i64>,
@@ -75,7 +76,8 @@ impl Shelf {
             totals: TotalsBook::default(),
             stopped: HashMap::new(),
             has_opt_outs: HashMap::new(),
-            requests: HashMap::new(),
+            requests: BTreeMap::new(),
+            known: Known::new(database.is_far()),
             early: HashSet::new(),
             campaigns: 0..0,
             turn: database.turn()?,
@@ -144,6 +146,7 @@ impl Shelf {
         self.stopped.clear();
         self.has_opt_outs.clear();
         self.requests.clear();
+        self.known.clear();
         self.campaigns = 0..0;
         self.early.clear();
     }
@@ -155,7 +158,8 @@ pub struct Work<'c> {
     shelf: &'c mut Shelf,
     /// The latest time any command told: stamps what is written at the end.
     at: Instant,
-    ahead: Ahead,
+    /// The numbers that it has given out.
+    n_numbers: u16,
 }
 
 impl std::fmt::Debug for Work<'_> {
@@ -166,7 +170,7 @@ impl std::fmt::Debug for Work<'_> {
 
 impl<'c> Work<'c> {
     pub(crate) fn new(database: Database<'c>, shelf: &'c mut Shelf) -> Self {
-        Self { database, shelf, at: Instant::from_micros(0), ahead: Ahead::default() }
+        Self { database, shelf, at: Instant::from_micros(0), n_numbers: 0 }
     }
 
     /// The connection, for what is no statement of its own.
@@ -194,9 +198,17 @@ impl<'c> Work<'c> {
         self.database.drops_at_once()
     }
 
-    /// What was read ahead.
-    pub(crate) const fn ahead(&mut self) -> &mut Ahead {
-        &mut self.ahead
+    /// A number that no other transaction gives out, where the database counts them; those that it
+    /// draws by itself stay far below.
+    pub(crate) fn new_number(&mut self) -> Option<i64> {
+        let transaction = self.database.transaction()?;
+        self.n_numbers = self.n_numbers.checked_add(1)?;
+        Some((transaction << 16) | i64::from(self.n_numbers))
+    }
+
+    /// Rows that need not be looked up.
+    pub(crate) const fn known(&mut self) -> &mut Known {
+        &mut self.shelf.known
     }
 
     /// Writes what was gathered: the last thing before the commit.
@@ -312,6 +324,7 @@ impl<'c> Work<'c> {
             self.database.batch(&sql)?;
         }
         self.database.tables_changed()?;
+        self.shelf.known.clear();
         self.shelf.days.reload(self.database)
     }
 
@@ -323,8 +336,10 @@ impl<'c> Work<'c> {
         self.shelf.requests.insert(request.id.0, request);
     }
 
-    pub(crate) fn remembered(&self, id: i64) -> Option<Arc<Request>> {
-        self.shelf.requests.get(&id).cloned()
+    /// The request of a message, where it is at hand.
+    pub(crate) fn remembered(&self, message: MessageId) -> Option<Arc<Request>> {
+        let (_, request) = self.shelf.requests.range(..=message.0).next_back()?;
+        request.holds(message).then(|| Arc::clone(request))
     }
 
     /// The receipts that wait for their answer.

@@ -1,4 +1,5 @@
-//! Balances within one commit: read once, checked exactly, written once.
+//! Balances: read once, checked exactly, written once a commit. What an account may do is known until
+//! another process commits.
 
 use std::collections::HashMap;
 
@@ -17,6 +18,9 @@ statements! {
     CHANGE = "update account set balance = balance + $1 where id = $2";
 }
 
+/// Accounts that are kept.
+const ACCOUNTS_MAX: usize = 4_096;
+
 const DAY_MICROS: i64 = 86_400_000_000;
 
 /// Kinds of ledger rows, as stored.
@@ -34,7 +38,7 @@ pub(crate) enum LedgerKind {
     Refund = 3,
 }
 
-/// What one transaction does to balances.
+/// What one transaction does to balances, and what they are.
 #[derive(Debug, Default)]
 pub(crate) struct MoneyBook {
     accounts: HashMap<AccountId, Entry>,
@@ -42,11 +46,21 @@ pub(crate) struct MoneyBook {
 
 #[derive(Debug, Default)]
 struct Entry {
-    /// The account when the transaction first looked at it.
+    /// The account without this transaction's changes, where it was looked at.
     before: Option<Standing>,
     change: Money,
     released: Money,
     refunded: Money,
+}
+
+impl Entry {
+    /// Its changes are written.
+    fn settle(&mut self) {
+        if let Some(before) = &mut self.before {
+            before.balance += self.change;
+        }
+        *self = Self { before: self.before, ..Self::default() };
+    }
 }
 
 /// What an account may do.
@@ -78,7 +92,8 @@ impl MoneyBook {
                     Ok(Standing { balance, per_day: row.get(1)?, spend_cap })
                 })?;
                 let unknown = Standing { balance: Money::ZERO, per_day: None, spend_cap: None };
-                *entry.before.insert(found.unwrap_or(unknown))
+                entry.before = found;
+                found.unwrap_or(unknown)
             }
         };
         Ok(Standing { balance: before.balance + entry.change, ..before })
@@ -106,7 +121,7 @@ impl MoneyBook {
 
     /// Writes the new balances; the last thing before the commit.
     pub(crate) fn flush(&mut self, database: Database<'_>, at: i64) -> Result<()> {
-        for (account, entry) in self.accounts.drain() {
+        for (account, entry) in &mut self.accounts {
             if entry.released != Money::ZERO {
                 let kind = LedgerKind::Release as i64;
                 let row = [account.0, at, kind, entry.released.micros()];
@@ -125,8 +140,19 @@ impl MoneyBook {
                 let change = [entry.change.micros(), account.0];
                 database.prepare(CHANGE.sql)?.write(change)?;
             }
+            entry.settle();
+        }
+        if self.accounts.len() > ACCOUNTS_MAX {
+            self.accounts.clear();
         }
         Ok(())
+    }
+
+    /// Looks at the account anew when it is asked for next: its limits were changed.
+    pub(crate) fn look_again(&mut self, account: AccountId) {
+        if let Some(entry) = self.accounts.get_mut(&account) {
+            entry.before = None;
+        }
     }
 
     /// Forgets everything: the transaction was rolled back.

@@ -9,7 +9,7 @@ use pombo_domain::money::Money;
 use pombo_domain::route::UncertainPolicy;
 use pombo_store::operation::accept::{Accept, Accepted, Campaign, Key};
 use pombo_store::operation::account;
-use pombo_store::operation::claim::Heads;
+use pombo_store::operation::queue::Heads;
 use pombo_store::operation::retention::Days;
 use pombo_store::operation::stage::{Begin, Stage};
 

@@ -8,7 +8,8 @@ use pombo_domain::message::{EventKind, Lane, PartState};
 use pombo_domain::route::{ReceiptId, UncertainPolicy};
 use pombo_domain::window::{AvailableTimes, Window};
 use pombo_store::operation::accept::{Accept, Accepted};
-use pombo_store::operation::claim::{Claim, Expire, Heads};
+use pombo_store::operation::claim::{Claim, Expire};
+use pombo_store::operation::queue::Heads;
 use pombo_store::operation::settle::{Fate, Item};
 
 use crate::world::{CREDIT, HOUR, PRICE, World, cause, of_parts, on_every_store, parts_of};

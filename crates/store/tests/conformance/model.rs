@@ -14,7 +14,7 @@ use pombo_store::operation::accept::{Accept, Accepted, Campaign, Recipient};
 use pombo_store::operation::campaign::{
     self, Find, Finish, GiveBack, Lives, QueuePlace, SetStop, Which, Withdraw, recount,
 };
-use pombo_store::operation::claim::Heads;
+use pombo_store::operation::queue::Heads;
 use pombo_store::operation::route::Load;
 use pombo_store::operation::settle::{Fate, Item};
 use pombo_store::operation::uncertain::{CountOpen, Decide, Selection};

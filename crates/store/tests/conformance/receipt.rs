@@ -4,8 +4,8 @@ use pombo_domain::channel::Receipt;
 use pombo_domain::message::{EventKind, PartState};
 use pombo_domain::route::ReceiptId;
 use pombo_store::operation::accept::Accept;
-use pombo_store::operation::receipt::{CountUnmatched, Unmatched};
 use pombo_store::operation::settle::{Item, Settlement};
+use pombo_store::operation::unmatched::{CountUnmatched, Unmatched};
 
 use crate::world::{DAY, World, of_parts, on_every_store, on_files, phone};
 

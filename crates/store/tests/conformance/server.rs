@@ -7,6 +7,8 @@ use pombo_domain::id::RouteId;
 use pombo_domain::message::PartState;
 use pombo_domain::route::UncertainPolicy;
 use pombo_domain::share::Share;
+use pombo_store::operation::accept::Accepted;
+use pombo_store::operation::account::Credit;
 use pombo_store::operation::recover::Recovered;
 use pombo_store::{Error, Nodes, OpenError, Options, Store};
 use tokio::time::Instant;
@@ -119,6 +121,24 @@ fn nodes_write_in_turn_and_each_sees_what_the_others_wrote() {
         let part = accepted[0].part(0);
         two.run_blocking(w.to_settle(vec![w.sent(part, "a1")])).unwrap();
         assert_eq!(w.kinds(accepted[0]).len(), 1);
+    });
+}
+
+#[test]
+fn what_a_node_knows_of_parts_and_balances_is_forgotten_when_another_has_written() {
+    on_servers(|w| {
+        let two = second(&w);
+        let (message, _) = w.flying();
+        w.settle(vec![w.sent(message.part(0), "a1")]);
+        let delivered = || w.to_settle(vec![w.receipt("a1", PartState::Delivered, 0)]);
+        assert_eq!(two.run_blocking(delivered()).unwrap().n_matched, 1);
+        let again = w.run(delivered());
+        assert_eq!((again.n_matched, again.n_repeated), (0, 1));
+
+        let amount = -w.balance();
+        let taken = Credit { name: "alpha".to_owned(), amount, now: w.now() };
+        two.run_blocking(taken).unwrap();
+        assert_eq!(w.run(w.request(1)), Accepted::NotEnoughCredits);
     });
 }
 

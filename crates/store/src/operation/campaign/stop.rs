@@ -14,8 +14,9 @@ use pombo_domain::message::Lane;
 use pombo_domain::time::Instant;
 
 use crate::error::Result;
-use crate::operation::claim::{Claim, QueueRow, enqueue, take};
+use crate::operation::claim::Claim;
 use crate::operation::expire::{Why, end_row};
+use crate::operation::queue::{QueueRow, enqueue, take};
 use crate::operation::request::{self, Request};
 use crate::operation::{Operation, Question, View};
 use crate::sql::values;
@@ -265,9 +266,9 @@ impl Operation for Withdraw {
             if request.sending != self.sending {
                 continue;
             }
-            let (n, finished) = end_row(work, &queue, (&row, &request), Why::Withdrawn)?;
+            let (n, rest) = end_row(work, &queue, (&row, &request), Why::Withdrawn)?;
             done.n += n;
-            if finished {
+            if rest.is_none() {
                 take(work, (self.route, self.lane, account), &row)?;
             } else if row.due > now.micros() {
                 // What is left of it stands where it stood, with a later first part.

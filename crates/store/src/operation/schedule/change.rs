@@ -8,8 +8,9 @@ use pombo_domain::time::Instant;
 use super::{COUNT, Place, SCHEDULED, Waiting, find_row};
 use crate::error::Result;
 use crate::operation::Operation;
-use crate::operation::claim::{QueueRow, ready, schedule, take, whole_messages};
+use crate::operation::claim::{ready, whole_messages};
 use crate::operation::part::{self, Part, Step};
+use crate::operation::queue::{QueueRow, schedule, take};
 use crate::operation::request::{self, Request};
 use crate::work::Work;
 
@@ -239,7 +240,7 @@ impl ChangeAll {
             Change::Cancel => {
                 let limit = room + usize::from(request.n_parts);
                 let from = (row.route, row.first);
-                let mut waiting = ready(work, &row.into(), &request, from, limit)?;
+                let mut waiting = ready(work, &row.into(), from, limit)?;
                 let next = whole_messages(&mut waiting, limit);
                 for (id, _) in &waiting {
                     let Some(before) = part::find(work, *id)? else { continue };

@@ -6,7 +6,7 @@ use std::hash::Hash;
 
 /// Two generations: what the older one holds and nobody asks for goes when the younger one is full.
 #[derive(Debug)]
-pub(super) struct Recent<K, V> {
+pub(crate) struct Recent<K, V> {
     half: usize,
     young: HashMap<K, V>,
     old: HashMap<K, V>,
@@ -14,11 +14,11 @@ pub(super) struct Recent<K, V> {
 
 impl<K: Hash + Eq, V> Recent<K, V> {
     /// Keeps at most so many.
-    pub(super) fn new(max: usize) -> Self {
+    pub(crate) fn new(max: usize) -> Self {
         Self { half: (max / 2).max(1), young: HashMap::new(), old: HashMap::new() }
     }
 
-    pub(super) fn get<Q>(&mut self, key: &Q) -> Option<&V>
+    pub(crate) fn get<Q>(&mut self, key: &Q) -> Option<&mut V>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
@@ -29,17 +29,28 @@ impl<K: Hash + Eq, V> Recent<K, V> {
         {
             self.insert(key, value);
         }
-        self.young.get(key)
+        self.young.get_mut(key)
     }
 
-    pub(super) fn insert(&mut self, key: K, value: V) {
+    pub(crate) fn insert(&mut self, key: K, value: V) {
         if self.young.len() >= self.half {
-            self.old = std::mem::take(&mut self.young);
+            // The room of the older one is used again.
+            self.old.clear();
+            std::mem::swap(&mut self.old, &mut self.young);
         }
         self.young.insert(key, value);
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn remove<Q>(&mut self, key: &Q)
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.young.remove(key);
+        self.old.remove(key);
+    }
+
+    pub(crate) fn clear(&mut self) {
         self.young.clear();
         self.old.clear();
     }
@@ -55,11 +66,13 @@ mod tests {
         for n in 0..1_000 {
             recent.insert(n, n);
             if n >= 3 {
-                assert_eq!(recent.get(&3), Some(&3), "after {n}");
+                assert_eq!(recent.get(&3), Some(&mut 3), "after {n}");
             }
             assert!(recent.young.len() + recent.old.len() <= 8);
         }
         assert_eq!(recent.get(&5), None);
+        recent.remove(&999);
+        assert_eq!(recent.get(&999), None);
         recent.clear();
         assert_eq!(recent.get(&3), None);
     }

@@ -1,0 +1,137 @@
+//! The queue: ranges of parts that wait, in the order in which they are due, for each route, lane and
+//! account.
+
+use pombo_domain::id::{AccountId, PartId, RouteId};
+use pombo_domain::message::Lane;
+use pombo_domain::time::Instant;
+
+use super::{Question, View};
+use crate::error::Result;
+use crate::sql::Row;
+use crate::statement::statements;
+use crate::work::Work;
+
+statements! {
+    TAKE = "delete from queue where route = $1 and lane = $2 and account = $3 \
+        and due = $4 and first = $5";
+    QUEUED = "insert into queue (route, lane, account, due, first, last, tries, scheduled) \
+        values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing";
+    QUEUED_AGAIN = "update queue set tries = $1, scheduled = $2 where route = $3 and lane = $4 \
+        and account = $5 and due = $6 and first = $7 and last = $8";
+    NEXT_ACCOUNT = "select lane, account, due from queue where route = $1 \
+        and (lane, account) > ($2, $3) order by lane, account, due, first limit 1";
+}
+
+/// Parts that wait together: from the first to the last, as far as they are of its route.
+#[derive(Clone, Copy)]
+pub(super) struct QueueRow {
+    pub(super) due: i64,
+    pub(super) first: i64,
+    pub(super) last: i64,
+    pub(super) tries: u8,
+    /// Its owner may still move and withdraw it.
+    pub(super) scheduled: bool,
+}
+
+impl QueueRow {
+    pub(super) fn from_row(row: &Row<'_>) -> Result<Self> {
+        Ok(Self {
+            due: row.get(0)?,
+            first: row.get(1)?,
+            last: row.get(2)?,
+            tries: row.get(3)?,
+            scheduled: row.get(4)?,
+        })
+    }
+}
+
+/// Takes a row out of its queue.
+pub(super) fn take(
+    work: &Work<'_>,
+    (route, lane, account): (RouteId, Lane, AccountId),
+    row: &QueueRow,
+) -> Result<()> {
+    work.prepare(TAKE)?.write([route.0, lane as i64, account.0, row.due, row.first])
+}
+
+/// Puts a range of parts into a queue.
+pub(crate) fn enqueue(
+    work: &Work<'_>,
+    queue: (RouteId, Lane, AccountId),
+    parts: (PartId, PartId),
+    (due, tries): (i64, u8),
+) -> Result<()> {
+    put(work, queue, parts, (due, tries, false))
+}
+
+/// Puts a range of parts into a queue whose owner named the time.
+pub(super) fn schedule(
+    work: &Work<'_>,
+    queue: (RouteId, Lane, AccountId),
+    parts: (PartId, PartId),
+    due: i64,
+) -> Result<()> {
+    put(work, queue, parts, (due, 0, true))
+}
+
+pub(super) fn put(
+    work: &Work<'_>,
+    (route, lane, account): (RouteId, Lane, AccountId),
+    (first, last): (PartId, PartId),
+    (due, tries, scheduled): (i64, u8, bool),
+) -> Result<()> {
+    let (lane, account, first, last) = (lane as i64, account.0, first.0, last.0);
+    let (tries, scheduled) = (i64::from(tries), i64::from(scheduled));
+    // Where another row has that very place, this one stands a microsecond behind it.
+    for due in due.. {
+        let place = [route.0, lane, account, due, first, last, tries, scheduled];
+        if work.prepare(QUEUED)?.execute(place)? == 1 {
+            break;
+        }
+        let same = [tries, scheduled, route.0, lane, account, due, first, last];
+        if work.prepare(QUEUED_AGAIN)?.execute(same)? == 1 {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Which queues of a route hold anything, and when their first is due.
+#[derive(Debug, Clone, Copy)]
+pub struct Heads {
+    /// The route.
+    pub route: RouteId,
+}
+
+/// The first of one queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// The lane.
+    pub lane: Lane,
+    /// Whose.
+    pub account: AccountId,
+    /// When it is due.
+    pub due: Instant,
+}
+
+impl Question for Heads {
+    type Answer = Vec<Head>;
+
+    fn answer(self, view: &mut View<'_>) -> Result<Vec<Head>> {
+        // One seek per account with a queue: the length of the queues does not matter.
+        let mut next = view.prepare(NEXT_ACCOUNT)?;
+        let mut heads = Vec::new();
+        let mut after = (-1, 0);
+        while let Some((lane, account, due)) = next
+            .first([self.route.0, after.0, after.1], |row| {
+                Ok((row.get::<i64>(0)?, row.get::<i64>(1)?, row.get::<i64>(2)?))
+            })?
+        {
+            after = (lane, account);
+            let lane = Lane::from_stored(lane);
+            let due = Instant::from_micros(due);
+            heads.push(Head { lane, account: AccountId(account), due });
+        }
+        Ok(heads)
+    }
+}
