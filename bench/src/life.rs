@@ -20,7 +20,7 @@ use pombo_domain::route::ReceiptId;
 use pombo_domain::sms::Encoding;
 use pombo_domain::time::Instant;
 use pombo_store::operation::accept::{Accept, CallbackUrls, Campaign, Recipient};
-use pombo_store::operation::claim::{Claim, Claimed};
+use pombo_store::operation::claim::{Claim, ClaimAll, Claimed};
 use pombo_store::operation::settle::{Fate, Item, Settle, Settled};
 use pombo_store::operation::text::Texts;
 use pombo_store::operation::{account, route};
@@ -107,10 +107,13 @@ impl Life {
     /// of what was answered before that: all at once.
     async fn step(&mut self, to_send: usize, shape: Shape) -> Result<()> {
         self.n_rounds += 1;
-        let mut claims = JoinSet::new();
-        for claim in self.claims(shape) {
+        let mut rounds = JoinSet::new();
+        for claims in self.claims(shape) {
             let store = self.store.clone();
-            claims.spawn(async move { (claim.route, claim.account, store.run(claim).await) });
+            rounds.spawn(async move {
+                let claimed = store.run(ClaimAll { claims: Arc::clone(&claims) }).await;
+                (claims, claimed)
+            });
         }
         let mut settles = JoinSet::new();
         let mut n_receipts = 0;
@@ -130,12 +133,14 @@ impl Life {
             accepts.spawn(async move { store.run(accept).await });
         }
         let mut receipts = BTreeMap::new();
-        let (n_claims, mut n_emptied) = (claims.len(), 0);
-        while let Some(claimed) = claims.join_next().await {
-            let (route, account, claimed) = claimed?;
-            let claimed = claimed?;
-            n_emptied += usize::from(claimed.next_due.is_none());
-            self.claimed(route, account, claimed, &mut receipts);
+        let (mut n_claims, mut n_emptied) = (0, 0);
+        while let Some(round) = rounds.join_next().await {
+            let (claims, claimed) = round?;
+            for (claim, claimed) in claims.iter().zip(claimed?) {
+                n_claims += 1;
+                n_emptied += usize::from(claimed.next_due.is_none());
+                self.claimed(claim.route, claim.account, claimed, &mut receipts);
+            }
         }
         self.breadth = match n_emptied * 2 > n_claims {
             true if n_claims < self.breadth * self.routes.len() => self.breadth,
@@ -166,22 +171,22 @@ impl Life {
     }
 
     /// Each route's next round, of what was accepted before.
-    fn claims(&mut self, shape: Shape) -> Vec<Claim> {
-        let mut claims = Vec::new();
+    fn claims(&mut self, shape: Shape) -> Vec<Arc<[Claim]>> {
         let n_routes = self.waiting.len().max(1);
-        for (&route, waiting) in &mut self.waiting {
+        let rounds = self.waiting.iter_mut().map(|(&route, waiting)| {
             let n = waiting.len().min(self.breadth);
             let room = (shape.group / n_routes / n.max(1)).max(1);
-            claims.extend(waiting.drain(..n).map(|account| Claim {
+            let claims = waiting.drain(..n).map(|account| Claim {
                 route,
                 lane: Lane::Transactional,
                 account,
                 room,
                 rules: Arc::default(),
                 now: now(),
-            }));
-        }
-        claims
+            });
+            claims.collect::<Arc<[Claim]>>()
+        });
+        rounds.filter(|claims| !claims.is_empty()).collect()
     }
 
     /// Answers what was claimed, and has its receipts follow; what is left waits for another round.

@@ -5,15 +5,17 @@
 //! fails all the same, the whole transaction is rolled back and each command is run again in a
 //! transaction of its own: the failing one is told, the others lose nothing.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use pombo_domain::id::AccountId;
 use tokio::sync::{oneshot, watch};
 
 use crate::error::{Error, Result};
-use crate::operation::Operation;
+use crate::operation::{Operation, read_ahead};
 use crate::sql::Database;
 use crate::work::{Shelf, Work};
 
@@ -23,6 +25,7 @@ const GROUP_ROWS_MAX: usize = 8_000;
 /// A command with the one who waits for it.
 trait Job: Send {
     fn rows(&self) -> usize;
+    fn tell_accounts(&self, told: &mut BTreeSet<AccountId>);
     fn run(&mut self, work: &mut Work<'_>) -> Result<()>;
     fn reply(self: Box<Self>, committed: Result<()>);
 }
@@ -36,6 +39,10 @@ struct Waiting<O: Operation> {
 impl<O: Operation> Job for Waiting<O> {
     fn rows(&self) -> usize {
         self.operation.rows()
+    }
+
+    fn tell_accounts(&self, told: &mut BTreeSet<AccountId>) {
+        self.operation.tell_accounts(told);
     }
 
     fn run(&mut self, work: &mut Work<'_>) -> Result<()> {
@@ -289,6 +296,11 @@ impl<E: Engine> Loop<E> {
     fn run_all(&mut self, group: &mut [Box<dyn Job>]) -> Result<()> {
         self.shelf.begin(self.engine.database())?;
         let mut work = Work::new(self.engine.database(), &mut self.shelf);
+        if work.is_far() {
+            let mut accounts = BTreeSet::new();
+            group.iter().for_each(|job| job.tell_accounts(&mut accounts));
+            read_ahead(&mut work, &accounts)?;
+        }
         for job in group.iter_mut() {
             // A panic is a defect of one command: the rollback undoes it, and `Shelf::reset`
             // forgets what it left in memory, so the writer goes on.

@@ -10,7 +10,7 @@ use pombo_domain::id::AccountId;
 use pombo_domain::message::Lane;
 use pombo_domain::sms::{Cut, TableChoice, segment};
 use pombo_domain::time::Instant;
-use pombo_store::operation::claim::{Claim, Claimed, ClaimedMessage};
+use pombo_store::operation::claim::{Claim, ClaimAll, Claimed, ClaimedMessage};
 use pombo_store::operation::request::Request;
 
 use super::RouteDesk;
@@ -95,15 +95,16 @@ async fn round(
     };
     let share = (room.of(lane) / accounts.len()).clamp(1, CLAIM_MAX);
     let rules = desk.countries.get();
-    let claims = accounts.iter().map(|&account| {
-        let allowed = desk.paces.allowance(account, now).0;
-        let (route, room, rules) = (desk.id, share.min(allowed), Arc::clone(&rules));
-        desk.store.run(Claim { route, lane, account, room, rules, now })
-    });
+    let claims: Arc<[Claim]> = accounts
+        .iter()
+        .map(|&account| {
+            let allowed = desk.paces.allowance(account, now).0;
+            let (route, room, rules) = (desk.id, share.min(allowed), Arc::clone(&rules));
+            Claim { route, lane, account, room, rules, now }
+        })
+        .collect();
     let (mut failed, mut n_emptied) = (None, 0);
-    // Sent off together, so that they share a commit. Where one fails, what the others claimed is
-    // ours all the same.
-    for (account, claimed) in accounts.iter().zip(join_all(claims).await) {
+    for (account, claimed) in accounts.iter().zip(claim_all(desk, claims).await) {
         match claimed {
             Ok(claimed) => {
                 n_emptied += usize::from(claimed.next_due.is_none_or(|due| due > now));
@@ -114,6 +115,20 @@ async fn round(
     }
     breadths[lane as usize].learn(accounts.len(), n_emptied);
     failed.map_or(Ok(None), Err)
+}
+
+/// Claims for all of them; where that fails, for each alone, so that no account stops the others.
+async fn claim_all(
+    desk: &RouteDesk,
+    claims: Arc<[Claim]>,
+) -> Vec<Result<Claimed, pombo_store::Error>> {
+    match desk.store.run(ClaimAll { claims: Arc::clone(&claims) }).await {
+        Ok(claimed) => claimed.into_iter().map(Ok).collect(),
+        Err(error) if claims.len() == 1 || error.is_passing() => {
+            claims.iter().map(|_| Err(error.clone())).collect()
+        }
+        Err(_) => join_all(claims.iter().map(|claim| desk.store.run(claim.clone()))).await,
+    }
 }
 
 fn put_on_desk(desk: &RouteDesk, lane: Lane, account: AccountId, claimed: Claimed) {

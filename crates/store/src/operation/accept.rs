@@ -2,6 +2,7 @@
 //!
 //! A request of more than [`pombo_domain::limits::ROWS_PER_OPERATION_MAX`] rows is staged first: [`super::stage`].
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -195,6 +196,10 @@ impl Operation for Accept {
     fn rows(&self) -> usize {
         let own = if self.staged.is_some() { 0 } else { self.n_rows() };
         3 + own
+    }
+
+    fn tell_accounts(&self, told: &mut BTreeSet<AccountId>) {
+        told.insert(self.account);
     }
 
     fn run(&self, work: &mut Work<'_>) -> Result<Accepted> {

@@ -1,5 +1,6 @@
 //! `claim`: takes what is due from a queue and writes the intent to submit it, in one commit.
 
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use pombo_domain::address::Phone;
@@ -54,6 +55,14 @@ pub struct Claim {
     pub now: Instant,
 }
 
+/// Several claims in one commit: where each look at a queue is a way to a server and back, they take one
+/// together. Where one of them fails, all do.
+#[derive(Debug, Clone)]
+pub struct ClaimAll {
+    /// Them.
+    pub claims: Arc<[Claim]>,
+}
+
 /// What was claimed.
 #[derive(Debug, Default)]
 pub struct Claimed {
@@ -91,9 +100,9 @@ pub struct ClaimedMessage {
 }
 
 /// The begin of a queue.
-pub(super) struct Due {
+struct Due {
     /// What is due, in order; no more than was asked for.
-    pub(super) rows: Vec<QueueRow>,
+    rows: Vec<QueueRow>,
     /// Whether there may be more of it.
     is_cut: bool,
     /// When the first is due that is not yet.
@@ -119,6 +128,54 @@ impl Operation for Claim {
     }
 
     fn run(&self, work: &mut Work<'_>) -> Result<Claimed> {
+        let rows = work.prepare(DUE_ROWS)?.all(self.place(), QueueRow::from_row)?;
+        let due = self.due(rows);
+        let alone = due.rows.iter().filter(|row| row.first == row.last);
+        part::read_ahead(work, alone.map(|row| PartId(row.first)))?;
+        self.take(work, &due)
+    }
+}
+
+impl Operation for ClaimAll {
+    /// What each claimed, in their order.
+    type Answer = Vec<Claimed>;
+
+    fn rows(&self) -> usize {
+        self.claims.iter().map(Operation::rows).sum()
+    }
+
+    fn tell_accounts(&self, told: &mut BTreeSet<AccountId>) {
+        told.extend(self.claims.iter().map(|claim| claim.account));
+    }
+
+    fn run(&self, work: &mut Work<'_>) -> Result<Vec<Claimed>> {
+        if !work.is_far() {
+            return self.claims.iter().map(|claim| claim.run(work)).collect();
+        }
+        let places = self.claims.iter().map(Claim::place);
+        let found = work.prepare(DUE_ROWS)?.each(places, QueueRow::from_row)?;
+        let claims = self.claims.iter().zip(found);
+        let claims: Vec<_> = claims.map(|(claim, rows)| (claim, claim.due(rows))).collect();
+        let alone =
+            claims.iter().flat_map(|(_, due)| &due.rows).filter(|row| row.first == row.last);
+        part::read_ahead(work, alone.map(|row| PartId(row.first)))?;
+        let rows = claims.iter().flat_map(|(_, due)| &due.rows);
+        request::read_ahead(work, rows.map(|row| PartId(row.first).message()))?;
+        let mut seen = HashSet::new();
+        let mut claimed = Vec::with_capacity(claims.len());
+        for (claim, due) in claims {
+            claimed.push(match seen.insert((claim.route, claim.lane, claim.account)) {
+                true => claim.take(work, &due)?,
+                false => claim.run(work)?, // What was read is not there any more.
+            });
+        }
+        Ok(claimed)
+    }
+}
+
+impl Claim {
+    /// Takes what the room lets it, of what is due.
+    fn take(&self, work: &mut Work<'_>, due: &Due) -> Result<Claimed> {
         work.now_is(self.now);
         let mut claimed = Claimed::default();
         let mut gathered = Gathered::default();
@@ -126,9 +183,6 @@ impl Operation for Claim {
         // The rows are gone through in order, so all that is done with goes in one statement.
         let mut done_to = None;
         let mut next = Next::default();
-        let due = self.due_rows(work)?;
-        let alone = due.rows.iter().filter(|row| row.first == row.last);
-        part::read_ahead(work, alone.map(|row| PartId(row.first)))?;
         for row in &due.rows {
             // Parts that came back have rows of their own; together they are one message.
             let is_more = gathered.is_more(row.tries, PartId(row.first).message());
@@ -185,7 +239,7 @@ impl Operation for Claim {
             work.prepare(TAKE_TO)?.write(queue)?;
         }
         claimed.n_refused = self.refuse(work, &mut gathered)?;
-        claimed.next_due = self.next_due(work, &due, next)?.map(Instant::from_micros);
+        claimed.next_due = self.next_due(work, due, next)?.map(Instant::from_micros);
         claimed.work = self.intend(work, gathered)?;
         Ok(claimed)
     }
@@ -236,19 +290,27 @@ impl Claim {
             .first([self.route.0, self.lane as i64, self.account.0], QueueRow::from_row)
     }
 
-    /// What is due, as much as the room can want, and the rest of a message.
-    pub(super) fn due_rows(&self, work: &Work<'_>) -> Result<Due> {
-        let limit = self.room.min(ROWS_PER_OPERATION_MAX) + usize::from(PARTS_MAX);
-        let values = [
-            self.route.0,
-            self.lane as i64,
-            self.account.0,
-            self.now.micros(),
-            i64::try_from(limit).unwrap_or(i64::MAX),
-        ];
-        let mut rows = work.prepare(DUE_ROWS)?.all(values, QueueRow::from_row)?;
+    /// Rows at most: as many as the room can want, and the rest of a message.
+    fn limit(&self) -> usize {
+        self.room.min(ROWS_PER_OPERATION_MAX) + usize::from(PARTS_MAX)
+    }
+
+    /// Where [`DUE_ROWS`] looks.
+    fn place(&self) -> [i64; 5] {
+        let limit = i64::try_from(self.limit()).unwrap_or(i64::MAX);
+        [self.route.0, self.lane as i64, self.account.0, self.now.micros(), limit]
+    }
+
+    /// What [`DUE_ROWS`] found.
+    fn due(&self, mut rows: Vec<QueueRow>) -> Due {
         let later = rows.pop_if(|row| row.due > self.now.micros()).map(|row| row.due);
-        Ok(Due { is_cut: rows.len() == limit, rows, later })
+        Due { is_cut: rows.len() == self.limit(), rows, later }
+    }
+
+    /// What is due.
+    pub(super) fn due_rows(&self, work: &Work<'_>) -> Result<Vec<QueueRow>> {
+        let rows = work.prepare(DUE_ROWS)?.all(self.place(), QueueRow::from_row)?;
+        Ok(self.due(rows).rows)
     }
 
     /// When the first of what is left is due.

@@ -88,7 +88,7 @@ impl Operation for Expire {
             now: self.now,
         };
         let mut n = 0;
-        for row in &claim.due_rows(work)?.rows {
+        for row in &claim.due_rows(work)? {
             let Some(request) = request::of_message(work, PartId(row.first).message())? else {
                 continue;
             };

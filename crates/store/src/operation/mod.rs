@@ -43,6 +43,10 @@ pub mod text;
 pub mod uncertain;
 pub mod unmatched;
 
+use std::collections::BTreeSet;
+
+use pombo_domain::id::AccountId;
+
 use crate::error::Result;
 use crate::sql::{Database, Prepared};
 use crate::statement::Statement;
@@ -59,9 +63,20 @@ pub trait Operation: Send + 'static {
         1
     }
 
+    /// The accounts whose standing it will look at.
+    #[doc(hidden)]
+    fn tell_accounts(&self, _told: &mut BTreeSet<AccountId>) {}
+
     /// Runs inside the writer's transaction.
     #[doc(hidden)]
     fn run(&self, work: &mut Work<'_>) -> Result<Self::Answer>;
+}
+
+/// Reads what commands will look at, of these accounts, where looking at each takes long.
+pub(crate) fn read_ahead(work: &mut Work<'_>, accounts: &BTreeSet<AccountId>) -> Result<()> {
+    let (money, database) = work.money();
+    money.read_ahead(database, accounts)?;
+    opt_out::read_ahead(work, accounts)
 }
 
 /// A question to the committed state; short, because a reader holds back the log while it lasts.

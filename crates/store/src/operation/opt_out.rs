@@ -1,6 +1,7 @@
 //! Opt-outs: whom accounts do not message any more. One process writes at a time, so that what a
 //! command sees here holds until its commit: nobody is let through by a list that grows meanwhile.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use pombo_domain::address::Phone;
@@ -290,6 +291,19 @@ pub(super) fn among(
         return Ok(Vec::new());
     }
     listed(&mut work.prepare(IS_LISTED)?, account, phones)
+}
+
+/// Reads which of these accounts have a list, where looking at each takes long.
+pub(super) fn read_ahead(work: &mut Work<'_>, accounts: &BTreeSet<AccountId>) -> Result<()> {
+    let unknown = accounts.iter().filter(|account| !work.has_opt_outs().contains_key(account));
+    let unknown: Vec<AccountId> = unknown.copied().collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let found = work.prepare(ANY)?.each(unknown.iter().map(|account| [account.0]), |_| Ok(()))?;
+    let found = unknown.into_iter().zip(found).map(|(account, rows)| (account, !rows.is_empty()));
+    work.has_opt_outs().extend(found);
+    Ok(())
 }
 
 fn has_list(work: &mut Work<'_>, account: AccountId) -> Result<bool> {

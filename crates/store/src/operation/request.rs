@@ -1,5 +1,6 @@
 //! What all messages of one request share; stored once.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use pombo_domain::campaign::Tally;
@@ -13,7 +14,7 @@ use super::View;
 use crate::error::Result;
 use crate::sql::Row;
 use crate::statement::statements;
-use crate::work::Work;
+use crate::work::{Work, day_of};
 
 /// A stored request.
 #[derive(Debug, Clone)]
@@ -180,6 +181,26 @@ pub(crate) fn of_message(work: &mut Work<'_>, message: MessageId) -> Result<Opti
         work.remember(Arc::clone(request));
     }
     Ok(found)
+}
+
+/// Reads the requests of messages that will be looked at and are not known yet.
+pub(crate) fn read_ahead(
+    work: &mut Work<'_>,
+    messages: impl Iterator<Item = MessageId>,
+) -> Result<()> {
+    let mut days: BTreeMap<i64, BTreeSet<i64>> = BTreeMap::new();
+    for message in messages.filter(|message| work.remembered(*message).is_none()) {
+        days.entry(day_of(message.0)).or_default().insert(message.0);
+    }
+    for (day, messages) in days.into_iter().filter(|(_, messages)| messages.len() > 1) {
+        if !work.has_day(day) {
+            continue;
+        }
+        let asked = messages.iter().map(|message| [*message]);
+        let found = work.prepare_on(REQUEST_OF, day)?.each(asked, Request::from_row)?;
+        found.into_iter().flatten().for_each(|request| work.remember(Arc::new(request)));
+    }
+    Ok(())
 }
 
 /// The same for a question.

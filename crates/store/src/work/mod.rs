@@ -26,12 +26,13 @@ use crate::statement::{Statement, statements};
 use ids::Ids;
 
 statements! {
-    /// Receipts that wait for their answer, and sendings that send nothing.
+    /// Receipts that wait for their answer, sendings that send nothing, and the last message whose
+    /// parts are written ahead of its request.
     SET_APART = "select cast(0 as bigint), route, hash from unmatched \
-        union all select cast(1 as bigint), sending, state from stopped";
+        union all select cast(1 as bigint), sending, state from stopped \
+        union all select cast(2 as bigint), max(last) >> 4, 0 from staging";
     LAST_IDS = "select (select max(id + messages - 1) from request_{day} \
         where id = (select max(id) from request_{day})), (select max(id) from event_{day})";
-    LAST_STAGED = "select max(last) >> 4 from staging";
     CAMPAIGNS = "update sequence set next = next + $1 where name = 'campaign' returning next";
 }
 
@@ -112,16 +113,19 @@ impl Shelf {
             true => self.days.reload(database)?,
             false => self.days.follow(database)?,
         }
-        let set_apart: Vec<(i64, i64, i64)> = database
+        let set_apart: Vec<(i64, Option<i64>, i64)> = database
             .prepare(SET_APART.sql)?
             .all((), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         for (kind, whose, what) in set_apart {
+            let whose = whose.unwrap_or(0);
             match (kind, Stop::from_stored(what)) {
                 (0, _) => drop(self.early.insert((RouteId(whose), what))),
-                (_, Some(stop)) => drop(self.stopped.insert(SendingId(whose), stop)),
-                (_, None) => {}
+                (1, Some(stop)) => drop(self.stopped.insert(SendingId(whose), stop)),
+                (2, _) => self.messages.raise(whose),
+                _ => {}
             }
         }
+        // Ids rise with the days: where the newest has both kinds, an older one has none beyond.
         let newest: Vec<i64> = self.days.newest_first(i64::MIN).take(2).collect();
         for day in newest {
             let (message, event): (Option<i64>, Option<i64>) = self
@@ -130,9 +134,10 @@ impl Shelf {
                 .one((), |row| Ok((row.get(0)?, row.get(1)?)))?;
             self.messages.raise(message.unwrap_or(0));
             self.events.raise(event.unwrap_or(0));
+            if message.is_some() && event.is_some() {
+                break;
+            }
         }
-        let staged: Option<i64> = database.prepare(LAST_STAGED.sql)?.one((), |row| row.get(0))?;
-        self.messages.raise(staged.unwrap_or(0));
         self.stale = false;
         Ok(())
     }

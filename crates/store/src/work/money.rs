@@ -1,13 +1,14 @@
 //! Balances: read once, checked exactly, written once a commit. What an account may do is known until
 //! another process commits.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use pombo_domain::id::AccountId;
 use pombo_domain::money::Money;
 
 use crate::error::Result;
-use crate::sql::Database;
+use crate::recent::Recent;
+use crate::sql::{Database, Row};
 use crate::statement::statements;
 
 statements! {
@@ -18,8 +19,8 @@ statements! {
     CHANGE = "update account set balance = balance + $1 where id = $2";
 }
 
-/// Accounts that are kept.
-const ACCOUNTS_MAX: usize = 4_096;
+/// Accounts whose standing is kept, at most.
+const STANDINGS_MAX: usize = 16_384;
 
 const DAY_MICROS: i64 = 86_400_000_000;
 
@@ -39,28 +40,19 @@ pub(crate) enum LedgerKind {
 }
 
 /// What one transaction does to balances, and what they are.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct MoneyBook {
+    /// What this transaction changes.
     accounts: HashMap<AccountId, Entry>,
+    /// What accounts could do before it.
+    standings: Recent<AccountId, Standing>,
 }
 
 #[derive(Debug, Default)]
 struct Entry {
-    /// The account without this transaction's changes, where it was looked at.
-    before: Option<Standing>,
     change: Money,
     released: Money,
     refunded: Money,
-}
-
-impl Entry {
-    /// Its changes are written.
-    fn settle(&mut self) {
-        if let Some(before) = &mut self.before {
-            before.balance += self.change;
-        }
-        *self = Self { before: self.before, ..Self::default() };
-    }
 }
 
 /// What an account may do.
@@ -74,6 +66,20 @@ pub(crate) struct Standing {
     pub(crate) spend_cap: Option<Money>,
 }
 
+impl Standing {
+    fn from_row(row: &Row<'_>) -> Result<Self> {
+        let balance = Money::from_micros(row.get(0)?);
+        let spend_cap: Option<i64> = row.get(2)?;
+        Ok(Self { balance, per_day: row.get(1)?, spend_cap: spend_cap.map(Money::from_micros) })
+    }
+}
+
+impl Default for MoneyBook {
+    fn default() -> Self {
+        Self { accounts: HashMap::new(), standings: Recent::new(STANDINGS_MAX) }
+    }
+}
+
 impl MoneyBook {
     /// What the account may do now, counting this transaction's changes of its balance.
     pub(crate) fn standing(
@@ -81,22 +87,38 @@ impl MoneyBook {
         database: Database<'_>,
         account: AccountId,
     ) -> Result<Standing> {
-        let entry = self.accounts.entry(account).or_default();
-        let before = match entry.before {
-            Some(before) => before,
+        let before = match self.standings.get(&account) {
+            Some(before) => Some(*before),
             None => {
-                let found = database.prepare(STANDING.sql)?.first([account.0], |row| {
-                    let balance = Money::from_micros(row.get(0)?);
-                    let spend_cap: Option<i64> = row.get(2)?;
-                    let spend_cap = spend_cap.map(Money::from_micros);
-                    Ok(Standing { balance, per_day: row.get(1)?, spend_cap })
-                })?;
-                let unknown = Standing { balance: Money::ZERO, per_day: None, spend_cap: None };
-                entry.before = found;
-                found.unwrap_or(unknown)
+                let found =
+                    database.prepare(STANDING.sql)?.first([account.0], Standing::from_row)?;
+                found.into_iter().for_each(|found| self.standings.insert(account, found));
+                found
             }
         };
-        Ok(Standing { balance: before.balance + entry.change, ..before })
+        let unknown = Standing { balance: Money::ZERO, per_day: None, spend_cap: None };
+        let before = before.unwrap_or(unknown);
+        let change = self.accounts.get(&account).map_or(Money::ZERO, |entry| entry.change);
+        Ok(Standing { balance: before.balance + change, ..before })
+    }
+
+    /// Looks at these accounts, as far as they are not known, in one question.
+    pub(crate) fn read_ahead(
+        &mut self,
+        database: Database<'_>,
+        accounts: &BTreeSet<AccountId>,
+    ) -> Result<()> {
+        let unknown = accounts.iter().filter(|account| self.standings.get(account).is_none());
+        let unknown: Vec<AccountId> = unknown.copied().collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let asked = unknown.iter().map(|account| [account.0]);
+        let found = database.prepare(STANDING.sql)?.each(asked, Standing::from_row)?;
+        for (account, found) in unknown.into_iter().zip(found) {
+            found.into_iter().for_each(|found| self.standings.insert(account, found));
+        }
+        Ok(())
     }
 
     /// Changes the balance; the caller writes the ledger row that says why.
@@ -121,7 +143,7 @@ impl MoneyBook {
 
     /// Writes the new balances; the last thing before the commit.
     pub(crate) fn flush(&mut self, database: Database<'_>, at: i64) -> Result<()> {
-        for (account, entry) in &mut self.accounts {
+        for (account, entry) in self.accounts.drain() {
             if entry.released != Money::ZERO {
                 let kind = LedgerKind::Release as i64;
                 let row = [account.0, at, kind, entry.released.micros()];
@@ -140,23 +162,21 @@ impl MoneyBook {
                 let change = [entry.change.micros(), account.0];
                 database.prepare(CHANGE.sql)?.write(change)?;
             }
-            entry.settle();
-        }
-        if self.accounts.len() > ACCOUNTS_MAX {
-            self.accounts.clear();
+            if let Some(standing) = self.standings.get(&account) {
+                standing.balance += entry.change;
+            }
         }
         Ok(())
     }
 
     /// Looks at the account anew when it is asked for next: its limits were changed.
     pub(crate) fn look_again(&mut self, account: AccountId) {
-        if let Some(entry) = self.accounts.get_mut(&account) {
-            entry.before = None;
-        }
+        self.standings.remove(&account);
     }
 
     /// Forgets everything: the transaction was rolled back.
     pub(crate) fn clear(&mut self) {
         self.accounts.clear();
+        self.standings.clear();
     }
 }

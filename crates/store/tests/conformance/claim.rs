@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pombo_domain::id::PartId;
+use pombo_domain::id::{AccountId, MessageId, PartId};
 use pombo_domain::message::{EventKind, Lane, PartState};
 use pombo_domain::route::{ReceiptId, UncertainPolicy};
 use pombo_domain::window::{AvailableTimes, Window};
 use pombo_store::operation::accept::{Accept, Accepted};
-use pombo_store::operation::claim::{Claim, Expire};
+use pombo_store::operation::claim::{Claim, ClaimAll, Expire};
 use pombo_store::operation::queue::Heads;
 use pombo_store::operation::settle::{Fate, Item};
 
@@ -340,5 +340,28 @@ fn requests_of_many_sizes_are_claimed_once_each() {
             seen.extend(parts_of(&w.claim(11)));
         }
         assert_eq!(seen, expected);
+    });
+}
+
+#[test]
+fn claims_of_several_queues_take_from_each_what_one_alone_would() {
+    on_every_store(|w| {
+        let other = w.other_account;
+        let mine: Vec<_> = (0..3).map(|_| w.message()).collect();
+        let later = Accept { due: w.now().plus(HOUR), ..w.request(1) };
+        w.accept(later);
+        let theirs = w.accept(Accept { account: other, ..w.request(2) });
+        let claim = |account, room| Claim { account, ..w.to_claim(room) };
+        let nobody = AccountId(999);
+        let claims = [claim(w.account, 2), claim(nobody, 5), claim(other, 5), claim(w.account, 5)];
+        let claimed = w.run(ClaimAll { claims: claims.into() });
+        let parts: Vec<_> = claimed.iter().map(parts_of).collect();
+        let of = |messages: &[MessageId]| messages.iter().map(|m| m.part(0)).collect::<Vec<_>>();
+        assert_eq!(parts[..3], [of(&mine[..2]), vec![], of(&[theirs, theirs.plus(1)])]);
+        assert_eq!(claimed[0].next_due, Some(w.now()));
+        assert_eq!((claimed[1].next_due, claimed[2].next_due), (None, None));
+        // The same queue once more: what is left of it.
+        assert_eq!(parts[3], of(&mine[2..]));
+        assert_eq!(claimed[3].next_due, Some(w.now().plus(HOUR)));
     });
 }
