@@ -32,7 +32,7 @@ pub fn node_list(store: &Store) -> Result<Vec<NodeRow>, Problem> {
     std::thread::sleep(LOOK_AGAIN);
     let now = store.ask_blocking(op::node::List)?;
     let routes = store.ask_blocking(op::route::List)?;
-    let row = |op::node::NodeRow { node, beat }: &op::node::NodeRow| {
+    let row = |op::node::NodeRow { node, beat, .. }: &op::node::NodeRow| {
         let is_alive = before.iter().all(|was| was.node.id != node.id || was.beat != *beat);
         let has_share = now.iter().all(|other| other.node.seen >= node.id);
         let up = routes.iter().filter(|route| node.up.contains(&route.id));

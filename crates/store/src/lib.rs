@@ -13,6 +13,7 @@ mod migration;
 mod node;
 pub mod operation;
 mod postgres;
+mod process;
 mod reader;
 mod recent;
 mod sql;

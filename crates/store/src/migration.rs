@@ -42,6 +42,7 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step { once: include_str!("../migrations/0019_node.sql"), each_day: "" },
     Step { once: "", each_day: include_str!("../migrations/0020_certificates_day.sql") },
+    Step { once: include_str!("../migrations/0021_node_process.sql"), each_day: "" },
 ];
 
 /// The tables of a day.

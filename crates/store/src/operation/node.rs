@@ -7,7 +7,7 @@ use crate::sql::Database;
 use crate::statement::statements;
 
 statements! {
-    LIST = "select id, seen, beat, up from node order by id";
+    LIST = "select id, seen, beat, up, process from node order by id";
 }
 
 /// All nodes, in the order in which they came; in a file there are none.
@@ -21,6 +21,8 @@ pub struct NodeRow {
     pub node: Node,
     /// Rises as long as it lives, twice a second.
     pub beat: i64,
+    /// Which process it is; empty where it does not know.
+    pub(crate) process: String,
 }
 
 impl Question for List {
@@ -36,6 +38,6 @@ pub(crate) fn list(database: Database<'_>) -> Result<Vec<NodeRow>> {
     database.prepare(LIST.sql)?.all((), |row| {
         let up = routes(&row.get::<String>(3)?);
         let node = Node { id: row.get(0)?, seen: row.get(1)?, up };
-        Ok(NodeRow { node, beat: row.get(2)? })
+        Ok(NodeRow { node, beat: row.get(2)?, process: row.get(4)? })
     })
 }

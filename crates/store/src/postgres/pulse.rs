@@ -17,6 +17,7 @@ use super::session::{Limits, Session, name_of};
 use crate::error::{Error, Result};
 use crate::node::{Membership, Nodes};
 use crate::operation::node::{NodeRow, list};
+use crate::process;
 use crate::sql::{Database, values};
 use crate::tenure::OVER_AFTER;
 
@@ -38,6 +39,8 @@ const TURN_MS: i64 = 1_000;
 const BEAT: &str = "update node set beat = beat + 1, seen = $1, up = $2 where id = $3";
 const SILENCE: &str = "select cast(count(pg_terminate_backend(pid)) as bigint) \
      from pg_stat_activity where datname = current_database() and application_name = $1";
+const CONNECTED: &str = "select cast(count(pid) as bigint) from pg_stat_activity \
+     where datname = current_database() and application_name = $1";
 const TAKE_OVER: &str = "delete from node where id = $1 and beat = $2";
 
 /// Joins those that serve: in its turn, so that numbers rise in the order of the joinings.
@@ -45,8 +48,8 @@ pub(super) fn join(session: &Session) -> Result<i64> {
     session.batch(&format!("begin; select pg_advisory_xact_lock({TURN})"))?;
     let database = Database::Postgres(session);
     let id = database
-        .prepare("insert into node (seen, beat, up) values (0, 0, '') returning id")?
-        .one((), |row| row.get(0))?;
+        .prepare("insert into node (seen, beat, up, process) values (0, 0, '', $1) returning id")?
+        .one(values![process::own()], |row| row.get(0))?;
     database.prepare("update node set seen = id where id = $1")?.execute([id])?;
     session.batch("commit")?;
     Ok(id)
@@ -79,8 +82,13 @@ impl Pulse {
         let session = Session::listening(place, LIMITS.of_node(own), Some(heard))?;
         let (lives, last) = (HashMap::new(), Instant::now());
         let mut pulse = Self { session, membership, lives, last };
-        // Whoever opens the store knows who is there.
-        pulse.beat()?;
+        // Whoever opens the store knows who is there, and who was killed on this machine.
+        if let Some(still) = pulse.beat()?
+            && !still.is_empty()
+        {
+            pulse.inherit(still);
+            pulse.beat()?;
+        }
         std::thread::Builder::new()
             .name("store-pulse".into())
             .spawn(move || {
@@ -134,7 +142,12 @@ impl Pulse {
         }
         self.last = Instant::now();
         let rows = list(database)?;
-        let still = self.look(&rows);
+        let mut still = self.look(&rows);
+        for NodeRow { node, beat, process } in &rows {
+            if process::is_gone(process) && !self.is_connected(node.id)? {
+                still.push((node.id, *beat));
+            }
+        }
         let nodes = rows.into_iter().map(|row| row.node).collect();
         self.membership.saw(Nodes::seen_by(own, nodes));
         Ok(Some(still))
@@ -156,7 +169,8 @@ impl Pulse {
         let now = Instant::now();
         self.lives.retain(|id, _| rows.iter().any(|row| row.node.id == *id));
         let mut still = Vec::new();
-        for NodeRow { node, beat } in rows.iter().filter(|row| row.node.id != self.membership.own())
+        for NodeRow { node, beat, .. } in
+            rows.iter().filter(|row| row.node.id != self.membership.own())
         {
             let life = self.lives.entry(node.id).or_insert(Life { beat: *beat, since: now });
             if life.beat != *beat {
@@ -166,6 +180,12 @@ impl Pulse {
             }
         }
         still
+    }
+
+    /// Whether the server still has a connection of it.
+    fn is_connected(&self, node: i64) -> Result<bool> {
+        let mut connected = Database::Postgres(&self.session).prepare(CONNECTED)?;
+        connected.one(values![name_of(node)], |row| Ok(row.get::<i64>(0)? > 0))
     }
 
     /// Ends what the server still holds for a node that has stood still, and takes its row away, in

@@ -173,6 +173,30 @@ fn a_node_that_stands_still_is_taken_over_when_it_sends_nothing_more() {
 }
 
 #[test]
+fn a_node_whose_process_has_ended_on_this_machine_is_taken_over_at_once() {
+    on_servers(|w| {
+        let read = |path: &str| std::fs::read_to_string(path).unwrap();
+        let boot = read("/proc/sys/kernel/random/boot_id");
+        let space = std::fs::read_link("/proc/self/ns/pid").unwrap();
+        let mut process = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let stat = read(&format!("/proc/{}/stat", process.id()));
+        let began = stat.rsplit_once(") ").unwrap().1.split(' ').nth(19).unwrap();
+        let name = format!("{}/{}/{}/{began}", boot.trim(), space.display(), process.id());
+        w.place.database().run(&format!(
+            "insert into node (id, seen, beat, up, process) values (999, 0, 7, '', '{name}')"
+        ));
+        wait_until("it is seen", || nodes(&w.store).all().len() == 2);
+        std::thread::sleep(Duration::from_secs(2));
+        assert_eq!(nodes(&w.store).all().len(), 2, "it lives");
+        process.kill().unwrap();
+        process.wait().unwrap();
+        let killed = Instant::now();
+        wait_until("it is gone", || nodes(&w.store).all().len() == 1);
+        assert!(killed.elapsed() < Duration::from_millis(2_500), "{:?}", killed.elapsed());
+    });
+}
+
+#[test]
 fn the_turn_is_taken_from_a_node_that_died_with_it() {
     on_servers(|w| {
         let holding = format!(
