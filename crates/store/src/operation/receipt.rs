@@ -132,14 +132,15 @@ pub(crate) fn take(
                 return Ok(Matching::GoesOn(queued));
             }
             let mut matching = Matching::Repeated;
-            for (id, found) in parts {
+            for (part, found) in parts {
                 if found.route != route {
-                    if delivered_after_all(work, route, (*id, found), receipt)? {
+                    if delivered_after_all(work, route, (*part, found), receipt)? {
                         matching = Matching::Earlier;
                     }
-                } else if apply(work, route, *id, found, receipt)?.is_some() {
+                } else if apply(work, route, *part, found, receipt)?.is_some() {
                     if receipt.state.is_final() {
                         told.push(Told::of(found, receipt));
+                        forget(work, (route, *explained), &id, day_of(found.event));
                     }
                     let lesson = (!is_silent(receipt)).then_some((*explained, found.recipient));
                     matching = Matching::Moved(lesson);
@@ -160,6 +161,15 @@ pub(crate) fn take(
             }
             None => keep(work, route, &id, receipt),
         },
+    }
+}
+
+/// What is known of an id that was given on that day needs no room any more: its end was told.
+fn forget(work: &mut Work<'_>, (route, spelling): (RouteId, ReceiptId), id: &str, day: i64) {
+    if work.is_far()
+        && let Some(given) = carrier_id::as_in_answer(id, spelling)
+    {
+        work.known().forget_carrier((day, route, carrier_id::key(&given)));
     }
 }
 

@@ -10,7 +10,7 @@ use pombo_domain::time::Instant;
 
 use super::intent::unpack;
 use super::uncertain::{self, Doubt};
-use super::{Operation, request};
+use super::{Operation, part, request};
 use crate::error::Result;
 use crate::statement::statements;
 use crate::work::Work;
@@ -68,6 +68,7 @@ impl Operation for Recover {
         })?;
         let text = "stopped between submitting and storing the answer".to_owned();
         let cause = Cause { code: String::new(), text };
+        part::read_ahead(work, intents.iter().flat_map(|intent| intent.parts.iter().copied()))?;
         for intent in intents {
             let held = UncertainPolicies::from(UncertainPolicy::Hold);
             let policies = *self.policies.get(&intent.route).unwrap_or(&held);

@@ -10,8 +10,8 @@ use pombo_domain::id::{PartId, RouteId};
 use crate::operation::part::Part;
 use crate::recent::Recent;
 
-/// Parts, and carriers' ids, that are kept (some 6 MiB): what one second leaves under way.
-const KEPT_MAX: usize = 28_000;
+/// Parts, and carriers' ids, that are kept (some 4 MiB): what one second leaves under way.
+const KEPT_MAX: usize = 14_000;
 
 /// Day, route and key of a carrier's id.
 pub(crate) type Key = (i64, RouteId, i64);
@@ -107,6 +107,11 @@ impl Known {
         }
     }
 
+    /// Nothing more is to come of it.
+    pub(crate) fn forget_carrier(&mut self, key: Key) {
+        self.carriers.remove(&key);
+    }
+
     pub(crate) fn clear(&mut self) {
         self.parts.clear();
         self.carriers.clear();
@@ -133,7 +138,7 @@ mod tests {
         let parts = vec![PartId(64), PartId(48)];
         assert_eq!(known.holders_of(key, "a"), Some(Holders { parts, are_all: true }));
         assert_eq!(known.holders_of(key, "c"), Some(Holders { parts: vec![], are_all: true }));
-        known.clear();
+        known.forget_carrier(key);
         assert_eq!(known.holders_of(key, "a"), None);
         let mut nothing = Known::new(false);
         nothing.file(key, (PartId(16), "a"));
