@@ -3,6 +3,9 @@
 
 use std::fs;
 
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
+
 /// Its name among all processes of all machines: the boot of the machine, the system's space of process
 /// numbers, the number, and when it began, in the clock's ticks since the boot. Empty where the system
 /// does not tell (it is Linux's `/proc` that does).
@@ -15,7 +18,8 @@ pub(crate) fn own() -> String {
     }
 }
 
-/// Whether the process of that name ran here, and runs no more.
+/// Whether the process of that name ran here, and surely runs no more. Copies of one machine that were
+/// made while it ran cannot be told apart.
 pub(crate) fn is_gone(name: &str) -> bool {
     let Some(space) = space() else { return false };
     let Some(rest) = name.strip_prefix(&space).and_then(|rest| rest.strip_prefix('/')) else {
@@ -23,7 +27,20 @@ pub(crate) fn is_gone(name: &str) -> bool {
     };
     let Some((number, was_begun)) = rest.split_once('/') else { return false };
     let Ok(number) = number.parse() else { return false };
-    began(number).is_none_or(|began| began != was_begun)
+    match began(number) {
+        Some(began) => began != was_begun,
+        None => has_ended(number),
+    }
+}
+
+/// Whether no process has that number, or one that has ended and waits to be looked after. One that
+/// belongs to others may be hidden, and is there.
+fn has_ended(number: u32) -> bool {
+    let Some(process) = i32::try_from(number).ok().and_then(Pid::from_raw) else { return false };
+    match test_kill_process(process) {
+        Ok(()) => stat(number).is_some_and(|(has_ended, _)| has_ended),
+        Err(why) => why == Errno::SRCH,
+    }
 }
 
 /// The boot of this machine, and this process's space of numbers.
@@ -33,16 +50,19 @@ fn space() -> Option<String> {
     Some(format!("{}/{}", boot.trim(), numbers.display()))
 }
 
-/// When a process began; `None` where there is none of that number, or it has ended and only its number
-/// is left.
+/// When a process began that runs; `None` where that cannot be read.
 fn began(number: u32) -> Option<String> {
+    stat(number).filter(|(has_ended, _)| !has_ended).map(|(_, began)| began)
+}
+
+/// Whether it has ended and only its number is left, and when it began.
+fn stat(number: u32) -> Option<(bool, String)> {
     let stat = fs::read_to_string(format!("/proc/{number}/stat")).ok()?;
     // Its second field is a name in parentheses, which may hold anything.
     let (_, fields) = stat.rsplit_once(") ")?;
     let mut fields = fields.split(' ');
     let has_ended = matches!(fields.next()?, "Z" | "X");
-    let began = fields.nth(18)?;
-    (!has_ended).then(|| began.to_owned())
+    Some((has_ended, fields.nth(18)?.to_owned()))
 }
 
 #[cfg(test)]

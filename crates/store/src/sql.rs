@@ -59,6 +59,15 @@ impl<'c> Database<'c> {
         }
     }
 
+    /// How often the server had to be called again: it may be another one since, which lacks what was
+    /// committed last.
+    pub(crate) const fn n_calls(self) -> i64 {
+        match self {
+            Self::Sqlite(_) => 0,
+            Self::Postgres(session) => session.n_calls(),
+        }
+    }
+
     /// A number that changes when tables come or go.
     pub(crate) fn schema_version(self) -> Result<i64> {
         match self {

@@ -156,11 +156,10 @@ impl Operation for ClaimAll {
         let found = work.prepare(DUE_ROWS)?.each(places, QueueRow::from_row)?;
         let claims = self.claims.iter().zip(found);
         let claims: Vec<_> = claims.map(|(claim, rows)| (claim, claim.due(rows))).collect();
-        let alone =
-            claims.iter().flat_map(|(_, due)| &due.rows).filter(|row| row.first == row.last);
+        let rows = || claims.iter().flat_map(|(claim, due)| due.rows.iter().take(claim.room));
+        let alone = rows().filter(|row| row.first == row.last);
         part::read_ahead(work, alone.map(|row| PartId(row.first)))?;
-        let rows = claims.iter().flat_map(|(_, due)| &due.rows);
-        request::read_ahead(work, rows.map(|row| PartId(row.first).message()))?;
+        request::read_ahead(work, rows().map(|row| PartId(row.first).message()))?;
         let mut seen = HashSet::new();
         let mut claimed = Vec::with_capacity(claims.len());
         for (claim, due) in claims {

@@ -302,7 +302,11 @@ pub(super) fn read_ahead(work: &mut Work<'_>, accounts: &BTreeSet<AccountId>) ->
     }
     let found = work.prepare(ANY)?.each(unknown.iter().map(|account| [account.0]), |_| Ok(()))?;
     let found = unknown.into_iter().zip(found).map(|(account, rows)| (account, !rows.is_empty()));
-    work.has_opt_outs().extend(found);
+    let kept = work.has_opt_outs();
+    if kept.len() >= ACCOUNTS_KEPT {
+        kept.clear();
+    }
+    kept.extend(found);
     Ok(())
 }
 

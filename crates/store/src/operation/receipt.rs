@@ -22,13 +22,13 @@ use crate::carrier_id;
 use crate::error::Result;
 use crate::sql::{Row, values};
 use crate::statement::statements;
-use crate::work::{Work, day_of, time_of};
+use crate::work::{Holders, Work, day_of, time_of};
 
 /// Receipts kept without a match. More are dropped, oldest first, by the sweep.
 pub(crate) const UNMATCHED_MAX: i64 = 100_000;
 
 /// Parts looked at where a carrier gives one id again and again; the newest come first.
-const SAME_ID_MAX: i64 = 100;
+pub(crate) const SAME_ID_MAX: u8 = 100;
 /// Kept receipts that one answer takes; more of one id are a carrier's fault.
 const EARLY_MAX: u8 = 16;
 
@@ -184,17 +184,18 @@ fn find(
     let key = carrier_id::key(id);
     for day in work.days_since(receipt.at.day() - id_days) {
         if let Some(holders) = work.known().holders_of((day, route, key), id) {
-            let hit = agreeing(work, holders.parts, receipt)?;
-            // Of a message's parts that have one id, all are filed at once: none is missing.
-            if !hit.is_empty() {
-                return Ok(hit);
+            if holders.are_whole_messages {
+                let hit = agreeing(work, holders.parts, receipt)?;
+                if !hit.is_empty() {
+                    return Ok(hit);
+                }
             }
             if holders.are_all {
                 continue;
             }
         }
         let mut found = work.prepare_on(BY_CARRIER, day)?;
-        let holders = found.all([route.0, key, SAME_ID_MAX], |row| {
+        let holders = found.all([route.0, key, i64::from(SAME_ID_MAX)], |row| {
             Ok((row.str(1)? == id).then_some(PartId(row.get(0)?)))
         })?;
         let hit = agreeing(work, holders.into_iter().flatten(), receipt)?;
@@ -247,22 +248,25 @@ pub(crate) fn read_ahead<'r>(
     }
     let mut parts = Vec::new();
     for day in work.days_since(oldest) {
-        keys.retain(|key| match work.known().filed((day, route, *key)) {
-            Some(filed) => {
-                let n_before = parts.len();
-                parts.extend(filed);
-                parts.len() == n_before
+        let mut unknown = BTreeSet::new();
+        for key in std::mem::take(&mut keys) {
+            match work.known().filed((day, route, key)) {
+                Some(known) if known.are_whole_messages && !known.parts.is_empty() => {
+                    parts.extend(known.parts);
+                }
+                // It may be of an earlier day.
+                Some(Holders { are_all: true, .. }) => drop(keys.insert(key)),
+                _ => drop(unknown.insert(key)),
             }
-            None => true,
-        });
-        if keys.is_empty() {
-            break;
         }
-        let asked = keys.iter().map(|key| [route.0, *key, SAME_ID_MAX]);
+        if unknown.is_empty() {
+            continue;
+        }
+        let asked = unknown.iter().map(|key| [route.0, *key, i64::from(SAME_ID_MAX)]);
         let found = work
             .prepare_on(BY_CARRIER, day)?
             .each(asked, |row| Ok((PartId(row.get(0)?), row.get::<String>(1)?)))?;
-        for (key, found) in std::mem::take(&mut keys).into_iter().zip(found) {
+        for (key, found) in unknown.into_iter().zip(found) {
             if found.is_empty() {
                 keys.insert(key);
             }
@@ -307,7 +311,9 @@ pub(crate) fn file(
     if !normal_id.is_empty() {
         let key = carrier_id::key(normal_id);
         work.prepare_for(NEW_CARRIER, event.0)?.write(values![route.0, key, part.0, normal_id])?;
-        work.known().file((day_of(event.0), route, key), (part, normal_id));
+        let is_single = work.is_far()
+            && work.remembered(part.message()).is_some_and(|request| request.n_parts == 1);
+        work.known().file((day_of(event.0), route, key), (part, normal_id), is_single);
     }
     Ok(())
 }

@@ -24,6 +24,9 @@ statements! {
         where node not in (select id from node) and (first & 15) = 0";
 }
 
+/// Intents whose parts are read together; most have some dozens.
+const INTENTS_AT_ONCE: usize = 32;
+
 /// Runs before anything is claimed, and when a node has gone. Where only one can serve, nobody else
 /// is one; there it must not run later.
 #[derive(Debug, Clone)]
@@ -68,11 +71,18 @@ impl Operation for Recover {
         })?;
         let text = "stopped between submitting and storing the answer".to_owned();
         let cause = Cause { code: String::new(), text };
-        part::read_ahead(work, intents.iter().flat_map(|intent| intent.parts.iter().copied()))?;
-        for intent in intents {
+        for (n, intent) in intents.iter().enumerate() {
+            if n % INTENTS_AT_ONCE == 0 {
+                let piece = intents[n..].iter().take(INTENTS_AT_ONCE);
+                let parts = piece.flat_map(|intent| intent.parts.iter().copied());
+                part::read_ahead(work, parts.clone())?;
+                if work.is_far() {
+                    request::read_ahead(work, parts.map(PartId::message))?;
+                }
+            }
             let held = UncertainPolicies::from(UncertainPolicy::Hold);
             let policies = *self.policies.get(&intent.route).unwrap_or(&held);
-            for part in intent.parts {
+            for &part in &intent.parts {
                 let request = request::of_message(work, part.message())?;
                 let category = request.map_or(Category::Transactional, |r| r.category);
                 let doubt = Doubt {

@@ -122,6 +122,7 @@ pub(crate) fn discard(
         return Ok(0);
     }
     let (first, last) = (from.part(0).0, to.part(15).0);
+    work.known().clear();
     let parts = work.prepare_for(DROP_PARTS, from.0)?.execute([first, last, limit])?;
     let callbacks = work.prepare_for(DROP_CALLBACKS, from.0)?.execute([from.0, to.0, limit])?;
     let texts = work.prepare_for(DROP_TEXTS, from.0)?.execute([from.0, to.0, limit])?;

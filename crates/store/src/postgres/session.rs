@@ -106,6 +106,8 @@ pub(crate) struct Session {
     limits: Limits,
     heard: Option<Heard>,
     line: Line,
+    /// How often it was called again.
+    n_calls: Cell<i64>,
     /// Whether nobody waits for its answers any more.
     hung_up: Cell<bool>,
     /// Whether a statement has failed since the transaction began: the server undoes it all then, and
@@ -161,6 +163,7 @@ impl Session {
             limits,
             heard,
             line,
+            n_calls: Cell::new(0),
             hung_up: Cell::new(false),
             failed: Cell::new(false),
             hindered: Cell::new(false),
@@ -189,6 +192,7 @@ impl Session {
         let heard = self.heard.as_ref();
         self.line = runtime.block_on(call(&self.place, self.limits, heard))?;
         self.hung_up.set(false);
+        self.n_calls.set(self.n_calls.get() + 1);
         tracing::info!("connected to PostgreSQL again");
         Ok(true)
     }
@@ -417,6 +421,11 @@ impl Session {
     /// How often others have committed, where this connection has just taken its turn.
     pub(crate) fn turn(&self) -> Option<i64> {
         self.turn.get()
+    }
+
+    /// How often the server was called again.
+    pub(crate) const fn n_calls(&self) -> i64 {
+        self.n_calls.get()
     }
 
     /// The open transaction's number among those of all that write, where it has one.

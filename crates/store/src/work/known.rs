@@ -8,6 +8,7 @@
 use pombo_domain::id::{PartId, RouteId};
 
 use crate::operation::part::Part;
+use crate::operation::receipt::SAME_ID_MAX;
 use crate::recent::Recent;
 
 /// Parts, and carriers' ids, that are kept (some 4 MiB): what one second leaves under way.
@@ -32,6 +33,8 @@ struct Filed {
     parts: Vec<(PartId, String)>,
     /// Whether the tables have no others.
     is_whole: bool,
+    /// Whether each is the only part of its message: some carriers give one id to all its parts.
+    are_single: bool,
 }
 
 /// What is known of a carrier's id.
@@ -41,6 +44,15 @@ pub(crate) struct Holders {
     pub(crate) parts: Vec<PartId>,
     /// Whether no others have.
     pub(crate) are_all: bool,
+    /// Whether no others of their messages have.
+    pub(crate) are_whole_messages: bool,
+}
+
+impl Filed {
+    fn holders(&self, parts: Vec<PartId>) -> Holders {
+        let are_all = self.is_whole;
+        Holders { parts, are_all, are_whole_messages: are_all || self.are_single }
+    }
 }
 
 impl Known {
@@ -76,33 +88,39 @@ impl Known {
     pub(crate) fn holders_of(&mut self, key: Key, id: &str) -> Option<Holders> {
         let filed = self.carriers.get(&key)?;
         let parts = filed.parts.iter().filter(|(_, known)| known == id).map(|(part, _)| *part);
-        Some(Holders { parts: parts.collect(), are_all: filed.is_whole })
+        let parts = parts.collect();
+        Some(filed.holders(parts))
     }
 
     /// The parts that have an id of that key on a day; `None` where nothing is known of it.
-    pub(crate) fn filed(&mut self, key: Key) -> Option<impl Iterator<Item = PartId>> {
-        Some(self.carriers.get(&key)?.parts.iter().map(|(part, _)| *part))
+    pub(crate) fn filed(&mut self, key: Key) -> Option<Holders> {
+        let filed = self.carriers.get(&key)?;
+        let parts = filed.parts.iter().map(|(part, _)| *part).collect();
+        Some(filed.holders(parts))
     }
 
     /// What the tables say of it.
     pub(crate) fn keep_carrier(&mut self, key: Key, parts: Vec<(PartId, String)>) {
         if self.is_on {
-            self.carriers.insert(key, Filed { parts, is_whole: true });
+            self.carriers.insert(key, Filed { parts, is_whole: true, are_single: false });
         }
     }
 
-    /// Tells of a new one.
-    pub(crate) fn file(&mut self, key: Key, (part, id): (PartId, &str)) {
+    /// Tells of a new one, and whether it is its message's only part.
+    pub(crate) fn file(&mut self, key: Key, (part, id): (PartId, &str), is_single: bool) {
         match self.carriers.get(&key) {
             None if !self.is_on => {}
             Some(Filed { parts, .. }) if parts.iter().any(|(known, _)| *known == part) => {}
-            Some(Filed { parts, .. }) => {
+            Some(Filed { parts, are_single, .. }) => {
+                *are_single &= is_single;
                 let place = parts.partition_point(|(known, _)| *known > part);
                 parts.insert(place, (part, id.to_owned()));
+                // As many as are looked at: some carriers give one id again and again.
+                parts.truncate(usize::from(SAME_ID_MAX));
             }
             None => {
                 let parts = vec![(part, id.to_owned())];
-                self.carriers.insert(key, Filed { parts, is_whole: false });
+                self.carriers.insert(key, Filed { parts, is_whole: false, are_single: is_single });
             }
         }
     }
@@ -127,21 +145,36 @@ mod tests {
         let mut known = Known::new(true);
         let key = (20_000, RouteId(1), 7);
         assert_eq!(known.holders_of(key, "a"), None);
-        known.file(key, (PartId(16), "a"));
-        known.file(key, (PartId(48), "a"));
-        known.file(key, (PartId(32), "b"));
-        known.file(key, (PartId(48), "a"));
+        known.file(key, (PartId(16), "a"), true);
+        known.file(key, (PartId(48), "a"), true);
+        known.file(key, (PartId(32), "b"), true);
+        known.file(key, (PartId(48), "a"), true);
         let parts = vec![PartId(48), PartId(16)];
-        assert_eq!(known.holders_of(key, "a"), Some(Holders { parts, are_all: false }));
+        let some = Holders { parts, are_all: false, are_whole_messages: true };
+        assert_eq!(known.holders_of(key, "a"), Some(some));
+        known.file(key, (PartId(33), "b"), false);
+        let some = Holders {
+            parts: vec![PartId(33), PartId(32)],
+            are_all: false,
+            are_whole_messages: false,
+        };
+        assert_eq!(known.holders_of(key, "b"), Some(some));
         known.keep_carrier(key, vec![(PartId(48), "a".to_owned())]);
-        known.file(key, (PartId(64), "a"));
+        known.file(key, (PartId(64), "a"), true);
         let parts = vec![PartId(64), PartId(48)];
-        assert_eq!(known.holders_of(key, "a"), Some(Holders { parts, are_all: true }));
-        assert_eq!(known.holders_of(key, "c"), Some(Holders { parts: vec![], are_all: true }));
+        let all = |parts| Some(Holders { parts, are_all: true, are_whole_messages: true });
+        assert_eq!(known.holders_of(key, "a"), all(parts));
+        assert_eq!(known.holders_of(key, "c"), all(vec![]));
         known.forget_carrier(key);
         assert_eq!(known.holders_of(key, "a"), None);
+        for n in 0..1_000 {
+            known.file(key, (PartId(n), "0"), true);
+        }
+        let holders = known.holders_of(key, "0").expect("it is filed");
+        assert_eq!(holders.parts.len(), 100, "no more than are looked at");
+        assert_eq!(holders.parts[0], PartId(999));
         let mut nothing = Known::new(false);
-        nothing.file(key, (PartId(16), "a"));
+        nothing.file(key, (PartId(16), "a"), true);
         assert_eq!(nothing.holders_of(key, "a"), None);
     }
 }

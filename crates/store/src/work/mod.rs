@@ -15,6 +15,7 @@ use pombo_domain::time::Instant;
 
 pub(crate) use day::Days;
 pub(crate) use ids::{IDS_PER_DAY, day_of, first_at, first_of_day, time_of};
+pub(crate) use known::Holders;
 use known::Known;
 pub(crate) use money::{LedgerKind, MoneyBook, Standing};
 use totals::TotalsBook;
@@ -55,13 +56,16 @@ pub(crate) struct Shelf {
     stopped: HashMap<SendingId, Stop>,
     /// Whether somebody has opted out of an account's text messages, for accounts asked about.
     has_opt_outs: HashMap<AccountId, bool>,
-    requests: BTreeMap<i64, Arc<Request>>,
+    /// The younger, and the older half.
+    requests: [BTreeMap<i64, Arc<Request>>; 2],
     known: Known,
     /// Route and key of receipts that wait for their answer; empty nearly always.
     early: HashSet<(RouteId, i64)>,
     campaigns: std::ops::Range<i64>,
     /// Changes when another process has committed.
     turn: i64,
+    /// How often the server was called again before this was read.
+    n_calls: i64,
     /// Whether the last attempt to read everything anew failed.
     stale: bool,
 }
@@ -77,11 +81,12 @@ impl Shelf {
             totals: TotalsBook::default(),
             stopped: HashMap::new(),
             has_opt_outs: HashMap::new(),
-            requests: BTreeMap::new(),
+            requests: Default::default(),
             known: Known::new(database.is_far()),
             early: HashSet::new(),
             campaigns: 0..0,
             turn: database.turn()?,
+            n_calls: database.n_calls(),
             stale: true,
         };
         shelf.reset(database)?;
@@ -95,6 +100,9 @@ impl Shelf {
     /// At the start of a transaction: notices what another process committed meanwhile.
     pub(crate) fn begin(&mut self, database: Database<'_>) -> Result<()> {
         let turn = database.turn()?;
+        if std::mem::replace(&mut self.n_calls, database.n_calls()) != database.n_calls() {
+            self.forget();
+        }
         if self.stale || turn != self.turn {
             // Numbers set aside are this process's, whatever others commit.
             let campaigns = if self.stale { 0..0 } else { self.campaigns.clone() };
@@ -142,6 +150,10 @@ impl Shelf {
         Ok(())
     }
 
+    fn forget_requests(&mut self) {
+        self.requests.iter_mut().for_each(BTreeMap::clear);
+    }
+
     /// Forgets all that can be read again, so that nothing of a rolled back transaction is left
     /// even where reading it again fails.
     pub(crate) fn forget(&mut self) {
@@ -150,7 +162,7 @@ impl Shelf {
         self.totals.clear();
         self.stopped.clear();
         self.has_opt_outs.clear();
-        self.requests.clear();
+        self.forget_requests();
         self.known.clear();
         self.campaigns = 0..0;
         self.early.clear();
@@ -207,8 +219,11 @@ impl<'c> Work<'c> {
     /// draws by itself stay far below.
     pub(crate) fn new_number(&mut self) -> Option<i64> {
         let transaction = self.database.transaction()?;
-        self.n_numbers = self.n_numbers.checked_add(1)?;
-        Some((transaction << 16) | i64::from(self.n_numbers))
+        // What is lost with a server gives its transactions' numbers back, while some of the nodes
+        // may still hold what was numbered by them.
+        let by_whom = ((self.node() & 0xff) << 4) | (self.database.n_calls() & 0xf);
+        self.n_numbers = self.n_numbers.checked_add(1).filter(|n| *n < 1 << 11)?;
+        Some((transaction << 23) | (by_whom << 11) | i64::from(self.n_numbers))
     }
 
     /// Rows that need not be looked up.
@@ -330,21 +345,25 @@ impl<'c> Work<'c> {
         }
         self.database.tables_changed()?;
         self.shelf.known.clear();
+        self.shelf.forget_requests();
         self.shelf.days.reload(self.database)
     }
 
     /// Keeps a request at hand.
     pub(crate) fn remember(&mut self, request: Arc<Request>) {
-        if self.shelf.requests.len() >= REQUESTS_KEPT {
-            self.shelf.requests.clear();
+        let [young, old] = &mut self.shelf.requests;
+        if young.len() >= REQUESTS_KEPT / 2 {
+            *old = std::mem::take(young);
         }
-        self.shelf.requests.insert(request.id.0, request);
+        young.insert(request.id.0, request);
     }
 
     /// The request of a message, where it is at hand.
     pub(crate) fn remembered(&self, message: MessageId) -> Option<Arc<Request>> {
-        let (_, request) = self.shelf.requests.range(..=message.0).next_back()?;
-        request.holds(message).then(|| Arc::clone(request))
+        self.shelf.requests.iter().find_map(|half| {
+            let (_, request) = half.range(..=message.0).next_back()?;
+            request.holds(message).then(|| Arc::clone(request))
+        })
     }
 
     /// The receipts that wait for their answer.
