@@ -1,7 +1,7 @@
 //! Rows that the writer has read or written lately, where to look one up is a way to a server and back:
 //! a part is claimed, sent and reported within seconds, and what comes next of it is asked of nobody.
 //! Whoever writes such a row keeps it true here. All is forgotten when a transaction is rolled back,
-//! or another process has committed.
+//! another process has committed, or the server had to be called again.
 //!
 //! The embedded engine finds a row as fast as it would be found here, so that nothing is kept for it.
 
