@@ -143,6 +143,17 @@ fn what_a_node_knows_of_parts_and_balances_is_forgotten_when_another_has_written
 }
 
 #[test]
+fn a_server_that_was_called_again_may_lack_what_was_committed_last() {
+    on_servers(|w| {
+        w.message();
+        // As a standby has it that was promoted before it had the last commits.
+        w.place.database().run("update account set balance = 0");
+        end_connections(&w);
+        assert_eq!(w.run(w.request(1)), Accepted::NotEnoughCredits);
+    });
+}
+
+#[test]
 fn what_a_gone_node_had_claimed_is_in_doubt_and_what_living_ones_have_is_not() {
     on_servers(|w| {
         let two = second(&w);
