@@ -128,8 +128,7 @@ impl Operation for Claim {
     }
 
     fn run(&self, work: &mut Work<'_>) -> Result<Claimed> {
-        let rows = work.prepare(DUE_ROWS)?.all(self.place(), QueueRow::from_row)?;
-        let due = self.due(rows);
+        let due = self.look(work)?;
         let alone = due.rows.iter().filter(|row| row.first == row.last);
         part::read_ahead(work, alone.map(|row| PartId(row.first)))?;
         self.take(work, &due)
@@ -306,10 +305,14 @@ impl Claim {
         Due { is_cut: rows.len() == self.limit(), rows, later }
     }
 
+    fn look(&self, work: &Work<'_>) -> Result<Due> {
+        let rows = work.prepare(DUE_ROWS)?.all(self.place(), QueueRow::from_row)?;
+        Ok(self.due(rows))
+    }
+
     /// What is due.
     pub(super) fn due_rows(&self, work: &Work<'_>) -> Result<Vec<QueueRow>> {
-        let rows = work.prepare(DUE_ROWS)?.all(self.place(), QueueRow::from_row)?;
-        Ok(self.due(rows).rows)
+        Ok(self.look(work)?.rows)
     }
 
     /// When the first of what is left is due.

@@ -248,6 +248,9 @@ pub(crate) fn read_ahead<'r>(
     }
     let mut parts = Vec::new();
     for day in work.days_since(oldest) {
+        if keys.is_empty() {
+            break;
+        }
         let mut unknown = BTreeSet::new();
         for key in std::mem::take(&mut keys) {
             match work.known().filed((day, route, key)) {

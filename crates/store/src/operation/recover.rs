@@ -76,9 +76,7 @@ impl Operation for Recover {
                 let piece = intents[n..].iter().take(INTENTS_AT_ONCE);
                 let parts = piece.flat_map(|intent| intent.parts.iter().copied());
                 part::read_ahead(work, parts.clone())?;
-                if work.is_far() {
-                    request::read_ahead(work, parts.map(PartId::message))?;
-                }
+                request::read_ahead(work, parts.map(PartId::message))?;
             }
             let held = UncertainPolicies::from(UncertainPolicy::Hold);
             let policies = *self.policies.get(&intent.route).unwrap_or(&held);

@@ -183,11 +183,15 @@ pub(crate) fn of_message(work: &mut Work<'_>, message: MessageId) -> Result<Opti
     Ok(found)
 }
 
-/// Reads the requests of messages that will be looked at and are not known yet.
+/// Reads the requests of messages that will be looked at and are not known yet, where looking at each
+/// takes long.
 pub(crate) fn read_ahead(
     work: &mut Work<'_>,
     messages: impl Iterator<Item = MessageId>,
 ) -> Result<()> {
+    if !work.is_far() {
+        return Ok(());
+    }
     let mut days: BTreeMap<i64, BTreeSet<i64>> = BTreeMap::new();
     for message in messages.filter(|message| work.remembered(*message).is_none()) {
         days.entry(day_of(message.0)).or_default().insert(message.0);
