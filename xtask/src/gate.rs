@@ -98,6 +98,7 @@ fn tests(filter: &[String]) -> Result<()> {
 pub(crate) fn bench(args: &[String]) -> Result<()> {
     if args.first().is_some_and(|name| name == "journey") {
         setup::debian(&["kannel"])?;
+        setup::jasmin()?;
     }
     if args.first().is_some_and(|name| name == "retention") {
         setup::debian(&["faketime"])?;

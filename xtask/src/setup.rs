@@ -39,11 +39,15 @@ const NEEDS: &[Need] = &[
 ];
 
 /// What only chores need that are seldom run; installed when one is.
-const SELDOM: &[Need] = &[Need {
-    program: "faketime",
-    package: "faketime",
-    why: "makes a clock jump, for the fault suite",
-}];
+const SELDOM: &[Need] = &[
+    Need {
+        program: "faketime",
+        package: "faketime",
+        why: "makes a clock jump, for the fault suite",
+    },
+    Need { program: "rabbitmqctl", package: "rabbitmq-server", why: "Jasmin's queues" },
+    Need { program: "redis-server", package: "redis-server", why: "Jasmin's map of ids" },
+];
 
 const CARGO_DENY_VERSION: &str = "0.20.2";
 
@@ -52,8 +56,8 @@ pub(crate) fn all() -> Result<()> {
     debian(&NEEDS.iter().map(|need| need.package).collect::<Vec<_>>())?;
     node_modules("node-smsc")?;
     node_modules("webhooks")?;
-    python_packages("webhooks")?;
-    python_packages("schemathesis")?;
+    python_packages("crates/peers/foreign/webhooks")?;
+    python_packages("crates/peers/foreign/schemathesis")?;
     cargo_deny().map(drop)
 }
 
@@ -101,9 +105,21 @@ fn node_modules(peer: &str) -> Result<()> {
     must(program("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(folder))
 }
 
-/// Installs the Python packages of a foreign peer where their list is newer than what is there.
-fn python_packages(peer: &str) -> Result<()> {
-    let folder = root().join("crates/peers/foreign").join(peer);
+/// The other gateway that benches compare with, made to report receipts.
+pub(crate) fn jasmin() -> Result<()> {
+    debian(&["rabbitmq-server", "redis-server"])?;
+    python_packages("bench/jasmin")?;
+    // Version 0.11.1 asks the request for what only the response knows, and so loses every receipt
+    // (its issue 1236).
+    let listener = root().join("bench/jasmin/site/jasmin/managers/listeners.py");
+    let program =
+        std::fs::read_to_string(&listener).with_context(|| listener.display().to_string())?;
+    Ok(std::fs::write(&listener, program.replace("_pdu.response", "r.response"))?)
+}
+
+/// Installs a folder's Python packages where their list is newer than what is there.
+fn python_packages(name: &str) -> Result<()> {
+    let folder = root().join(name);
     let (list, stamp) = (folder.join("requirements.txt"), folder.join("site/installed"));
     let modified = |path: &PathBuf| path.metadata().and_then(|data| data.modified()).ok();
     if !list.is_file() || modified(&stamp).is_some_and(|done| Some(done) >= modified(&list)) {
@@ -116,7 +132,7 @@ fn python_packages(peer: &str) -> Result<()> {
             .args(["--target", "site", "--requirement", "requirements.txt"])
             .current_dir(&folder),
     )
-    .with_context(|| format!("crates/peers/foreign/{peer} needs python3 with pip"))?;
+    .with_context(|| format!("{name} needs python3 with pip"))?;
     Ok(std::fs::write(stamp, "")?)
 }
 

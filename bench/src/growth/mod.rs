@@ -67,7 +67,7 @@ const REST: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     let ids = if options.uuids { Ids::Uuid } else { Ids::default() };
-    let ends = Ends::with_ids(true, ids)?;
+    let ends = Ends::facing(Gateway::Pombo, true, ids)?;
     let mut table = Table::new(&[
         "stored",
         "500 a request: callbacks/s",

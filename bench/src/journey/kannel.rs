@@ -12,9 +12,6 @@ use crate::process::{Process, free_port, wait_for_port};
 
 const TEMPLATE: &str = include_str!("../../kannel/kannel.conf.in");
 
-/// The password and name of the one user, and of the bind.
-pub(super) const USER: &str = "bench";
-
 /// Starts both boxes; done when the HTTP side listens.
 pub(super) fn start(site: &Site<'_>) -> Result<Running> {
     let http_port = free_port()?;

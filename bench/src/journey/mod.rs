@@ -1,4 +1,5 @@
-//! The whole way, HTTP to SMPP to receipt to callback, for pombo and for Kannel in alternating runs.
+//! The whole way, HTTP to SMPP to receipt to callback, for pombo, Kannel and Jasmin in alternating
+//! runs.
 //!
 //! The load client, the SMSC and the callback sink live in this process, on a thread each; the
 //! gateway lives in its own. Every message has a recipient of its own, by which the SMSC and
@@ -6,6 +7,7 @@
 //! everywhere, so that a gateway which accepts faster than it sends gains nothing.
 
 pub(crate) mod gateway;
+mod jasmin;
 mod kannel;
 pub(crate) mod ledger;
 pub(crate) mod round;
@@ -14,6 +16,7 @@ pub(crate) mod traffic;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use pombo_peers::smsc::Ids;
 
 use crate::process::TempFolder;
 use crate::table::{Runs, Table, grouped, note};
@@ -23,7 +26,7 @@ use round::{Ends, Figures, Round};
 /// What to run.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Options {
-    /// Recipients of a request, where the gateway can (Kannel takes one).
+    /// Recipients of a request, where the gateway can (the others take one).
     #[arg(long, default_value_t = 1)]
     batch: u64,
     /// Neither receipts nor callbacks.
@@ -50,7 +53,7 @@ pub(crate) struct Options {
     /// Outstanding submit_sm.
     #[arg(long, default_value_t = 100)]
     window: u32,
-    /// A text of its own for each recipient, of ten variables (not with Kannel).
+    /// A text of its own for each recipient, of ten variables (pombo alone).
     #[arg(long)]
     personal: bool,
     /// Only this gateway.
@@ -61,7 +64,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let gateways = match options.only {
         Some(one) => vec![one],
-        None => vec![Gateway::Kannel, Gateway::Pombo],
+        None => vec![Gateway::Kannel, Gateway::Jasmin, Gateway::Pombo],
     };
     let mut results: Vec<(Gateway, Vec<Figures>)> =
         gateways.iter().map(|gateway| (*gateway, Vec::new())).collect();
@@ -69,7 +72,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         for (gateway, figures) in &mut results {
             let batch = gateway.batch(options.batch);
             let n = if batch == 1 { options.count } else { options.batch_count };
-            let round = round(options, *gateway, n, options.rate);
+            let round = round(options, *gateway, gateway.count(n), options.rate);
             let one = journey(options, &round).with_context(|| format!("{gateway}, run {run}"))?;
             note(&format!("{gateway}, run {run}: {}", one.in_words()));
             figures.push(one);
@@ -165,17 +168,19 @@ fn row(gateway: Gateway, batch: u64, name: &str, figures: &[Figures]) -> Vec<Str
 
 fn print_ratio(options: &Options, results: &[(Gateway, Vec<Figures>)]) {
     let of = |gateway: Gateway| results.iter().find(|(one, _)| *one == gateway);
-    if let (Some((_, kannel)), Some((_, ours))) = (of(Gateway::Kannel), of(Gateway::Pombo)) {
-        let ratio = median(ours, |one| end_rate(options, one))
-            / median(kannel, |one| end_rate(options, one));
-        crate::table::say(&format!("\npombo / Kannel: {ratio:.2}"));
+    let rate = |figures: &[Figures]| median(figures, |one| end_rate(options, one));
+    let Some((_, ours)) = of(Gateway::Pombo) else { return };
+    for peer in [Gateway::Kannel, Gateway::Jasmin] {
+        if let Some((_, theirs)) = of(peer) {
+            crate::table::say(&format!("\npombo / {peer}: {:.2}", rate(ours) / rate(theirs)));
+        }
     }
 }
 
 /// One run: a fresh gateway, all its messages, and what became of them.
 fn journey(options: &Options, round: &Round) -> Result<Figures> {
     let folder = TempFolder::new("journey")?;
-    let ends = Ends::start(round.is_told)?;
+    let ends = Ends::facing(round.gateway, round.is_told, Ids::default())?;
     let site = Site { folder: &folder, smsc: ends.smsc.addr, window: options.window };
     let mut running = round.gateway.start(&site)?;
     ends.wait_for_bind(0)?;

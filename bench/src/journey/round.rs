@@ -65,16 +65,17 @@ pub(crate) struct Figures {
 }
 
 impl Ends {
-    /// A carrier that accepts everything at once, and delivers it where it sends receipts.
+    /// A carrier that accepts everything at once, and delivers it where it sends receipts, to pombo.
     pub(crate) fn start(receipts: bool) -> Result<Self> {
-        Self::with_ids(receipts, Ids::default())
+        Self::facing(Gateway::Pombo, receipts, Ids::default())
     }
 
-    /// The same, where it spells its ids so.
-    pub(crate) fn with_ids(receipts: bool, ids: Ids) -> Result<Self> {
+    /// The same for this gateway, where the carrier spells its ids so.
+    pub(crate) fn facing(gateway: Gateway, receipts: bool, ids: Ids) -> Result<Self> {
         let current = Current::new(Arc::new(Ledger::new(0)));
-        let smsc = Smsc::start(smsc::Behaviour { ids, ..noting(current.clone(), receipts) })?;
-        let sink = Sink::start(counting(current.clone()));
+        let carrier = smsc::Behaviour { ids, ..noting(current.clone(), receipts) };
+        let smsc = Smsc::start(gateway.favours(carrier))?;
+        let sink = Sink::start(counting(current.clone(), gateway.thanks()));
         Ok(Self { smsc, sink, current })
     }
 
@@ -193,10 +194,10 @@ fn lock(messages: &Mutex<Messages>) -> MutexGuard<'_, Messages> {
 }
 
 /// A sink that only notes which message it was called for.
-fn counting(current: Current) -> sink::Behaviour {
+fn counting(current: Current, thanks: Answer) -> sink::Behaviour {
     let choose = move |_number: u64, target: &str| {
         current.get().call(recipient_of(target).as_bytes(), Instant::now());
-        Answer::Status(200)
+        thanks.clone()
     };
     sink::Behaviour { answer: Answer::Choose(Arc::new(choose)), ..sink::Behaviour::default() }
 }
@@ -213,11 +214,11 @@ fn noting(current: Current, receipts: bool) -> smsc::Behaviour {
     })
 }
 
-/// Returns when everything accepted has arrived everywhere, or nothing has arrived for 10 seconds.
+/// Returns when everything accepted has arrived everywhere, or nothing has arrived for 15 seconds.
 fn wait_for_the_last(ledger: &Ledger, accepted: u64, calls: bool) {
     let mut seen = 0;
     let mut quiet_since = Instant::now();
-    while quiet_since.elapsed() < Duration::from_secs(10) {
+    while quiet_since.elapsed() < Duration::from_secs(15) {
         let (submitted, called) = (ledger.submitted.count(), ledger.called.count());
         if submitted >= accepted && (!calls || called >= accepted) {
             // Whatever comes now is one too many; give it a moment to show.

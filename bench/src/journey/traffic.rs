@@ -7,7 +7,6 @@ use std::time::Instant;
 use pombo_peers::load::{Get, Post, Traffic, percent_encode};
 
 use super::gateway::Gateway;
-use super::kannel::USER;
 use super::ledger::Ledger;
 use crate::pombo::authorization;
 
@@ -35,8 +34,18 @@ pub(crate) struct Messages {
 
 enum Way {
     Pombo(Post),
-    Kannel(Get),
+    /// A peer's: a GET for each message.
+    OneByOne {
+        get: Get,
+        /// What accepts.
+        status: u16,
+        /// Asks that the final receipt is reported to the URL after it.
+        asks_for_call: &'static str,
+    },
 }
+
+/// Name and password of the one user of a peer, and of its bind.
+const USER: &str = "bench";
 
 impl Messages {
     pub(crate) fn new(
@@ -52,13 +61,16 @@ impl Messages {
                 let headers = [authorization(), "Content-Type: application/json".to_owned()];
                 Way::Pombo(Post::new(&host, "/api/rest/sms", &headers))
             }
-            Gateway::Kannel => {
-                let text = percent_encode(TEXT);
-                let path = format!(
-                    "/cgi-bin/sendsms?username={USER}&password={USER}&from=pombo&text={text}&to="
-                );
-                Way::Kannel(Get::new(&host, &path))
-            }
+            Gateway::Kannel => Way::OneByOne {
+                get: get(&host, "/cgi-bin/sendsms", "text"),
+                status: 202,
+                asks_for_call: "&dlr-mask=3&dlr-url=",
+            },
+            Gateway::Jasmin => Way::OneByOne {
+                get: get(&host, "/send", "content"),
+                status: 200,
+                asks_for_call: "&dlr=yes&dlr-level=2&dlr-method=GET&dlr-url=",
+            },
         };
         Self {
             ledger,
@@ -91,13 +103,16 @@ impl Traffic for Messages {
                 write_json(&mut self.body, all, self.callbacks, self.is_personal);
                 post.append(&self.body, buffer);
             }
-            Way::Kannel(get) => get.append(query(first, self.callbacks).as_bytes(), buffer),
+            Way::OneByOne { get, asks_for_call, .. } => {
+                let rest = query(first, asks_for_call, self.callbacks);
+                get.append(rest.as_bytes(), buffer);
+            }
         }
     }
 
     fn answer(&mut self, _idx: u64, status: u16, body: &[u8]) {
         let n = match &self.way {
-            Way::Kannel(_) => u64::from(status == 202),
+            Way::OneByOne { status: accepts, .. } => u64::from(status == *accepts),
             Way::Pombo(_) if self.batch == 1 => u64::from(status == 202),
             Way::Pombo(_) => occurrences(body, b"\"accepted\":true"),
         };
@@ -159,14 +174,20 @@ fn write_variables(body: &mut Vec<u8>, message: u64) {
     );
 }
 
-/// The end of Kannel's query: the recipient, and where its final receipt is reported.
-fn query(message: u64, callbacks: Option<SocketAddr>) -> String {
+/// A peer's request up to the recipient; `text` names the text's parameter.
+fn get(host: &str, path: &str, text: &str) -> Get {
+    let words = percent_encode(TEXT);
+    Get::new(host, &format!("{path}?username={USER}&password={USER}&from=pombo&{text}={words}&to="))
+}
+
+/// The end of a peer's query: the recipient, and where its final receipt is reported.
+fn query(message: u64, asks_for_call: &str, callbacks: Option<SocketAddr>) -> String {
     let recipient = Ledger::recipient(message);
     match callbacks {
         None => recipient.to_string(),
         Some(sink) => {
             let url = percent_encode(&format!("http://{sink}/dlr?t={recipient}&d=%d"));
-            format!("{recipient}&dlr-mask=3&dlr-url={url}")
+            format!("{recipient}{asks_for_call}{url}")
         }
     }
 }

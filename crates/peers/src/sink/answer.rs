@@ -26,6 +26,8 @@ pub enum Answer {
     Redirect(String),
     /// 200 with so many bytes of body.
     Body(usize),
+    /// 200 with these words.
+    Words(&'static str),
     /// This status and `Connection: close`.
     Last(u16),
     /// These bytes, whatever they are; the connection closes after them.
@@ -68,6 +70,7 @@ impl fmt::Debug for Answer {
             Self::Status(status) => write!(f, "Status({status})"),
             Self::Redirect(url) => write!(f, "Redirect({url})"),
             Self::Body(bytes) => write!(f, "Body({bytes})"),
+            Self::Words(words) => write!(f, "Words({words})"),
             Self::Last(status) => write!(f, "Last({status})"),
             Self::Raw(bytes) => write!(f, "Raw({} bytes)", bytes.len()),
             Self::Hang => f.write_str("Hang"),
@@ -107,6 +110,11 @@ impl Answer {
             Self::Body(bytes) => {
                 push(out, &format!("HTTP/1.1 200 OK\r\ncontent-length: {bytes}\r\n\r\n"));
                 out.resize(out.len() + bytes, b'x');
+                Then::Stay
+            }
+            Self::Words(words) => {
+                let n = words.len();
+                push(out, &format!("HTTP/1.1 200 OK\r\ncontent-length: {n}\r\n\r\n{words}"));
                 Then::Stay
             }
             Self::Last(status) => {

@@ -22,6 +22,8 @@ pub struct Behaviour {
     pub bind_status: u32,
     /// Leaves enquire_link unanswered.
     pub ignores_enquire_link: bool,
+    /// Acknowledges what it reads at once (TCP_QUICKACK), for those who wait for that.
+    pub acks_at_once: bool,
 }
 
 /// Picks what happens to a submission, by its number (from 1, over all connections) and recipient.

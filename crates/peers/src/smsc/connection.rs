@@ -76,6 +76,7 @@ impl Connection {
 
     async fn speak(&mut self, stream: TcpStream, orders: &mut watch::Receiver<Order>) {
         let house = Rc::clone(&self.house);
+        let acks_at_once = house.behaviour.acks_at_once;
         let (mut read, mut write) = stream.into_split();
         let mut input = BytesMut::with_capacity(READ_BYTES);
         loop {
@@ -90,6 +91,10 @@ impl Connection {
             }
             input.reserve(READ_BYTES / 4);
             let due = self.next_due();
+            if acks_at_once {
+                // It holds until the kernel thinks otherwise; without it only speed suffers.
+                let _ = read.as_ref().set_quickack(true);
+            }
             let alarm = tokio::time::sleep_until(due.unwrap_or_else(Instant::now).into());
             tokio::select! {
                 biased;
