@@ -34,6 +34,9 @@ const EARLY_MAX: u8 = 16;
 
 statements! {
     NEW_CARRIER = "insert into carrier_{day} (route, hash, part, carrier_id) \
+        values ($1, $2, $3, $4)";
+    /// Of a part that was submitted before, perhaps with this id.
+    CARRIER_AGAIN = "insert into carrier_{day} (route, hash, part, carrier_id) \
         values ($1, $2, $3, $4) on conflict do nothing";
     BY_CARRIER = "select part, carrier_id from carrier_{day} \
         where route = $1 and hash = $2 order by part desc limit $3";
@@ -155,7 +158,7 @@ pub(crate) fn take(
                 let event = apply(work, route, part_id, &found, receipt)?;
                 // Now its id is known: the receipts that follow need not be adopted.
                 if let (Some(event), Some(id)) = (event, carrier_id::as_in_answer(&id, spelling)) {
-                    file(work, (route, part_id), event, &id)?;
+                    file(work, (route, part_id), (event, false), &id)?;
                 }
                 Ok(Matching::Moved(None))
             }
@@ -304,16 +307,19 @@ pub(crate) fn is_silent(receipt: &Receipt) -> bool {
     receipt.addresses.iter().all(empty)
 }
 
-/// Remembers which part a carrier's id means, from this event on. An empty id means none.
+/// Remembers which part a carrier's id means, from this event on, which may be the part's first.
+/// An empty id means none.
 pub(crate) fn file(
     work: &mut Work<'_>,
     (route, part): (RouteId, PartId),
-    event: EventId,
+    (event, is_first): (EventId, bool),
     normal_id: &str,
 ) -> Result<()> {
     if !normal_id.is_empty() {
         let key = carrier_id::key(normal_id);
-        work.prepare_for(NEW_CARRIER, event.0)?.write(values![route.0, key, part.0, normal_id])?;
+        // Looking for what is there already costs PostgreSQL as much as the row itself.
+        let sql = if is_first { NEW_CARRIER } else { CARRIER_AGAIN };
+        work.prepare_for(sql, event.0)?.write(values![route.0, key, part.0, normal_id])?;
         let is_single = work.is_far()
             && work.remembered(part.message()).is_some_and(|request| request.n_parts == 1);
         work.known().file((day_of(event.0), route, key), (part, normal_id), is_single);

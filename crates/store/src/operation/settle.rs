@@ -260,7 +260,8 @@ impl Settle {
             code: "",
             detail: carrier_id,
         };
-        let event = match part::first_sent(work, &step, settled.tally)? {
+        let first = part::first_sent(work, &step, settled.tally)?;
+        let event = match first {
             Some(event) => event,
             None => match part::find(work, settled.part)? {
                 Some(before) if !before.state.is_final() => {
@@ -279,6 +280,7 @@ impl Settle {
                 _ => return Ok(()),
             },
         };
+        let event = (event, first.is_some());
         self.remember_carrier_id(work, (settled.part, event, settled.at), carrier_id, done)
     }
 
@@ -286,7 +288,7 @@ impl Settle {
     fn remember_carrier_id(
         &self,
         work: &mut Work<'_>,
-        (part, event, at): (PartId, EventId, Instant),
+        (part, event, at): (PartId, (EventId, bool), Instant),
         written: &str,
         done: &mut Settlement,
     ) -> Result<()> {

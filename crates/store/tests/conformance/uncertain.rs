@@ -156,6 +156,20 @@ fn a_late_answer_ends_the_doubt() {
 }
 
 #[test]
+fn a_late_answer_with_the_id_of_an_adopted_receipt_changes_nothing() {
+    on_every_store(|w| {
+        let message = in_doubt(&w, UncertainPolicy::Wait);
+        w.settle(vec![w.receipt("X", PartState::Sent, 0)]);
+        w.settle(vec![w.sent(message.part(0), "X")]);
+        assert_eq!(w.settle(vec![w.receipt("X", PartState::Delivered, 0)]).n_matched, 1);
+        // And one after the end.
+        w.settle(vec![w.sent(message.part(0), "X")]);
+        assert_eq!(w.state(message), PartState::Delivered);
+        assert_eq!(w.spent(), PRICE);
+    });
+}
+
+#[test]
 fn what_waits_for_a_receipt_ends_with_the_wait_and_what_is_held_stays() {
     on_every_store(|w| {
         let waiting = in_doubt(&w, UncertainPolicy::Wait);
