@@ -97,8 +97,13 @@ fn tests(filter: &[String]) -> Result<()> {
 /// One workload of `bench/`, in a release build, with pombo's own release binary beside it.
 pub(crate) fn bench(args: &[String]) -> Result<()> {
     if args.first().is_some_and(|name| name == "journey") {
-        setup::debian(&["kannel"])?;
-        setup::jasmin()?;
+        let only = args.iter().skip_while(|arg| *arg != "--only").nth(1);
+        if only.is_none_or(|one| one == "kannel") {
+            setup::debian(&["kannel"])?;
+        }
+        if only.is_none_or(|one| one == "jasmin") {
+            setup::jasmin()?;
+        }
     }
     if args.first().is_some_and(|name| name == "retention") {
         setup::debian(&["faketime"])?;
