@@ -44,6 +44,14 @@ pub(super) async fn serve(stream: TcpStream, house: Rc<House>, mut orders: watch
     connection.give_back();
 }
 
+/// Until the kernel thinks otherwise. Without it, as elsewhere than on Linux, only speed suffers.
+fn ack_at_once(stream: &TcpStream) {
+    #[cfg(target_os = "linux")]
+    let _ = stream.set_quickack(true);
+    #[cfg(not(target_os = "linux"))]
+    let _ = stream;
+}
+
 struct Connection {
     house: Rc<House>,
     number: u32,
@@ -92,8 +100,7 @@ impl Connection {
             input.reserve(READ_BYTES / 4);
             let due = self.next_due();
             if acks_at_once {
-                // It holds until the kernel thinks otherwise; without it only speed suffers.
-                let _ = read.as_ref().set_quickack(true);
+                ack_at_once(read.as_ref());
             }
             let alarm = tokio::time::sleep_until(due.unwrap_or_else(Instant::now).into());
             tokio::select! {
