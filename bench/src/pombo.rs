@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use base64::Engine as _;
 use pombo_peers::cluster::Cluster;
 
-use crate::process::{Process, TempFolder, free_port, wait_until};
+use crate::process::{Process, TempFolder, free_port, local, wait_until};
 
 /// The account's name.
 pub(crate) const ACCOUNT_NAME: &str = "bench";
@@ -89,7 +89,7 @@ impl Pombo {
         (smsc, window): (SocketAddr, u32),
         setup: &Setup,
     ) -> Result<Self> {
-        let http = SocketAddr::from(([127, 0, 0, 1], free_port()?));
+        let http = local(free_port()?);
         let config = folder.join(&format!("{name}.toml"));
         let file = format!("sqlite:{}", folder.join("pombo.db").display());
         let store = setup.store.as_ref().unwrap_or(&file);

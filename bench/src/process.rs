@@ -171,6 +171,11 @@ pub(crate) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
+/// A port of this machine's own.
+pub(crate) fn local(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
 /// Waits until something listens.
 pub(crate) fn wait_for_port(address: SocketAddr, patience: Duration) -> Result<()> {
     let start = Instant::now();

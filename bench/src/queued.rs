@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::bulk::Bulk;
 use crate::pombo::Pombo;
-use crate::process::{Process, TempFolder, folder_mib, free_port};
+use crate::process::{Process, TempFolder, folder_mib, free_port, local};
 use crate::table::{Table, grouped, note};
 
 /// What to run.
@@ -25,7 +25,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     let folder = TempFolder::new("queued")?;
-    let nobody = ([127, 0, 0, 1], free_port()?).into();
+    let nobody = local(free_port()?);
     let pombo = Pombo::prepare(&folder, nobody, 100)?;
     let mut table =
         Table::new(&["queued", "seconds", "RSS now, MiB", "RSS peak, MiB", "store, MiB"]);

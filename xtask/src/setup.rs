@@ -114,7 +114,11 @@ pub(crate) fn jasmin() -> Result<()> {
     let listener = root().join("bench/jasmin/site/jasmin/managers/listeners.py");
     let program =
         std::fs::read_to_string(&listener).with_context(|| listener.display().to_string())?;
-    Ok(std::fs::write(&listener, program.replace("_pdu.response", "r.response"))?)
+    let mended = program.replace("_pdu.response", "r.response");
+    if mended != program {
+        std::fs::write(&listener, mended)?;
+    }
+    Ok(())
 }
 
 /// Installs a folder's Python packages where their list is newer than what is there.

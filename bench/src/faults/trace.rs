@@ -9,12 +9,12 @@ use anyhow::{Context, Result, bail};
 use pombo_peers::load::{Post, ask};
 
 use crate::pombo::{Pombo, authorization};
-use crate::process::{TempFolder, free_port, wait_until};
+use crate::process::{TempFolder, free_port, local, wait_until};
 
 /// Sends `n` requests one after another to a traced pombo; a line that says what was seen.
 pub(super) fn run(parent: &TempFolder, n: u32) -> Result<String> {
     let folder = TempFolder::new("crash-trace")?;
-    let nobody = SocketAddr::from(([127, 0, 0, 1], free_port()?));
+    let nobody = local(free_port()?);
     let pombo = Pombo::prepare(&folder, nobody, 10)?;
     let path = parent.join("strace.txt");
     let output = path.display().to_string();

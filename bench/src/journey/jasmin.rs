@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use super::gateway::{Running, Site};
-use crate::process::{Process, free_port, wait_for_port, wait_until};
+use crate::process::{Process, free_port, local, wait_for_port, wait_until};
 
 const CONFIG: &str = include_str!("../../jasmin/jasmin.cfg.in");
 
@@ -58,7 +58,7 @@ pub(super) fn start(site: &Site<'_>) -> Result<Running> {
     let dlrlookupd = start_daemon("dlrlookupd", &id, folder)?;
     let dlrd = start_daemon("dlrd", &id, folder)?;
     // Until they have made their queues, a carrier's answer is forgotten.
-    let listen = || Ok(CONSUMERS.iter().all(|name| rabbit.has_consumer(name)));
+    let listen = || Ok(rabbit.has_consumers(&CONSUMERS));
     wait_until("Jasmin's daemons listen", PATIENCE, listen)?;
     let processes = vec![jasmind, dlrd, dlrlookupd, redis, queues, epmd];
     Ok(Running { http: local(http_port), processes, server: None })
@@ -69,9 +69,7 @@ fn start_epmd(folder: &Path) -> Result<(Process, u16)> {
     let port = free_port()?;
     let mut command = Command::new("epmd");
     command.args(["-address", "127.0.0.1", "-port", &port.to_string()]);
-    let process = Process::start(&mut command, &folder.join("epmd.out"))?;
-    wait_for_port(local(port), PATIENCE)?;
-    Ok((process, port))
+    Ok((start_listening(&mut command, port, &folder.join("epmd.out"))?, port))
 }
 
 /// RabbitMQ with all its files in the site's folder.
@@ -92,21 +90,19 @@ impl Rabbit {
     }
 
     fn start(&self) -> Result<Process> {
-        let process =
-            Process::start(&mut self.command("rabbitmq-server"), &self.folder.join("server.out"))?;
-        wait_for_port(local(self.port), PATIENCE)?;
-        Ok(process)
+        let log = self.folder.join("server.out");
+        start_listening(&mut self.command("rabbitmq-server"), self.port, &log)
     }
 
-    /// Whether a queue is there and somebody takes from it.
-    fn has_consumer(&self, queue: &str) -> bool {
+    /// Whether all these queues are there, and somebody takes from each.
+    fn has_consumers(&self, queues: &[&str]) -> bool {
         let mut list = self.command("rabbitmqctl");
         list.args(["--quiet", "list_queues", "--no-table-headers", "name", "consumers"]);
         let listed = list.output().map(|output| output.stdout).unwrap_or_default();
-        String::from_utf8_lossy(&listed)
-            .lines()
-            .filter_map(|line| line.split_once('\t'))
-            .any(|(name, consumers)| name == queue && consumers.trim() != "0")
+        let listed = String::from_utf8_lossy(&listed);
+        let rows = || listed.lines().filter_map(|line| line.split_once('\t'));
+        let has = |queue| rows().any(|(name, n)| name == queue && n.trim() != "0");
+        queues.iter().all(|queue| has(*queue))
     }
 
     /// One of its programs. Those on the path would go over to a user of their own.
@@ -135,9 +131,14 @@ fn start_redis(folder: &Path) -> Result<(Process, u16)> {
     let port = free_port()?;
     let mut command = Command::new("redis-server");
     command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--dir"]).arg(folder);
-    let process = Process::start(&mut command, &folder.join("redis.out"))?;
+    Ok((start_listening(&mut command, port, &folder.join("redis.out"))?, port))
+}
+
+/// Done when it listens.
+fn start_listening(command: &mut Command, port: u16, log: &Path) -> Result<Process> {
+    let process = Process::start(command, log)?;
     wait_for_port(local(port), PATIENCE)?;
-    Ok((process, port))
+    Ok(process)
 }
 
 /// One of Jasmin's own daemons.
@@ -194,8 +195,4 @@ fn wait_for_prompt(answers: &mut impl BufRead, said: &mut Vec<u8>) -> Result<()>
 /// Where its packages are.
 fn packages() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("jasmin/site")
-}
-
-fn local(port: u16) -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], port))
 }

@@ -1,6 +1,5 @@
 //! Kannel from Debian's packages: bearerbox and smsbox, with the settings of `bench/kannel`.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -8,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::gateway::{Running, Site};
-use crate::process::{Process, free_port, wait_for_port};
+use crate::process::{Process, free_port, local, wait_for_port};
 
 const TEMPLATE: &str = include_str!("../../kannel/kannel.conf.in");
 
@@ -31,12 +30,12 @@ pub(super) fn start(site: &Site<'_>) -> Result<Running> {
         Command::new(installed("bearerbox")?).args(["-v", "4"]).arg(&path),
         &site.folder.join("bearerbox.out"),
     )?;
-    wait_for_port(SocketAddr::from(([127, 0, 0, 1], box_port)), patience)?;
+    wait_for_port(local(box_port), patience)?;
     let smsbox = Process::start(
         Command::new(installed("smsbox")?).args(["-v", "4"]).arg(&path),
         &site.folder.join("smsbox.out"),
     )?;
-    let http = SocketAddr::from(([127, 0, 0, 1], http_port));
+    let http = local(http_port);
     wait_for_port(http, patience)?;
     // Asked to stop in the order in which they serve: smsbox first.
     Ok(Running { http, processes: vec![smsbox, bearerbox], server: None })

@@ -9,8 +9,8 @@ use std::process::{Command, ExitCode};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The allocator's setting to ask the system for memory piece by piece, and to give each piece back
-/// as a whole. By itself it keeps one large arena, of which what was once used stays resident: first
-/// of all the 19 MiB of each password that was ever compared.
+/// as a whole. By itself it keeps one large arena in huge pages, of which what was once used stays
+/// resident: first of all the 19 MiB of each password that was ever compared.
 const NO_ARENA: (&str, &str) = ("MIMALLOC_DISALLOW_ARENA_ALLOC", "1");
 
 #[expect(clippy::disallowed_methods, reason = "a setting of the allocator's, none of ours")]

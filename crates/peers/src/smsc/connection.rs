@@ -84,7 +84,6 @@ impl Connection {
 
     async fn speak(&mut self, stream: TcpStream, orders: &mut watch::Receiver<Order>) {
         let house = Rc::clone(&self.house);
-        let acks_at_once = house.behaviour.acks_at_once;
         let (mut read, mut write) = stream.into_split();
         let mut input = BytesMut::with_capacity(READ_BYTES);
         loop {
@@ -99,7 +98,7 @@ impl Connection {
             }
             input.reserve(READ_BYTES / 4);
             let due = self.next_due();
-            if acks_at_once {
+            if house.behaviour.acks_at_once {
                 ack_at_once(read.as_ref());
             }
             let alarm = tokio::time::sleep_until(due.unwrap_or_else(Instant::now).into());
