@@ -4,6 +4,8 @@
 //! its values and its rows are the same on both.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
+use std::rc::Rc;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection};
@@ -11,6 +13,7 @@ use rusqlite::{CachedStatement, Connection};
 use crate::error::{Error, Result};
 use crate::migration::DAY;
 use crate::postgres::{Bound, SHAPE, Session, translated};
+use crate::sqlite::{Lending, Lent, Name};
 
 /// An open connection.
 #[derive(Debug, Clone, Copy)]
@@ -25,8 +28,24 @@ impl<'c> Database<'c> {
     /// Prepares a text, or finds it prepared.
     pub(crate) fn prepare(self, text: &str) -> Result<Prepared<'c>> {
         match self {
-            Self::Sqlite(connection) => Ok(Prepared::Sqlite(connection.prepare_cached(text)?)),
+            Self::Sqlite(connection) => {
+                let statement = connection.prepare_cached(text)?;
+                Ok(Prepared::Sqlite(Rc::new(RefCell::new(statement))))
+            }
             Self::Postgres(session) => Bound::new(session, text).map(Prepared::Postgres),
+        }
+    }
+
+    /// The same, for one who prepares it again and again: it is lent.
+    pub(crate) fn prepare_often<'t>(
+        self,
+        lending: &Lending<'c>,
+        name: Name,
+        text: impl FnOnce() -> &'t str,
+    ) -> Result<Prepared<'c>> {
+        match self {
+            Self::Sqlite(connection) => lending.lend(connection, name, text).map(Prepared::Sqlite),
+            Self::Postgres(_) => self.prepare(text()),
         }
     }
 
@@ -148,7 +167,7 @@ impl<'c> Database<'c> {
 /// A statement that can be run again and again.
 pub(crate) enum Prepared<'c> {
     /// On the embedded engine.
-    Sqlite(CachedStatement<'c>),
+    Sqlite(Lent<'c>),
     /// On a server.
     Postgres(Bound<'c>),
 }
@@ -158,7 +177,8 @@ impl Prepared<'_> {
     pub(crate) fn execute<'p>(&mut self, values: impl Values<'p>) -> Result<usize> {
         match self {
             Self::Sqlite(statement) => {
-                bind(statement, values.as_slice().as_ref())?;
+                let mut statement = statement.borrow_mut();
+                bind(&mut statement, values.as_slice().as_ref())?;
                 Ok(statement.raw_execute()?)
             }
             Self::Postgres(bound) => bound.execute(values.as_slice().as_ref()),
@@ -182,7 +202,8 @@ impl Prepared<'_> {
     ) -> Result<Option<T>> {
         match self {
             Self::Sqlite(statement) => {
-                bind(statement, values.as_slice().as_ref())?;
+                let mut statement = statement.borrow_mut();
+                bind(&mut statement, values.as_slice().as_ref())?;
                 let mut rows = statement.raw_query();
                 rows.next()?.map(|row| read(&Row::Sqlite(row))).transpose()
             }
@@ -210,7 +231,8 @@ impl Prepared<'_> {
     ) -> Result<Vec<T>> {
         match self {
             Self::Sqlite(statement) => {
-                bind(statement, values.as_slice().as_ref())?;
+                let mut statement = statement.borrow_mut();
+                bind(&mut statement, values.as_slice().as_ref())?;
                 let mut rows = statement.raw_query();
                 let mut found = Vec::new();
                 while let Some(row) = rows.next()? {
@@ -250,6 +272,8 @@ impl Prepared<'_> {
 }
 
 fn bind(statement: &mut CachedStatement<'_>, values: &[Value<'_>]) -> Result<()> {
+    // One that is lent still has the values that it was run with last.
+    debug_assert_eq!(statement.parameter_count(), values.len(), "every parameter has a value");
     for (idx, value) in values.iter().enumerate() {
         statement.raw_bind_parameter(idx + 1, value)?;
     }

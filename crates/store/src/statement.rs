@@ -13,6 +13,13 @@ pub(crate) struct Statement {
     pub sql: &'static str,
 }
 
+impl Statement {
+    /// Where its text lies, and how long it is: what lies where never changes, so that this names it.
+    pub(crate) fn place(self) -> (usize, usize) {
+        (self.sql.as_ptr().addr(), self.sql.len())
+    }
+}
+
 /// Declares statements and the list `STATEMENTS` of all of them.
 macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident = $sql:expr;)*) => {

@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod connection;
+mod lending;
 mod migrate;
 mod turn;
 
@@ -18,6 +19,8 @@ use crate::writer::Writer;
 use crate::{Error, Kind, OpenError, Options, Room, Store};
 use connection::{Reading, Writing};
 use turn::Turn;
+
+pub(crate) use lending::{Lending, Lent, Name};
 
 /// Pages of 4 KiB that the writer keeps in memory (12 MiB). More of them made nothing faster: the
 /// system keeps the rest.

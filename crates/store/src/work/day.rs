@@ -80,15 +80,16 @@ impl Days {
         statement: Statement,
         day: i64,
     ) -> Result<Prepared<'c>> {
-        // What lies where never changes, so address and length name a text.
-        let text = (statement.sql.as_ptr().addr(), statement.sql.len());
+        database.prepare(self.text(statement, day))
+    }
+
+    /// The statement's text for that day.
+    pub(crate) fn text(&mut self, statement: Statement, day: i64) -> &str {
         if self.texts.len() >= TEXTS_MAX {
             self.texts.clear();
         }
-        let text = self
-            .texts
-            .entry((text, day))
-            .or_insert_with(|| statement.sql.replace("{day}", &day.to_string()));
-        database.prepare(text)
+        self.texts
+            .entry((statement.place(), day))
+            .or_insert_with(|| statement.sql.replace("{day}", &day.to_string()))
     }
 }

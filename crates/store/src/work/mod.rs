@@ -23,6 +23,7 @@ use totals::TotalsBook;
 use crate::error::Result;
 use crate::operation::request::Request;
 use crate::sql::{Database, Prepared};
+use crate::sqlite::Lending;
 use crate::statement::{Statement, statements};
 use ids::Ids;
 
@@ -172,6 +173,8 @@ impl Shelf {
 /// An open transaction.
 pub struct Work<'c> {
     database: Database<'c>,
+    /// What it has prepared.
+    lending: Lending<'c>,
     shelf: &'c mut Shelf,
     /// The latest time any command told: stamps what is written at the end.
     at: Instant,
@@ -187,7 +190,8 @@ impl std::fmt::Debug for Work<'_> {
 
 impl<'c> Work<'c> {
     pub(crate) fn new(database: Database<'c>, shelf: &'c mut Shelf) -> Self {
-        Self { database, shelf, at: Instant::from_micros(0), n_numbers: 0 }
+        let lending = Lending::default();
+        Self { database, lending, shelf, at: Instant::from_micros(0), n_numbers: 0 }
     }
 
     /// The connection, for what is no statement of its own.
@@ -238,17 +242,20 @@ impl<'c> Work<'c> {
     }
 
     pub(crate) fn prepare(&self, statement: Statement) -> Result<Prepared<'c>> {
-        self.database.prepare(statement.sql)
+        let name = (statement.place(), None);
+        self.database.prepare_often(&self.lending, name, || statement.sql)
     }
 
     /// A statement on the tables of the day that holds `id`.
     pub(crate) fn prepare_for(&mut self, statement: Statement, id: i64) -> Result<Prepared<'c>> {
-        self.shelf.days.prepare(self.database, statement, ids::day_of(id))
+        self.prepare_on(statement, ids::day_of(id))
     }
 
     /// A statement on the tables of `day`.
     pub(crate) fn prepare_on(&mut self, statement: Statement, day: i64) -> Result<Prepared<'c>> {
-        self.shelf.days.prepare(self.database, statement, day)
+        let name = (statement.place(), Some(day));
+        let days = &mut self.shelf.days;
+        self.database.prepare_often(&self.lending, name, || days.text(statement, day))
     }
 
     pub(crate) fn money(&mut self) -> (&mut MoneyBook, Database<'c>) {
@@ -338,6 +345,7 @@ impl<'c> Work<'c> {
         day: i64,
         statements: [Statement; N],
     ) -> Result<()> {
+        self.lending.forget();
         self.database.forget_statements();
         for statement in statements {
             let sql = statement.sql.replace("{day}", &day.to_string());
