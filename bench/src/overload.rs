@@ -41,6 +41,13 @@ pub(crate) struct Options {
     seconds: u64,
 }
 
+/// 99 of 100 single messages are at the carrier within this, from HTTP to submit_sm.
+const P99_MAX: Duration = Duration::from_secs(1);
+/// MiB that a campaign that waits may add while it waits.
+const GROWTH_MIB_MAX: f64 = 10.0;
+/// MiB at most, the campaign's acceptance included.
+const PEAK_MIB_MAX: f64 = 100.0;
+
 /// How often the memory is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -99,6 +106,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         memory.map(|mib| grouped(mib, 0)).join(", "),
     ]);
     table.print();
+    let [quarter, _, three_quarters, peak] = memory;
+    ensure!(seen.permille(990) < P99_MAX, "single messages waited behind the campaign");
+    ensure!(three_quarters < quarter + GROWTH_MIB_MAX, "memory grew while the campaign waited");
+    ensure!(peak < PEAK_MIB_MAX, "memory went beyond what a million may take");
     Ok(())
 }
 

@@ -22,6 +22,7 @@ pub(crate) fn test(args: &[String]) -> Result<()> {
     step("clippy", clippy)?;
     step("doc", doc)?;
     step("crash", small_crash)?;
+    step("overload", small_overload)?;
     step("faults", || faults(&["--quick".to_owned()]))?;
     // Last, so that the runner's summary is what a reader sees first.
     step("tests", || tests(&[]))
@@ -128,12 +129,28 @@ pub(crate) fn bench(args: &[String]) -> Result<()> {
 
 /// The crash test, small, on the debug build that the tests need anyway.
 fn small_crash() -> Result<()> {
+    on_debug(&["crash", "--messages", "2000", "--kills", "4", "--seconds", "10", "--traced", "20"])
+}
+
+/// Single messages beside a campaign that waits: they pass it, and it takes no more memory as it waits.
+fn small_overload() -> Result<()> {
+    on_debug(&[
+        "overload",
+        "--count",
+        "20000",
+        "--route-rate",
+        "200",
+        "--singles",
+        "20",
+        "--seconds",
+        "10",
+    ])
+}
+
+/// A workload of `bench/` on the debug build: what is promised does not depend on speed.
+fn on_debug(args: &[&str]) -> Result<()> {
     must(cargo().args(["build", "--quiet", "-p", "pombo", "-p", "pombo-bench"]))?;
-    must(
-        cargo()
-            .args(["run", "--quiet", "-p", "pombo-bench", "--", "crash", "--messages", "2000"])
-            .args(["--kills", "4", "--seconds", "10", "--traced", "20"]),
-    )
+    must(cargo().args(["run", "--quiet", "-p", "pombo-bench", "--"]).args(args))
 }
 
 /// The crash test of `bench/`.
@@ -144,12 +161,12 @@ pub(crate) fn crash(args: &[String]) -> Result<()> {
     bench(&all)
 }
 
-/// The fault suite of `bench/`, on the debug build: what is promised does not depend on speed.
+/// The fault suite of `bench/`, on the debug build.
 pub(crate) fn faults(args: &[String]) -> Result<()> {
     setup::debian(&["strace", "postgresql-15"])?;
     if args.iter().any(|arg| arg == "--all" || arg == "clock-jumps") {
         setup::debian(&["faketime"])?;
     }
-    must(cargo().args(["build", "--quiet", "-p", "pombo", "-p", "pombo-bench"]))?;
-    must(cargo().args(["run", "--quiet", "-p", "pombo-bench", "--", "faults"]).args(args))
+    let args: Vec<&str> = ["faults"].into_iter().chain(args.iter().map(String::as_str)).collect();
+    on_debug(&args)
 }

@@ -1,12 +1,17 @@
 //! What can go wrong with a store, in words an operator can act on.
 
+use rusqlite::ErrorCode;
+
 /// A command or question that was not done. Nothing of it was kept.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
-    /// Disk full, read-only, locked or out of reach: worth trying again.
+    /// Disk full, read-only, locked, out of reach or out of bounds: worth trying again.
     #[error("the database cannot be written now: {0}")]
     Unavailable(String),
-    /// Anything else: a defect or a damaged file.
+    /// What it holds cannot be read: worth trying again once a backup is in its place.
+    #[error("the database is damaged: {0}; stop pombo and restore a backup")]
+    Damaged(String),
+    /// Anything else: a defect.
     #[error("the database failed: {0}")]
     Failed(String),
     /// The command cannot be done as it was given.
@@ -21,7 +26,7 @@ impl Error {
     /// Whether the same command may succeed later.
     #[must_use]
     pub const fn is_passing(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::Damaged(_))
     }
 }
 
@@ -30,10 +35,11 @@ pub(crate) type Result<T> = std::result::Result<T, Error>;
 
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
-        if is_passing(&error) {
-            Self::Unavailable(error.to_string())
-        } else {
-            Self::Failed(error.to_string())
+        let words = error.to_string();
+        match error.sqlite_error_code() {
+            _ if is_passing(&error) => Self::Unavailable(words),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(words),
+            _ => Self::Failed(words),
         }
     }
 }
@@ -44,20 +50,23 @@ impl From<tokio_postgres::Error> for Error {
             // The connection, not the server.
             return Self::Unavailable(error.to_string());
         };
-        let class = told.code().code().get(..2).unwrap_or_default();
-        let words = format!("{} ({})", told.message(), told.code().code());
-        // 08 connection, 25 read-only, 40 conflict, 53 no room, 55 locked, 57 stopped, 58 system.
-        if ["08", "25", "40", "53", "55", "57", "58"].contains(&class) {
-            Self::Unavailable(words)
-        } else {
-            Self::Failed(words)
+        let code = told.code().code();
+        let words = format!("{} ({code})", told.message());
+        match (code.get(..2).unwrap_or_default(), code) {
+            // 08 connection, 25 read-only, 28 who are you, 3D no such database, 40 conflict,
+            // 53 no room, 55 locked, 57 stopped, 58 system; 42501 no right to.
+            ("08" | "25" | "28" | "3D" | "40" | "53" | "55" | "57" | "58", _) | (_, "42501") => {
+                Self::Unavailable(words)
+            }
+            ("XX", "XX001" | "XX002") => Self::Damaged(words),
+            _ => Self::Failed(words),
         }
     }
 }
 
 /// Whether it is for the disk, its owner or another process to mend, rather than a defect.
 fn is_passing(error: &rusqlite::Error) -> bool {
-    use rusqlite::ErrorCode::{
+    use ErrorCode::{
         CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, FileLockingProtocolFailed, OutOfMemory,
         PermissionDenied, ReadOnly, SystemIoFailure,
     };
@@ -83,7 +92,7 @@ impl OpenError {
         let path = path.display().to_string();
         match error {
             Error::Unavailable(why) => Self::Unusable { path, why },
-            Error::Failed(why) => Self::Damaged { path, why },
+            Error::Damaged(why) | Error::Failed(why) => Self::Damaged { path, why },
             other => Self::Damaged { path, why: other.to_string() },
         }
     }

@@ -96,7 +96,7 @@ fn in_words(mut refusals: Vec<(String, Error)>) -> Error {
         [_] => refusals.remove(0).1,
         several => {
             let why = |why: &Error| match why {
-                Error::Unavailable(why) | Error::Failed(why) => why.clone(),
+                Error::Unavailable(why) | Error::Damaged(why) | Error::Failed(why) => why.clone(),
                 other => other.to_string(),
             };
             let words: Vec<String> =

@@ -8,6 +8,7 @@ mod campaign;
 mod certificate;
 mod claim;
 mod copy;
+mod damage;
 mod days;
 mod divert;
 mod dump;

@@ -58,6 +58,30 @@ fn a_store_that_cannot_be_opened_is_one_line() {
     assert_eq!((output.status.code(), text.lines().count()), (Some(1), 1), "{text}");
 }
 
+/// Every write beyond a limit fails, as on a full disk; afterwards there is room again.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_disk_that_is_full_at_the_start_is_one_line_and_leaves_nothing_half_done() {
+    let folder = folder();
+    let url = ("POMBO_STORE__URL", "sqlite:pombo.db");
+    for octets in ["1", "5000", "50000"] {
+        let pombo = command(&folder, &["migrate"]);
+        let output = std::process::Command::new("env")
+            .args(["--ignore-signal=XFSZ", "prlimit", &format!("--fsize={octets}"), "--"])
+            .arg(pombo.get_program())
+            .args(pombo.get_args())
+            .current_dir(&folder)
+            .env(url.0, url.1)
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), text.lines().count()), (Some(1), 1), "{text}");
+        assert!(text.contains("the room on the disk"), "{octets}: {text}");
+    }
+    let output = command(&folder, &["migrate"]).env(url.0, url.1).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
 #[test]
 fn the_example_is_a_configuration() {
     let folder = folder();
