@@ -72,7 +72,12 @@ pub(super) struct Verdict {
     unrecorded: BTreeSet<Key>,
     /// Accepted more than once.
     recorded_twice: BTreeSet<Key>,
-    /// Delivered by the record, under an id that the SMSC did not give for this recipient.
+    /// All that anyone asked for, whatever became of it.
+    asked: BTreeSet<Key>,
+    /// In the record, and nobody asked for it.
+    unasked: BTreeSet<Key>,
+    /// In the record under an id that the SMSC did not give for this recipient, or delivered under
+    /// none.
     misattributed: BTreeSet<Key>,
 }
 
@@ -163,6 +168,7 @@ pub(super) fn compare(
             }
         }
     }
+    verdict.asked = asked;
     Ok(verdict)
 }
 
@@ -187,7 +193,9 @@ fn named(json: &str) -> Result<BTreeSet<Key>> {
 }
 
 impl Verdict {
-    /// The same, after a look into pombo's record.
+    /// The same, after a look into pombo's record. That accepted = final + pending + uncertain is
+    /// seen part by part: each that was accepted has one row, of one of the three kinds, and no row
+    /// is of anything else.
     pub(super) fn with_books(mut self, expected: &Expected, books: &Books, list: &[Part]) -> Self {
         let given: BTreeSet<(u64, String)> =
             list.iter().map(|part| (part.destination, part.id.to_string())).collect();
@@ -204,8 +212,12 @@ impl Verdict {
             if !seen.insert(entry.key) {
                 self.recorded_twice.insert(entry.key);
             }
+            if !self.asked.contains(&entry.key) {
+                self.unasked.insert(entry.key);
+            }
             let id = (entry.key.0, entry.carrier_id.clone());
-            if entry.is_delivered && !given.contains(&id) {
+            let has_one = entry.is_delivered || !entry.carrier_id.is_empty();
+            if has_one && !given.contains(&id) {
                 self.misattributed.insert(entry.key);
             }
         }
@@ -233,7 +245,8 @@ impl Verdict {
             ("at the SMSC and sent by nobody", &self.invented),
             ("accepted and not in the record", &self.unrecorded),
             ("in the record twice", &self.recorded_twice),
-            ("delivered under a foreign id", &self.misattributed),
+            ("in the record, asked for by nobody", &self.unasked),
+            ("in the record under a foreign id", &self.misattributed),
         ]
         .into_iter()
         .chain(pending)
@@ -271,6 +284,20 @@ impl Verdict {
             self.repeated_named,
             self.repeated_silently.len() + self.recorded_twice.len(),
         ]
+    }
+
+    /// How many parts wait for an operator, where some do and none was sent again.
+    pub(super) fn held(&self) -> Result<usize> {
+        let n_submitted_again = self.repeated_named;
+        ensure!(n_submitted_again == 0, "{n_submitted_again} were sent again in spite of the hold");
+        ensure!(self.n_uncertain > 0, "nothing is held");
+        ensure!(
+            self.n_uncertain == self.uncertain,
+            "{} are held, and {} are named",
+            self.n_uncertain,
+            self.uncertain
+        );
+        Ok(self.n_uncertain)
     }
 
     /// Parts in pombo's record: final, pending, uncertain.
@@ -375,5 +402,8 @@ mod tests {
         assert!(judged(&|record| record.push_str(&line)).is_broken());
         let foreign = line.replace(",1\n", ",2\n");
         assert!(judged(&|record| *record = record.replace(&line, &foreign)).is_broken());
+        let pending = foreign.replace("delivered", "sent");
+        assert!(judged(&|record| *record = record.replace(&line, &pending)).is_broken());
+        assert!(judged(&|record| record.push_str("1,1,queued,\n")).is_broken());
     }
 }

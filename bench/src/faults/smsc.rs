@@ -33,6 +33,13 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         run: |effort| answering("never", effort, never()),
     },
     Scenario {
+        name: "smsc-never-hold",
+        fault: "the same on a route with `uncertain = \"hold\"`, without receipts",
+        promise: "what had no answer is held until an operator decides, named, and not sent again",
+        quick: true,
+        run: holding,
+    },
+    Scenario {
         name: "smsc-twice",
         fault: "every answer and every receipt comes twice",
         promise: "the second of each changes nothing",
@@ -81,6 +88,17 @@ fn answering(name: &str, effort: Effort, behaviour: Behaviour) -> Result<Outcome
     let sent = stage.load(effort).finish()?;
     let verdict = stage.end(serve, &sent)?;
     let words = verdict.doubts();
+    Ok(Outcome::seen(verdict, words))
+}
+
+fn holding(effort: Effort) -> Result<Outcome> {
+    let route = Cow::Borrowed("response_s = 1\nuncertain = \"hold\"\n");
+    let silent = Behaviour { receipts: None, ..never() };
+    let stage = Stage::new("hold", silent, &Setup { route, ..IMPATIENT })?;
+    let serve = stage.pombo.serve()?;
+    let sent = stage.load(effort).finish()?;
+    let verdict = stage.end(serve, &sent)?;
+    let words = format!("{} are held and named", verdict.held()?);
     Ok(Outcome::seen(verdict, words))
 }
 

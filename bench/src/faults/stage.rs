@@ -122,7 +122,7 @@ impl Stage {
         self.pombo.command(&["ledger", "audit"])?;
         let verdict = judge::compare(sent, &expected, &self.carrier.received(), &uncertain)?;
         let verdict = verdict.with_books(&expected, &books, &self.carrier.received());
-        Ok(if self.carrier.has_vanished() { verdict } else { verdict.with_all_receipts() })
+        Ok(if self.carrier.sends_all_receipts() { verdict.with_all_receipts() } else { verdict })
     }
 
     /// Every part that was accepted, as pombo's own record has it.
@@ -149,7 +149,7 @@ impl Stage {
             }
             let quiet = match judge::all_arrived(expected, &received) {
                 true if now.1 == books.len() => QUIET_AT_THE_END,
-                true if self.carrier.has_vanished() => QUIET_AFTER_ALL,
+                true if !self.carrier.sends_all_receipts() => QUIET_AFTER_ALL,
                 true => QUIET,
                 false => QUIET,
             };
@@ -212,9 +212,9 @@ impl Carrier {
         [self.before.as_slice(), now.as_slice()].concat()
     }
 
-    /// Whether receipts that it owed went away with it.
-    const fn has_vanished(&self) -> bool {
-        self.starts > 0
+    /// Whether each part's receipt comes; those that it owed went away with it.
+    const fn sends_all_receipts(&self) -> bool {
+        self.behaviour.receipts.is_some() && self.starts == 0
     }
 
     /// Closes all connections without a word.

@@ -34,7 +34,7 @@ use crate::current::Current;
 const WINDOWS_AHEAD: usize = 2;
 /// The same, where a commit takes some milliseconds: what is claimed in one, and settled in another
 /// later, is what each carries.
-const WINDOWS_AHEAD_FAR: usize = 4;
+const WINDOWS_AHEAD_FAR: usize = 8;
 /// Seconds of a route's rate that may be claimed ahead.
 const CLAIM_AHEAD_S: f64 = 0.5;
 /// A throttled route loses this share of its rate.
