@@ -288,8 +288,11 @@ impl Verdict {
 
     /// How many parts wait for an operator, where some do and none was sent again.
     pub(super) fn held(&self) -> Result<usize> {
-        let n_submitted_again = self.repeated_named;
-        ensure!(n_submitted_again == 0, "{n_submitted_again} were sent again in spite of the hold");
+        ensure!(
+            self.repeated_named == 0,
+            "{} were sent again in spite of the hold",
+            self.repeated_named
+        );
         ensure!(self.n_uncertain > 0, "nothing is held");
         ensure!(
             self.n_uncertain == self.uncertain,

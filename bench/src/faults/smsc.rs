@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use pombo_peers::smsc::{Behaviour, Reaction, Receipts};
 
+use super::judge::Verdict;
 use super::stage::{self, Dice, Effort, Stage, recording};
 use super::{Outcome, Scenario};
 use crate::pombo::Setup;
@@ -83,10 +84,7 @@ fn disorder() -> Behaviour {
 }
 
 fn answering(name: &str, effort: Effort, behaviour: Behaviour) -> Result<Outcome> {
-    let stage = Stage::new(name, behaviour, &IMPATIENT)?;
-    let serve = stage.pombo.serve()?;
-    let sent = stage.load(effort).finish()?;
-    let verdict = stage.end(serve, &sent)?;
+    let verdict = judged(name, effort, behaviour, &IMPATIENT)?;
     let words = verdict.doubts();
     Ok(Outcome::seen(verdict, words))
 }
@@ -94,12 +92,16 @@ fn answering(name: &str, effort: Effort, behaviour: Behaviour) -> Result<Outcome
 fn holding(effort: Effort) -> Result<Outcome> {
     let route = Cow::Borrowed("response_s = 1\nuncertain = \"hold\"\n");
     let silent = Behaviour { receipts: None, ..never() };
-    let stage = Stage::new("hold", silent, &Setup { route, ..IMPATIENT })?;
-    let serve = stage.pombo.serve()?;
-    let sent = stage.load(effort).finish()?;
-    let verdict = stage.end(serve, &sent)?;
+    let verdict = judged("hold", effort, silent, &Setup { route, ..IMPATIENT })?;
     let words = format!("{} are held and named", verdict.held()?);
     Ok(Outcome::seen(verdict, words))
+}
+
+fn judged(name: &str, effort: Effort, behaviour: Behaviour, setup: &Setup) -> Result<Verdict> {
+    let stage = Stage::new(name, behaviour, setup)?;
+    let serve = stage.pombo.serve()?;
+    let sent = stage.load(effort).finish()?;
+    stage.end(serve, &sent)
 }
 
 fn vanishes(effort: Effort) -> Result<Outcome> {

@@ -1,11 +1,9 @@
 //! Stores that are not as they should be: half a schema, a damaged page, no right to write.
 
 use pombo_peers::postgres::Database;
-use pombo_store::{Error, OpenError, Options, Store};
+use pombo_store::{Error, OpenError, Store};
 
-use crate::world::{Folder, on_files, on_servers};
-
-const BESIDE: Options = Options { exclusive: false, create: true, readers: 1 };
+use crate::world::{Folder, SHARED, on_files, on_servers};
 
 /// In the way of a step in the midst of them.
 const OBSTACLE: &str = "create table node (x int)";
@@ -16,25 +14,25 @@ fn a_step_of_the_schema_that_fails_leaves_a_file_as_it_was() {
     let folder = Folder::new();
     let file = rusqlite::Connection::open(folder.file()).unwrap();
     file.execute_batch(OBSTACLE).unwrap();
-    let opened = Store::open(&folder.url(), &BESIDE);
+    let opened = Store::open(&folder.url(), &SHARED);
     assert!(matches!(opened, Err(OpenError::Damaged { .. })), "{opened:?}");
     let read = |sql| file.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(read("select count(1) from sqlite_master"), 1, "nothing but what was in the way");
     assert_eq!(read("pragma user_version"), 0);
     file.execute_batch(OUT_OF_THE_WAY).unwrap();
-    Store::open(&folder.url(), &BESIDE).unwrap().close();
+    Store::open(&folder.url(), &SHARED).unwrap().close();
 }
 
 #[test]
 fn a_step_of_the_schema_that_fails_leaves_a_server_as_it_was() {
     let database = Database::fresh();
     database.run(OBSTACLE);
-    let opened = Store::open(&database.url(), &BESIDE);
+    let opened = Store::open(&database.url(), &SHARED);
     assert!(matches!(opened, Err(OpenError::Server { .. })), "{opened:?}");
     let tables = "select string_agg(tablename, ',') from pg_tables where schemaname = 'public'";
     assert_eq!(database.run(tables), "node", "nothing but what was in the way");
     database.run(OUT_OF_THE_WAY);
-    Store::open(&database.url(), &BESIDE).unwrap().close();
+    Store::open(&database.url(), &SHARED).unwrap().close();
 }
 
 #[test]
@@ -52,13 +50,13 @@ fn a_damaged_file_is_told_as_such_until_a_backup_is_in_its_place() {
         let mut bad = good.clone();
         bad[(page - 1) * 4_096..page * 4_096].fill(0xff);
         std::fs::write(&path, bad).unwrap();
-        let store = Store::open(&place.url(), &BESIDE).unwrap();
+        let store = Store::open(&place.url(), &SHARED).unwrap();
         let refused = store.run_blocking(request.clone()).unwrap_err();
         assert!(matches!(refused, Error::Damaged(_)) && refused.is_passing(), "{refused:?}");
         store.close();
         drop(store);
         std::fs::write(&path, good).unwrap();
-        let store = Store::open(&place.url(), &BESIDE).unwrap();
+        let store = Store::open(&place.url(), &SHARED).unwrap();
         store.run_blocking(request).unwrap();
         let one = pombo_store::operation::status::Status { account, ids: vec![message] };
         assert_eq!(store.ask_blocking(one).unwrap().len(), 1);
@@ -102,7 +100,7 @@ impl Drop for Clerk<'_> {
 fn who_may_make_no_tables_is_told_so_at_the_start() {
     let database = Database::fresh();
     let clerk = Clerk::of(&database);
-    let opened = Store::open(&clerk.url(), &BESIDE).unwrap_err();
+    let opened = Store::open(&clerk.url(), &SHARED).unwrap_err();
     let OpenError::Server { why, .. } = &opened else { panic!("{opened:?}") };
     assert!(why.contains("permission denied"), "{why}");
 }
@@ -115,7 +113,7 @@ fn who_may_not_write_for_a_while_is_refused_for_a_while() {
         clerk.may("all on schema public");
         clerk.may("all on all tables in schema public");
         clerk.may("all on all sequences in schema public");
-        let store = Store::open(&clerk.url(), &BESIDE).unwrap();
+        let store = Store::open(&clerk.url(), &SHARED).unwrap();
         store.run_blocking(w.request(1)).unwrap();
         clerk.may_no_longer("insert on queue");
         let refused = store.run_blocking(w.request(1)).unwrap_err();

@@ -11,9 +11,7 @@ use pombo_store::operation::claim::Claim;
 use pombo_store::operation::{Operation, account, route};
 use pombo_store::{Error, OpenError, Options, Store, Work};
 
-use crate::world::{CREDIT, Folder, PRICE, on_every_store, on_files, parts_of};
-
-const SHARED: Options = Options { exclusive: false, create: true, readers: 1 };
+use crate::world::{CREDIT, Folder, PRICE, SHARED, on_every_store, on_files, parts_of};
 
 /// Holds the writer until it is told to go on, so that a group gathers behind it.
 struct Gate {

@@ -3,11 +3,9 @@
 
 use pombo_peers::cluster::Cluster;
 use pombo_store::operation::account;
-use pombo_store::{Error, Options, Store};
+use pombo_store::{Error, Store};
 
-use crate::world::{CREDIT, Folder, NOON, wait_until};
-
-const BESIDE: Options = Options { exclusive: false, create: true, readers: 1 };
+use crate::world::{CREDIT, Folder, NOON, SHARED, wait_until};
 
 fn add(store: &Store, name: &str) -> Result<(), Error> {
     let add = account::Add {
@@ -25,7 +23,7 @@ fn of_several_servers_the_newest_that_can_be_written_is_used() {
     let folder = Folder::new();
     let primary = Cluster::start(&folder.path().join("primary"));
     let standby = primary.standby(&folder.path().join("standby"));
-    let open = |clusters: &[&Cluster]| Store::open(&Cluster::url_of_all(clusters), &BESIDE);
+    let open = |clusters: &[&Cluster]| Store::open(&Cluster::url_of_all(clusters), &SHARED);
     let has = |cluster: &Cluster, name: &str| {
         cluster.run(&format!("select count(1) from account where name = '{name}'")) == "1"
     };

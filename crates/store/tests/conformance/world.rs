@@ -76,6 +76,9 @@ impl Drop for Folder {
     }
 }
 
+/// As a command opens a store beside a server.
+pub(crate) const SHARED: Options = Options { exclusive: false, create: true, readers: 1 };
+
 /// Where a store lies.
 #[derive(Debug)]
 pub(crate) enum Place {
