@@ -71,7 +71,7 @@ impl<'c> Database<'c> {
 
     /// The number of the open transaction among those of all that write; `None` where they are not
     /// counted.
-    pub(crate) const fn transaction(self) -> Option<i64> {
+    pub(crate) fn transaction(self) -> Option<i64> {
         match self {
             Self::Sqlite(_) => None,
             Self::Postgres(session) => session.transaction(),
@@ -112,7 +112,7 @@ impl<'c> Database<'c> {
     pub(crate) fn tables_changed(self) -> Result<()> {
         match self {
             Self::Sqlite(_) => Ok(()),
-            Self::Postgres(session) => session.batch("update shape set number = number + 1"),
+            Self::Postgres(session) => session.change_shape(),
         }
     }
 

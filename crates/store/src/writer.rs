@@ -72,6 +72,11 @@ pub(crate) trait Engine: Send + 'static {
     fn database(&self) -> Database<'_>;
     /// Opens a transaction. No other process has one open until it ends.
     fn begin(&mut self) -> Result<()>;
+    /// What is to blame where a command has failed: itself, or that it was run unaware of another
+    /// process's commit. Then it may be run again.
+    fn blame(&mut self, error: Error) -> Error {
+        error
+    }
     /// Makes it durable. Where nobody knows at first whether it is, `is_open` is called again and
     /// again, with the reason, until that is known, or until it says that there is no time left.
     fn commit(
@@ -285,7 +290,8 @@ impl<E: Engine> Loop<E> {
     }
 
     fn work(&mut self, group: &mut [Box<dyn Job>]) -> std::result::Result<(), Failed> {
-        self.run_all(group).map_err(|error| Failed { error, again: true })?;
+        self.run_all(group)
+            .map_err(|error| Failed { error: self.engine.blame(error), again: true })?;
         let Self { engine, commands, .. } = self;
         engine.commit(&mut |error| commands.refuse(error)).map_err(|failed| match failed {
             NotCommitted::Undone(error) => Failed { error, again: true },

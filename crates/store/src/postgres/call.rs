@@ -1,6 +1,7 @@
 //! Calling the servers that `store.url` names, all of them at once: the newest that can be written is
 //! the one to speak with.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -9,9 +10,10 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_postgres::config::Host;
 use tokio_postgres::{AsyncMessage, Client, Config, Connection, NoTls};
 
+use super::limits::Limits;
 use super::origin::Origin;
 use super::place::Place;
-use super::session::{Heard, Limits, silent};
+use super::session::{Heard, silent};
 use super::tls::Tls;
 use crate::error::{Error, Result};
 
@@ -21,7 +23,7 @@ const GRACE: Duration = Duration::from_millis(500);
 
 /// A connection.
 pub(super) struct Line {
-    pub(super) client: Client,
+    pub(super) client: Arc<Client>,
     /// The task that reads and writes the socket.
     pub(super) task: AbortHandle,
     /// Where the server's data comes from, as far as it tells.
@@ -114,7 +116,7 @@ async fn one(door: Config, tls: Option<Tls>, heard: Option<Heard>) -> (String, R
             Some(tls) => attended(door.connect(tls).await?, heard),
         };
         let origin = Origin::ask(&client).await?;
-        Ok(Line { client, task, origin })
+        Ok(Line { client: Arc::new(client), task, origin })
     };
     let answer = calling.await;
     (name(&door), answer)

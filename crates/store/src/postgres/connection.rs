@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::session::{SHAPE, Session};
+use super::turn::{BEGIN, TAKE, TURN, Taken, WOKEN};
 use crate::error::{Error, Result};
 use crate::node::Membership;
 use crate::reader::Snapshots;
@@ -21,26 +22,9 @@ pub(super) struct Writing {
     membership: Arc<Membership>,
     /// The open transaction's number among those of all that write.
     number: i64,
+    /// The turn of the transaction before, where it was kept and has told all there was to tell.
+    last: Option<Taken>,
 }
-
-/// The number of the lock that is the turn.
-pub(super) const TURN: i64 = 0x706f_6d62_6f00;
-
-/// Takes the turn. A transaction sees what the one before it wrote because each statement looks anew.
-const BEGIN: &str = "begin isolation level read committed read write";
-
-/// Everyone sees that there was a commit, the next writer whether it was another's, and this one
-/// later whether it was kept; and a node whether it still is one.
-const TAKE: &str = "with taken as (update turn set number = number + 1, \
-     others = others + (case when writer = $1 then 0 else 1 end), writer = $1 \
-     returning number, others) \
-     insert into written (writer, number) select cast($1 as bigint), number from taken \
-     on conflict (writer) do update set number = excluded.number \
-     returning number, (select others from taken), (select count(1) from node where id = $2), \
-     (select number from shape)";
-
-/// What the others listen to.
-pub(super) const WOKEN: &str = "pombo_woken";
 
 /// What becomes of a node that others did not hear of for too long.
 pub(super) const TAKEN_OVER: &str = "this node was not heard of for some seconds, and another has \
@@ -59,32 +43,32 @@ const COMPLAINED: usize = 40;
 
 impl Writing {
     pub(super) const fn new(session: Session, own: i64, membership: Arc<Membership>) -> Self {
-        Self { session, own, membership, number: 0 }
+        Self { session, own, membership, number: 0, last: None }
     }
 
     fn take_turn(&mut self) -> Result<()> {
         self.session.has_failed();
-        // Prepared outside of the transaction, so that one way and back is enough for it.
         let take = self.session.known(TAKE)?;
-        let client = self.session.client();
-        let turn = format!("{BEGIN}; select pg_advisory_xact_lock({TURN})");
-        let row = self.session.wait(async {
-            let node = self.membership.own();
-            let own: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&self.own, &node];
-            let (begun, taken) =
-                tokio::join!(client.batch_execute(&turn), client.query_one(&take.one, &own));
-            begun?;
-            taken
-        })?;
-        self.number = row.try_get(0)?;
-        self.session.number.set(Some(self.number));
-        self.session.turn.set(Some(row.try_get(1)?));
-        self.session.shape.set(Some(row.try_get(3)?));
-        if self.membership.own() > 0 && row.try_get::<_, i64>(2)? == 0 {
+        let own = [self.own, self.membership.own()];
+        // One who writes alone knows what it will be told.
+        if let Some(last) = self.last.take().filter(|_| !self.membership.has_others()) {
+            self.session.take_ahead(&take, own, last.next())?;
+            self.begun(last.next());
+            return Ok(());
+        }
+        let taken = self.session.wait(Taken::ask(Arc::clone(self.session.client()), take, own))?;
+        self.begun(taken);
+        if self.membership.own() > 0 && !taken.is_member {
             self.membership.tenure.end(TAKEN_OVER);
             return Err(Error::Unavailable(TAKEN_OVER.into()));
         }
         Ok(())
+    }
+
+    fn begun(&mut self, taken: Taken) {
+        self.number = taken.number;
+        self.session.taken.set(Some(taken));
+        self.session.shape.set(Some(taken.shape));
     }
 
     /// Whether the last transaction was kept. It is over once its turn is free, and until then
@@ -125,6 +109,14 @@ impl Engine for Writing {
         }
     }
 
+    fn blame(&mut self, error: Error) -> Error {
+        if !self.session.is_ahead() {
+            return error;
+        }
+        self.session.forget_writes();
+        self.session.confirm().err().unwrap_or(error)
+    }
+
     fn commit(
         &mut self,
         is_open: &mut dyn FnMut(&Error) -> bool,
@@ -137,9 +129,15 @@ impl Engine for Writing {
             true => format!("notify {WOKEN}, '{}'; commit", self.membership.own()),
             false => "commit".to_owned(),
         };
-        let Err(error) = self.session.batch(&last_word) else {
+        let was_open = self.session.taken.get();
+        let Err(error) = self.session.end(&last_word) else {
+            let shape = self.session.shape.get();
+            self.last = was_open.zip(shape).map(|(taken, shape)| Taken { shape, ..taken });
             return Ok(());
         };
+        if self.session.is_ahead() {
+            return Err(NotCommitted::Undone(self.blame(error))); // The word was not sent.
+        }
         tracing::warn!(%error, "a commit had no answer; asking what became of it");
         let mut last = LAST_ASKED;
         for n in 1_usize.. {
@@ -164,9 +162,8 @@ impl Engine for Writing {
     }
 
     fn roll_back(&mut self) {
-        self.session.turn.set(None);
-        self.session.number.set(None);
-        self.session.shape.set(None);
+        self.last = None;
+        self.session.forget_turn();
         self.session.forget_writes();
         // Where the connection is lost, the server rolls back by itself.
         if !self.session.is_lost()
@@ -243,8 +240,8 @@ mod tests {
 
     use tokio::time::Instant;
 
+    use super::super::limits::Limits;
     use super::super::place::Place;
-    use super::super::session::Limits;
     use super::*;
 
     const CUT_OFF: &str = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
@@ -258,6 +255,12 @@ mod tests {
         true
     }
 
+    /// Begins as one who knows of nobody's commit.
+    fn begin(writing: &mut Writing) {
+        writing.last = None;
+        writing.begin().expect("it begins");
+    }
+
     #[test]
     fn after_a_lost_answer_the_server_tells_what_became_of_the_commit() {
         let server = Peer::fresh();
@@ -266,11 +269,11 @@ mod tests {
         let (other, _) = super::super::migrated(&server.url());
         let mut other = Writing::new(other, 2, alone());
         for (last_word, kept) in [("commit", true), ("rollback", false)] {
-            writing.begin().expect("it begins");
+            begin(&mut writing);
             writing.session.batch(last_word).expect("it ends");
             // Whoever writes meanwhile does not make the answer less certain.
             for _ in 0..3 {
-                other.begin().expect("it begins");
+                begin(&mut other);
                 assert!(other.commit(&mut patient).is_ok());
             }
             server.run(CUT_OFF);
@@ -280,12 +283,57 @@ mod tests {
             }
         }
         // Cut off before the last word, nothing was kept, and the next transaction works.
-        writing.begin().expect("it begins");
+        begin(&mut writing);
         server.run(CUT_OFF);
         assert!(matches!(writing.commit(&mut patient), Err(NotCommitted::Undone(_))));
         writing.roll_back();
-        writing.begin().expect("it begins again");
+        begin(&mut writing);
         assert!(writing.commit(&mut patient).is_ok());
+    }
+
+    #[test]
+    fn what_was_begun_unaware_of_anothers_commit_is_undone_and_works_the_next_time() {
+        const ADD: &str = "update sequence set next = next + $1 where name = 'campaign'";
+        const NEXT: &str = "select next from sequence where name = 'campaign'";
+        let server = Peer::fresh();
+        let (session, _) = super::super::migrated(&server.url());
+        let mut writing = Writing::new(session, 1, alone());
+        let (other, _) = super::super::migrated(&server.url());
+        let mut other = Writing::new(other, 2, alone());
+        let add = |writing: &Writing| {
+            let mut add = writing.database().prepare(ADD).expect("it is prepared");
+            add.write([1]).expect("it is sent");
+        };
+        let next =
+            |writing: &Writing| writing.database().prepare(NEXT)?.one((), |row| row.get::<i64>(0));
+        let commit = |writing: &mut Writing| {
+            add(writing);
+            assert!(writing.commit(&mut patient).is_ok());
+        };
+        writing.begin().expect("it begins");
+        let first = next(&writing).expect("it is told");
+        commit(&mut writing);
+        for asks in [false, true] {
+            begin(&mut other);
+            commit(&mut other);
+            writing.begin().expect("nobody has asked yet");
+            assert!(writing.session.is_ahead());
+            add(&writing);
+            if asks {
+                assert!(next(&writing).is_err_and(|error| error.is_passing()));
+            }
+            assert!(matches!(writing.commit(&mut patient), Err(NotCommitted::Undone(_))));
+            writing.roll_back();
+            writing.begin().expect("it begins again");
+            assert!(!writing.session.is_ahead());
+            commit(&mut writing);
+            // Alone, it does not wait, and is told the same as if it had.
+            writing.begin().expect("it begins");
+            assert!(writing.session.is_ahead());
+            commit(&mut writing);
+        }
+        writing.begin().expect("it begins");
+        assert_eq!(next(&writing).expect("it is told"), first + 1 + 2 * 3);
     }
 
     #[test]
@@ -295,7 +343,7 @@ mod tests {
         let mut writing = Writing::new(session, 1, alone());
         let rename = |from: &str, to: &str| format!("alter table {from} rename to {to}");
         for closes in [false, true] {
-            writing.begin().expect("it begins");
+            begin(&mut writing);
             writing.session.batch("commit").expect("it ends");
             server.run(CUT_OFF);
             // The question has no answer for a while.
@@ -325,7 +373,7 @@ mod tests {
         let limits = Limits { statement: Some(Duration::from_secs(1)), ..Limits::NONE };
         let session = Session::open(Place::parse(&url).expect("a URL"), limits);
         let mut writing = Writing::new(session.expect("the server runs"), 1, alone());
-        writing.begin().expect("it begins");
+        begin(&mut writing);
         way.be_silent(true);
         let begun = Instant::now();
         let mut asked = 0;
@@ -346,13 +394,18 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_was_started_anew_is_noticed_before_anything_is_written() {
+    fn a_server_that_was_started_anew_leaves_nothing_in_doubt_that_was_not_told_to_end() {
         let server = Peer::fresh();
         let (session, _) = super::super::migrated(&server.url());
         let mut writing = Writing::new(session, 1, alone());
-        for _ in 0..3 {
+        for is_first in [true, false, false] {
             server.run(CUT_OFF);
-            writing.begin().expect("it begins");
+            writing.begin().expect("it begins, or nobody has asked yet");
+            if !is_first {
+                assert!(matches!(writing.commit(&mut patient), Err(NotCommitted::Undone(_))));
+                writing.roll_back();
+                writing.begin().expect("it begins again");
+            }
             assert!(writing.commit(&mut patient).is_ok());
         }
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::connection::TURN;
 use super::session::Session;
+use super::turn::TURN;
 use crate::OpenError;
 use crate::error::{Error, Result};
 use crate::migration::{STEPS, Step};
@@ -133,8 +133,8 @@ pub(crate) fn translated(step: &str, numbered: bool) -> String {
 mod tests {
     use pombo_peers::postgres::Database as Peer;
 
+    use super::super::limits::Limits;
     use super::super::place::Place;
-    use super::super::session::Limits;
     use super::*;
 
     /// As the database was before the step that gave it nodes.

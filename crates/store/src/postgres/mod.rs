@@ -2,6 +2,7 @@
 
 mod call;
 mod connection;
+mod limits;
 mod many;
 mod migrate;
 mod origin;
@@ -10,6 +11,7 @@ mod place;
 mod pulse;
 mod session;
 mod tls;
+mod turn;
 mod value;
 
 use std::sync::Arc;
@@ -22,10 +24,10 @@ use crate::sql::{Database, values};
 use crate::writer::Writer;
 use crate::{Kind, OpenError, Options, Store, shown_url};
 use connection::{Reading, Writing};
+use limits::Limits;
 pub(crate) use migrate::translated;
 use place::Place;
 use pulse::Pulse;
-use session::Limits;
 pub(crate) use session::{SHAPE, Session};
 pub(crate) use value::Bound;
 

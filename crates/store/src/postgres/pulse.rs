@@ -11,9 +11,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::connection::{TAKEN_OVER, TURN};
+use super::connection::TAKEN_OVER;
+use super::limits::{Limits, name_of};
 use super::place::Place;
-use super::session::{Limits, Session, name_of};
+use super::session::Session;
+use super::turn::TURN;
 use crate::error::{Error, Result};
 use crate::node::{Membership, Nodes};
 use crate::operation::node::{NodeRow, list};

@@ -8,84 +8,21 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
+use tokio::task::yield_now;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::error::{DbError, Severity, SqlState};
 use tokio_postgres::{Client, Statement};
 
 use super::call::{Line, call, find};
-use super::connection::WOKEN;
+use super::limits::Limits;
 use super::many;
 use super::pipe::{Batch, Pipe, Rows, Write};
 use super::place::Place;
+use super::turn::{Ahead, Taken};
 use crate::error::{Error, Result};
 use crate::recent::Recent;
 use crate::sql::Value;
-
-/// What a server is given time for before it is believed to be gone.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
-    /// One statement; `None`: as long as it takes.
-    pub(super) statement: Option<Duration>,
-    /// The node that it is of; 0: none.
-    pub(super) node: i64,
-    /// Whether it is told what others do.
-    pub(super) listens: bool,
-}
-
-impl Limits {
-    /// For what changes the tables' form.
-    pub(super) const NONE: Self = Self { statement: None, node: 0, listens: false };
-    /// For what serves: no statement of it takes a second.
-    pub(super) const SERVING: Self =
-        Self { statement: Some(Duration::from_secs(20)), ..Self::NONE };
-    /// For commands: an audit reads everything.
-    pub(super) const COMMAND: Self =
-        Self { statement: Some(Duration::from_secs(1_800)), ..Self::NONE };
-
-    /// Of that node.
-    pub(super) const fn of_node(self, node: i64) -> Self {
-        Self { node, ..self }
-    }
-
-    /// How long an answer is waited for: the server itself gives up sooner.
-    fn patience(self) -> Option<Duration> {
-        self.statement.map(|statement| statement * 5 / 4)
-    }
-
-    /// What a session is told at its begin. A transaction whose client has gone silent must not
-    /// keep the others waiting, and neither must a table that somebody else holds.
-    pub(super) fn words(self) -> String {
-        let statement_ms = self.statement.unwrap_or_default().as_millis();
-        // What serves asks by keys, and its plans must not depend on what a table held once; they
-        // are made once.
-        let plans = match self.statement {
-            Some(limit) if limit <= Duration::from_secs(60) => {
-                "; set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \
-                 set plan_cache_mode = force_generic_plan"
-            }
-            _ => "",
-        };
-        let lock_ms = if self.statement.is_some() { 10_000 } else { 0 };
-        let name = if self.node > 0 { name_of(self.node) } else { "pombo".to_owned() };
-        // Nobody needs to find on the disk what a pulse writes.
-        let listen = match self.listens {
-            true => format!("; set synchronous_commit = off; listen {WOKEN}"),
-            false => String::new(),
-        };
-        format!(
-            "set application_name = '{name}'; set statement_timeout = {statement_ms}; set lock_timeout = {lock_ms}; \
-             set idle_in_transaction_session_timeout = 30000; set tcp_keepalives_idle = 5; \
-             set tcp_keepalives_interval = 3; set tcp_keepalives_count = 3; \
-             set tcp_user_timeout = 10000; set jit = off{plans}{listen}"
-        )
-    }
-}
-
-/// What the server calls a node's connections.
-pub(super) fn name_of(node: i64) -> String {
-    format!("pombo node {node}")
-}
 
 /// A statement that is prepared.
 pub(crate) struct Known {
@@ -118,11 +55,11 @@ pub(crate) struct Session {
     statements: RefCell<Recent<String, Arc<Known>>>,
     /// What is to be written before the next answer.
     pipe: RefCell<Pipe>,
-    /// Others' commits so far, as of the begin of the open transaction.
-    pub(super) turn: Cell<Option<i64>>,
-    /// The open transaction's number among those of all that write.
-    pub(super) number: Cell<Option<i64>>,
-    /// How often tables have come and gone, as of the open snapshot.
+    /// A turn that nobody has waited for yet.
+    ahead: RefCell<Option<Ahead>>,
+    /// What the open transaction was told with its turn.
+    pub(super) taken: Cell<Option<Taken>>,
+    /// How often tables have come and gone, as of the open snapshot; `None` where it is to be asked.
     pub(super) shape: Cell<Option<i64>>,
 }
 
@@ -169,8 +106,8 @@ impl Session {
             hindered: Cell::new(false),
             statements: RefCell::new(Recent::new(STATEMENTS_MAX)),
             pipe: RefCell::default(),
-            turn: Cell::new(None),
-            number: Cell::new(None),
+            ahead: RefCell::default(),
+            taken: Cell::new(None),
             shape: Cell::new(None),
         })
     }
@@ -188,6 +125,7 @@ impl Session {
         }
         self.forget_statements();
         self.forget_writes();
+        self.forget_turn();
         let runtime = self.runtime.as_ref().ok_or(Error::Closed)?;
         let heard = self.heard.as_ref();
         self.line = runtime.block_on(call(&self.place, self.limits, heard))?;
@@ -299,10 +237,10 @@ impl Session {
     fn hang_up(&self, runtime: &Runtime) {
         self.hung_up.set(true);
         self.line.task.abort();
-        runtime.block_on(tokio::task::yield_now());
+        runtime.block_on(yield_now());
     }
 
-    pub(super) const fn client(&self) -> &Client {
+    pub(super) const fn client(&self) -> &Arc<Client> {
         &self.line.client
     }
 
@@ -351,19 +289,79 @@ impl Session {
         self.pipe.borrow_mut().push(&write, values)
     }
 
+    /// Asks for the turn, and does not wait for it: the next answer is told only if it is what the
+    /// caller expects.
+    pub(super) fn take_ahead(
+        &self,
+        take: &Arc<Known>,
+        own: [i64; 2],
+        expected: Taken,
+    ) -> Result<()> {
+        let runtime = self.runtime.as_ref().ok_or(Error::Closed)?;
+        let answer =
+            runtime.spawn(Taken::ask(Arc::clone(&self.line.client), Arc::clone(take), own));
+        *self.ahead.borrow_mut() = Some(Ahead { answer: Some(answer), expected });
+        // It goes now, so that the server works while this thread does.
+        runtime.block_on(yield_now());
+        Ok(())
+    }
+
+    /// Waits until it is known whether the turn is what it was taken for.
+    pub(super) fn confirm(&self) -> Result<()> {
+        self.write_and(async { Ok(self.told().await?.then_some(())) })
+    }
+
+    /// Whether that is not known.
+    pub(super) fn is_ahead(&self) -> bool {
+        self.ahead.borrow().is_some()
+    }
+
     /// Sends what is to be written, and behind it a question; waits for all the answers at once.
     pub(super) fn ask<T>(
         &self,
-        last: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
+        question: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
+    ) -> Result<T> {
+        self.write_and(async {
+            let (answer, is_ours) = tokio::try_join!(question, self.told())?;
+            Ok(is_ours.then_some(answer))
+        })
+    }
+
+    /// Sends what is to be written, and the word that ends the transaction as soon as it is known that
+    /// the turn is what it was taken for.
+    pub(super) fn end(&self, word: &str) -> Result<()> {
+        self.write_and(async {
+            match self.told().await? {
+                true => self.line.client.batch_execute(word).await.map(Some),
+                false => Ok(None),
+            }
+        })
+    }
+
+    /// Whether the turn is what it was taken for.
+    async fn told(&self) -> std::result::Result<bool, tokio_postgres::Error> {
+        let is_ours = std::future::poll_fn(|context| {
+            let mut ahead = self.ahead.borrow_mut();
+            ahead.as_mut().map_or(Poll::Ready(Ok(true)), |ahead| ahead.is_as_expected(context))
+        });
+        let is_ours = is_ours.await?;
+        if is_ours {
+            self.ahead.borrow_mut().take();
+        }
+        Ok(is_ours)
+    }
+
+    /// Waits for all that is to be written and for one more, which gives nothing where the turn is not
+    /// what it was taken for.
+    fn write_and<T>(
+        &self,
+        last: impl Future<Output = std::result::Result<Option<T>, tokio_postgres::Error>>,
     ) -> Result<T> {
         let batches = self.pipe.borrow_mut().take();
-        if batches.is_empty() {
-            return self.wait(last);
-        }
         let mut writes: Vec<_> = batches.iter().map(|batch| Box::pin(self.send(batch))).collect();
         let mut last = std::pin::pin!(last);
         let mut answer = None;
-        self.wait(std::future::poll_fn(|context| {
+        let answered = self.wait(std::future::poll_fn(|context| {
             let mut failed = None;
             // Each is sent when it is first looked at: in this order, and the question last.
             writes.retain_mut(|write| match write.as_mut().poll(context) {
@@ -388,7 +386,8 @@ impl Session {
                     Poll::Pending
                 }
             }
-        }))
+        }))?;
+        answered.ok_or_else(|| Error::Unavailable("another process has written meanwhile".into()))
     }
 
     async fn send(&self, batch: &Batch) -> std::result::Result<u64, tokio_postgres::Error> {
@@ -418,9 +417,16 @@ impl Session {
         Ok(known.one.clone())
     }
 
+    /// The turn is over.
+    pub(super) fn forget_turn(&self) {
+        self.ahead.borrow_mut().take();
+        self.taken.set(None);
+        self.shape.set(None);
+    }
+
     /// How often others have committed, where this connection has just taken its turn.
     pub(crate) fn turn(&self) -> Option<i64> {
-        self.turn.get()
+        self.taken.get().map(|taken| taken.others)
     }
 
     /// How often the server was called again.
@@ -429,13 +435,19 @@ impl Session {
     }
 
     /// The open transaction's number among those of all that write, where it has one.
-    pub(crate) const fn transaction(&self) -> Option<i64> {
-        self.number.get()
+    pub(crate) fn transaction(&self) -> Option<i64> {
+        self.taken.get().map(|taken| taken.number)
     }
 
     /// How often tables have come and gone, where a snapshot is open.
     pub(crate) fn shape(&self) -> Option<i64> {
         self.shape.get()
+    }
+
+    /// Tells the others that tables have come or gone.
+    pub(crate) fn change_shape(&self) -> Result<()> {
+        self.shape.set(None);
+        self.batch("update shape set number = number + 1")
     }
 
     pub(crate) fn batch(&self, text: &str) -> Result<()> {

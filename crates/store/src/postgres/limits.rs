@@ -1,0 +1,70 @@
+//! What a session is told at its begin, and how long it waits.
+
+use std::time::Duration;
+
+use super::turn::WOKEN;
+
+/// What a server is given time for before it is believed to be gone.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// One statement; `None`: as long as it takes.
+    pub(super) statement: Option<Duration>,
+    /// The node that it is of; 0: none.
+    pub(super) node: i64,
+    /// Whether it is told what others do.
+    pub(super) listens: bool,
+}
+
+impl Limits {
+    /// For what changes the tables' form.
+    pub(super) const NONE: Self = Self { statement: None, node: 0, listens: false };
+    /// For what serves: no statement of it takes a second.
+    pub(super) const SERVING: Self =
+        Self { statement: Some(Duration::from_secs(20)), ..Self::NONE };
+    /// For commands: an audit reads everything.
+    pub(super) const COMMAND: Self =
+        Self { statement: Some(Duration::from_secs(1_800)), ..Self::NONE };
+
+    /// Of that node.
+    pub(super) const fn of_node(self, node: i64) -> Self {
+        Self { node, ..self }
+    }
+
+    /// How long an answer is waited for: the server itself gives up sooner.
+    pub(super) fn patience(self) -> Option<Duration> {
+        self.statement.map(|statement| statement * 5 / 4)
+    }
+
+    /// What a session is told at its begin. A transaction whose client has gone silent must not
+    /// keep the others waiting, and neither must a table that somebody else holds.
+    pub(super) fn words(self) -> String {
+        let statement_ms = self.statement.unwrap_or_default().as_millis();
+        // What serves asks by keys, and its plans must not depend on what a table held once; they
+        // are made once.
+        let plans = match self.statement {
+            Some(limit) if limit <= Duration::from_secs(60) => {
+                "; set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; \
+                 set plan_cache_mode = force_generic_plan"
+            }
+            _ => "",
+        };
+        let lock_ms = if self.statement.is_some() { 10_000 } else { 0 };
+        let name = if self.node > 0 { name_of(self.node) } else { "pombo".to_owned() };
+        // Nobody needs to find on the disk what a pulse writes.
+        let listen = match self.listens {
+            true => format!("; set synchronous_commit = off; listen {WOKEN}"),
+            false => String::new(),
+        };
+        format!(
+            "set application_name = '{name}'; set statement_timeout = {statement_ms}; set lock_timeout = {lock_ms}; \
+             set idle_in_transaction_session_timeout = 30000; set tcp_keepalives_idle = 5; \
+             set tcp_keepalives_interval = 3; set tcp_keepalives_count = 3; \
+             set tcp_user_timeout = 10000; set jit = off{plans}{listen}"
+        )
+    }
+}
+
+/// What the server calls a node's connections.
+pub(super) fn name_of(node: i64) -> String {
+    format!("pombo node {node}")
+}
