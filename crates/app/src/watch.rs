@@ -23,8 +23,11 @@ const STRANDED_EVERY: u32 = 4;
 const SWEEP_EVERY: u32 = 120;
 /// Pieces that one look sweeps at most, so that a long sweep keeps no setting from being seen.
 const SWEEPS_AT_ONCE: usize = 20;
-/// Events of such a piece. Every event is swept once, so that both together are what a server can have
-/// a second, day after day, before its history can no more be forgotten: 40,000.
+/// Events that such a piece looks at, beside the writer and in some ten milliseconds. Every event is
+/// looked at once, so that both together are what a server can have a second, day after day, before its
+/// history can no more be forgotten: 200,000.
+const LOOKED_AT_ONCE: i64 = 5_000;
+/// Rows of each other kind that go with such a piece.
 const SWEPT_AT_ONCE: i64 = 1_000;
 /// A clock that is behind what time makes of it by more was set back.
 const SET_BACK: Duration = Duration::from_secs(1);
@@ -232,13 +235,12 @@ async fn look_at_health(app: &App, desk: &RouteDesk) -> Result<(), pombo_store::
 /// Sweeps a bounded piece; says whether there is more.
 async fn sweep(app: &App) -> Result<bool, pombo_store::Error> {
     let longest = app.routes().iter().map(|route| route.validity_max).max().unwrap_or_default();
+    let store = &app.inner.store;
     for _ in 0..SWEEPS_AT_ONCE {
-        let sweep = op::sweep::Sweep {
-            now: app.inner.clock.now(),
-            receipt_wait: longest + RECEIPT_GRACE,
-            limit: SWEPT_AT_ONCE,
-        };
-        let swept = app.inner.store.run(sweep).await?;
+        let now = app.inner.clock.now();
+        let before = now.minus(longest + RECEIPT_GRACE);
+        let unheard = store.ask(op::sweep::Silent { before, limit: LOOKED_AT_ONCE }).await?;
+        let swept = store.run(op::sweep::Sweep { now, unheard, limit: SWEPT_AT_ONCE }).await?;
         if swept.n_silent > 0 {
             metrics::counter!("pombo_receipts_missing_total").increment(swept.n_silent as u64);
         }

@@ -1,16 +1,16 @@
 //! `sweep`: what time alone changes. Parts whose receipt never came, old keys, old receipts.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pombo_domain::id::{MessageId, PartId, RouteId};
 use pombo_domain::message::{EventKind, PartState};
 use pombo_domain::time::Instant;
 
-use super::Operation;
 use super::accept::KEY_KEPT;
 use super::part::{self, Step};
 use super::receipt::UNMATCHED_MAX;
-use super::{failover, inbound, otp, price, stage, uncertain};
+use super::{Operation, Question, View, failover, inbound, otp, price, stage, uncertain};
 use crate::error::Result;
 use crate::statement::statements;
 use crate::work::{Work, day_of, first_at};
@@ -27,6 +27,7 @@ statements! {
         on conflict (reader) do update set event = excluded.event";
     SENT_BEFORE = "select id, part, kind from event_{day} where id > $1 and id < $2 \
         order by id limit $3";
+    MAY_WAIT = "select id from part_{day} where id = $1 and state in (1, 6)";
     OLD_KEYS = "delete from idempotency where (account, key) in \
         (select account, key from idempotency where at < $1 limit $2)";
     OLD_RECEIPTS = "delete from unmatched where id in (select id from unmatched \
@@ -41,14 +42,89 @@ statements! {
     OLD_DAYS = "delete from account_day where day < $1";
 }
 
-/// Looks at a bounded piece; to be run again while it says that there is more.
+/// The next parts that no receipt may have come for in time, as far as a piece of the log tells. The
+/// log is read here, beside the writer: nearly all of it is of parts that are over.
 #[derive(Debug, Clone, Copy)]
+pub struct Silent {
+    /// What was sent before this has no receipt to come: its validity is over, and a grace.
+    pub before: Instant,
+    /// Events to look at.
+    pub limit: i64,
+}
+
+/// What [`Silent`] found.
+#[derive(Debug, Clone, Default)]
+pub struct Unheard {
+    /// The events up to this had been swept.
+    after: i64,
+    /// The last that was looked at.
+    to: i64,
+    /// Of parts that may still wait.
+    events: Vec<Event>,
+    /// Whether there are more to look at.
+    more: bool,
+}
+
+/// An event, the part that it is of, and its kind.
+type Event = (i64, PartId, EventKind);
+
+impl Question for Silent {
+    type Answer = Unheard;
+
+    fn answer(self, view: &mut View<'_>) -> Result<Unheard> {
+        let after = view.prepare(CURSOR)?.first((), |row| row.get(0))?.unwrap_or(0);
+        let events = self.sent_long_ago(view, after)?;
+        let more = i64::try_from(events.len()).unwrap_or(i64::MAX) >= self.limit;
+        let to = events.last().map_or(after, |(last, ..)| *last);
+        let mut days: BTreeMap<i64, Vec<Event>> = BTreeMap::new();
+        for event in events.into_iter().filter(|(_, _, kind)| may_await_receipt(*kind)) {
+            days.entry(day_of(event.1.message().0)).or_default().push(event);
+        }
+        let mut unheard = Unheard { after, to, events: Vec::new(), more };
+        for events in days.into_values() {
+            let Some(mut may_wait) = view.prepare_for(MAY_WAIT, events[0].1.message().0)? else {
+                continue; // The history of that day is gone.
+            };
+            let parts = events.iter().map(|(_, part, _)| [part.0]);
+            let found = may_wait.each(parts, |_| Ok(()))?;
+            let waiting = events.into_iter().zip(found).filter(|(_, found)| !found.is_empty());
+            unheard.events.extend(waiting.map(|(event, _)| event));
+        }
+        Ok(unheard)
+    }
+}
+
+impl Silent {
+    /// The next events. Ids rise with time, so that each is looked at once; the times themselves may
+    /// be out of order by the length of a batch.
+    fn sent_long_ago(self, view: &mut View<'_>, after: i64) -> Result<Vec<Event>> {
+        let mut days = view.days_since(day_of(after))?;
+        days.retain(|day| *day <= self.before.day());
+        let mut events = Vec::new();
+        for day in days {
+            let room = self.limit - i64::try_from(events.len()).unwrap_or(i64::MAX);
+            if room <= 0 {
+                break;
+            }
+            let range = [after, first_at(self.before), room];
+            events.extend(view.prepare_on(SENT_BEFORE, day)?.all(range, |row| {
+                let kind = EventKind::from_stored(row.get(2)?).unwrap_or(EventKind::Deferred);
+                Ok((row.get(0)?, PartId(row.get(1)?), kind))
+            })?);
+        }
+        Ok(events)
+    }
+}
+
+/// Changes a bounded piece; to be run again, with what [`Silent`] then finds, while it says that there
+/// is more.
+#[derive(Debug, Clone)]
 pub struct Sweep {
     /// The time.
     pub now: Instant,
-    /// How long after sending a receipt may still come: the longest validity and a grace.
-    pub receipt_wait: Duration,
-    /// Events to look at.
+    /// What has no receipt.
+    pub unheard: Unheard,
+    /// Rows of each other kind to drop.
     pub limit: i64,
 }
 
@@ -67,25 +143,15 @@ impl Operation for Sweep {
     fn run(&self, work: &mut Work<'_>) -> Result<Swept> {
         work.now_is(self.now);
         let mut swept = Swept::default();
-        let events = self.sent_long_ago(work)?;
-        swept.more = i64::try_from(events.len()).unwrap_or(i64::MAX) >= self.limit;
-        let may_wait = || events.iter().filter(|(_, _, kind)| may_await_receipt(*kind));
-        part::read_ahead(work, may_wait().map(|(_, part, _)| *part))?;
-        for event in may_wait() {
-            if self.give_up_on_receipt(work, *event)? {
-                swept.n_silent += 1;
-            }
-        }
-        if let Some((last, ..)) = events.last() {
-            work.prepare(SET_CURSOR)?.execute([*last])?;
-        }
+        let is_full = |n: usize| i64::try_from(n).unwrap_or(i64::MAX) >= self.limit;
+        swept.n_silent = self.give_up(work)?;
+        swept.more = self.unheard.more;
         let keys_before = self.now.minus(KEY_KEPT).micros();
-        work.prepare(OLD_KEYS)?.execute([keys_before, self.limit])?;
+        swept.more |= is_full(work.prepare(OLD_KEYS)?.execute([keys_before, self.limit])?);
         self.drop_old_receipts(work)?;
         swept.more |= self.drop_abandoned(work)?;
         swept.more |= price::drop_unfinished(work, self.now.minus(IMPORT_KEPT), self.limit)?;
-        swept.more |= i64::try_from(otp::sweep(work, self.now, self.limit)?).unwrap_or(i64::MAX)
-            >= self.limit;
+        swept.more |= is_full(otp::sweep(work, self.now, self.limit)?);
         work.prepare(OLD_DAYS)?.execute([self.now.day() - 2])?;
         let n_given_out = inbound::join::sweep(work, self.now, self.limit.min(100))?;
         swept.more |= n_given_out > 0;
@@ -100,6 +166,22 @@ const fn may_await_receipt(kind: EventKind) -> bool {
 }
 
 impl Sweep {
+    /// Ends the parts that still wait for a receipt; answers how many.
+    fn give_up(&self, work: &mut Work<'_>) -> Result<usize> {
+        let Unheard { after, to, events, .. } = &self.unheard;
+        let swept_to = work.prepare(CURSOR)?.first((), |row| row.get(0))?.unwrap_or(0);
+        if to == after || swept_to != *after {
+            return Ok(0); // Nothing is new, or another node has swept it.
+        }
+        part::read_ahead(work, events.iter().map(|(_, part, _)| *part))?;
+        let mut n = 0;
+        for event in events {
+            n += usize::from(self.give_up_on_receipt(work, *event)?);
+        }
+        work.prepare(SET_CURSOR)?.execute([*to])?;
+        Ok(n)
+    }
+
     fn drop_old_receipts(&self, work: &mut Work<'_>) -> Result<()> {
         let dropped: Vec<(RouteId, i64)> = work
             .prepare(OLD_RECEIPTS)?
@@ -129,35 +211,8 @@ impl Sweep {
         Ok(true)
     }
 
-    /// The next events that are older than the wait for receipts. Ids rise with time, so the sweep
-    /// reads each event once; the times themselves may be out of order by the length of a batch.
-    fn sent_long_ago(&self, work: &mut Work<'_>) -> Result<Vec<(i64, PartId, EventKind)>> {
-        let cursor = work.prepare(CURSOR)?.first((), |row| row.get(0))?.unwrap_or(0);
-        let before = self.now.minus(self.receipt_wait);
-        let mut days = work.days_since(day_of(cursor));
-        days.retain(|day| *day <= before.day());
-        days.reverse();
-        let mut events = Vec::new();
-        for day in days {
-            let room = self.limit - i64::try_from(events.len()).unwrap_or(i64::MAX);
-            if room <= 0 {
-                break;
-            }
-            let range = [cursor, first_at(before), room];
-            events.extend(work.prepare_on(SENT_BEFORE, day)?.all(range, |row| {
-                let kind = EventKind::from_stored(row.get(2)?).unwrap_or(EventKind::Deferred);
-                Ok((row.get(0)?, PartId(row.get(1)?), kind))
-            })?);
-        }
-        Ok(events)
-    }
-
     /// Ends the part if it still stands where this event put it.
-    fn give_up_on_receipt(
-        &self,
-        work: &mut Work<'_>,
-        (event, id, kind): (i64, PartId, EventKind),
-    ) -> Result<bool> {
+    fn give_up_on_receipt(&self, work: &mut Work<'_>, (event, id, kind): Event) -> Result<bool> {
         let Some(before) = part::find(work, id)? else {
             return Ok(false);
         };

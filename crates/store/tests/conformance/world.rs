@@ -412,7 +412,9 @@ impl World {
     }
 
     pub(crate) fn sweep(&self) -> sweep::Swept {
-        self.run(sweep::Sweep { now: self.now(), receipt_wait: 72 * HOUR, limit: 1_000 })
+        let (now, limit) = (self.now(), 1_000);
+        let unheard = self.ask(sweep::Silent { before: now.minus(72 * HOUR), limit });
+        self.run(sweep::Sweep { now, unheard, limit })
     }
 }
 
