@@ -28,8 +28,8 @@ pub enum Progress {
         day: String,
         /// Its parts that are not over.
         n_open: u64,
-        /// Its parts that ended, or of which something was told, a few days ago only. Both 0: its
-        /// events were not all read yet.
+        /// Its parts that ended, or of which something was told, a few days ago only. Both 0: what
+        /// became of them was not all read yet.
         n_lively: u64,
     },
 }
@@ -44,12 +44,21 @@ const FORGOTTEN_AT_ONCE: i64 = 500;
 /// Between two such pieces: after each of them a server that runs reads its memory anew.
 const FORGETTING_PAUSE: Duration = Duration::from_millis(25);
 
+/// What [`retention_run`] is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Days that are kept besides today.
+    pub n_days: u32,
+    /// Whether it only tells which days would go.
+    pub is_dry: bool,
+}
+
 /// Forgets the history of the days before the last `n_days` and today, oldest first, a piece at a
 /// time. Answers how many of them stay. `progress` says whether to go on.
 pub fn retention_run(
     store: &Store,
     clock: &Clock,
-    n_days: u32,
+    Retention { n_days, is_dry }: Retention,
     progress: &mut dyn FnMut(Progress) -> bool,
 ) -> Result<usize, Problem> {
     let today = clock.now().day();
@@ -57,36 +66,39 @@ pub fn retention_run(
     let mut n_kept = 0;
     let of_handsets =
         op::inbound::Forget { before: Instant::of_day(before), limit: FORGOTTEN_AT_ONCE };
-    while store.run_blocking(of_handsets)? > 0 {
+    while !is_dry && store.run_blocking(of_handsets)? > 0 {
         std::thread::sleep(FORGETTING_PAUSE);
     }
     for found in store.ask_blocking(op::retention::Days { before, quiet_since })? {
         let day = Instant::of_day(found.day).iso8601()[..10].to_owned();
         let DayOfHistory { n_messages, n_open, n_lively, .. } = found;
-        let mut is_kept = n_open > 0 || n_lively > 0;
-        if !is_kept && !progress(Progress::Day { day: day.clone(), n_messages }) {
-            return Ok(n_kept);
-        }
-        let mut n_rows = 0;
-        while !is_kept {
-            let (day, limit) = (found.day, FORGOTTEN_AT_ONCE);
-            match store.run_blocking(op::retention::Forget { day, limit })? {
-                Forgotten::Some(n) => {
-                    n_rows += n;
-                    // The server's commits come first.
-                    std::thread::sleep(FORGETTING_PAUSE);
-                    if !progress(Progress::Rows(n_rows)) {
-                        return Ok(n_kept);
-                    }
-                }
-                Forgotten::All => break,
-                Forgotten::Kept => is_kept = true,
-            }
-        }
-        if is_kept {
+        if !found.is_over() {
             n_kept += 1;
             progress(Progress::Kept { day, n_open, n_lively });
+        } else if !progress(Progress::Day { day, n_messages }) {
+            break;
+        } else if !is_dry && !forget(store, found.day, progress)? {
+            break;
         }
     }
     Ok(n_kept)
+}
+
+/// Forgets a day that is over, and so stays: nothing becomes of it any more. Answers whether to go on.
+fn forget(
+    store: &Store,
+    day: i64,
+    progress: &mut dyn FnMut(Progress) -> bool,
+) -> Result<bool, Problem> {
+    let forget = op::retention::Forget { day, limit: FORGOTTEN_AT_ONCE };
+    let mut n_rows = 0;
+    while let Forgotten::Some(n) = store.run_blocking(forget)? {
+        n_rows += n;
+        if !progress(Progress::Rows(n_rows)) {
+            return Ok(false);
+        }
+        // The server's commits come first.
+        std::thread::sleep(FORGETTING_PAUSE);
+    }
+    Ok(true)
 }

@@ -57,6 +57,16 @@ pub struct DayOfHistory {
     /// Its parts that are over, but of which there was something to tell lately: their links may
     /// still be followed, their receipts still come, so the day stays until they have been quiet.
     pub n_lively: u64,
+    /// Whether all who read the log have read all that became of them: the day stays until they have.
+    pub is_read: bool,
+}
+
+impl DayOfHistory {
+    /// Whether the day can go.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        self.n_open == 0 && self.n_lively == 0 && self.is_read
+    }
 }
 
 /// The days before this one that have history, oldest first.
@@ -73,17 +83,21 @@ impl Question for Days {
 
     fn answer(self, view: &mut View<'_>) -> Result<Vec<DayOfHistory>> {
         let mut found = Vec::new();
+        let read: Option<i64> = view.prepare(CURSORS)?.first((), |row| row.get(0))?.flatten();
         for day in view.days_since(i64::MIN)?.into_iter().take_while(|day| *day < self.before) {
             let count = |n: i64| u64::try_from(n).unwrap_or(0);
             let (n_both, n_open): (i64, i64) = view
                 .prepare_on(OPEN, day)?
                 .one([first_of_day(self.quiet_since)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let newest: Option<i64> =
+                view.prepare_on(NEWEST_EVENT, day)?.one((), |row| row.get(0))?;
             let n_messages: i64 = view.prepare_on(SIZE, day)?.one((), |row| row.get(0))?;
             found.push(DayOfHistory {
                 day,
                 n_messages: count(n_messages),
                 n_open: count(n_open),
                 n_lively: count(n_both - n_open),
+                is_read: is_read(newest, read),
             });
         }
         Ok(found)
@@ -174,6 +188,11 @@ impl Forget {
         let newest: Option<i64> =
             work.prepare_on(NEWEST_EVENT, self.day)?.one((), |row| row.get(0))?;
         let read: Option<i64> = work.prepare(CURSORS)?.first((), |row| row.get(0))?.flatten();
-        Ok(newest.is_none_or(|newest| read.is_some_and(|read| read >= newest)))
+        Ok(is_read(newest, read))
     }
+}
+
+/// Whether a day's events, up to the newest, were read by all: by the one who has read least.
+fn is_read(newest: Option<i64>, read: Option<i64>) -> bool {
+    newest.is_none_or(|newest| read.is_some_and(|read| read >= newest))
 }

@@ -20,15 +20,22 @@ fn days_before(w: &World, before: i64) -> Vec<DayOfHistory> {
 /// Forgets a day in small pieces; answers how many rows went, or `None` where it stays.
 fn forget(w: &World, day: i64) -> Option<usize> {
     let mut n_rows = 0;
-    let stays = |found: &DayOfHistory| found.n_open > 0 || found.n_lively > 0;
-    if days_before(w, day + 1).iter().any(|found| found.day == day && stays(found)) {
+    let found = days_before(w, day + 1).into_iter().find(|found| found.day == day);
+    if found.is_some_and(|found| found.n_open > 0 || found.n_lively > 0) {
         return None;
     }
+    let is_over = found.is_none_or(|found| found.is_over());
     loop {
         match w.run(Forget { day, limit: 3 }) {
             Forgotten::Some(n) => n_rows += n,
-            Forgotten::All => return Some(n_rows),
-            Forgotten::Kept => return None,
+            Forgotten::All => {
+                assert!(is_over, "what goes was over");
+                return Some(n_rows);
+            }
+            Forgotten::Kept => {
+                assert!(!is_over, "what is over can go");
+                return None;
+            }
         }
     }
 }

@@ -110,6 +110,10 @@ fn retention_forgets_nothing_of_the_last_week() {
         good(&folder, &["retention", "run", "--days", "7"]),
         "0 messages are forgotten, 0 days stay\n"
     );
+    assert_eq!(
+        good(&folder, &["retention", "run", "--dry-run"]),
+        "0 messages would be forgotten, 0 days stay\n"
+    );
     assert_ne!(run(&folder, &["retention", "run", "--days", "6"]).status.code(), Some(0));
 }
 
