@@ -75,9 +75,10 @@ pub fn retention_run(
         if !found.is_over() {
             n_kept += 1;
             progress(Progress::Kept { day, n_open, n_lively });
-        } else if !progress(Progress::Day { day, n_messages }) {
-            break;
-        } else if !is_dry && !forget(store, found.day, progress)? {
+            continue;
+        }
+        let goes_on = progress(Progress::Day { day, n_messages });
+        if !goes_on || !(is_dry || forget(store, found.day, progress)?) {
             break;
         }
     }
