@@ -268,7 +268,8 @@ impl Settle {
                     if before.state == PartState::Uncertain {
                         uncertain::matched(work, settled.part)?;
                     }
-                    if failover::was_sent(work, before.event)? {
+                    let goes_again = before.state != PartState::Sent;
+                    if goes_again && failover::was_sent(work, before.event)? {
                         part::uncount_sent(work, settled.part, before.tally); // Counted once.
                     }
                     part::advance(work, &before, PartState::Sent, &step)?

@@ -309,3 +309,26 @@ fn after_a_crash_what_has_gone_on_is_not_in_doubt_on_the_route_that_answered() {
         assert!(!w.kinds(first).contains(&Kind::Uncertain));
     });
 }
+
+#[test]
+fn what_was_in_doubt_and_is_told_undelivered_goes_by_another_route_and_counts_once() {
+    on_every_store(|w| {
+        allow(&w);
+        let campaign = Campaign::Named { name: "sale".into(), tags: vec![] };
+        let message = w.accept(Accept { campaign, ..w.request(1) });
+        let sending = w.view(message).request.sending;
+        let intent = w.claim(1).work[0].intent;
+        let doubt = w.doubt(message.part(0), UncertainPolicy::Wait);
+        w.settle(vec![doubt, Item::IntentDone(intent)]);
+        // A receipt tells whose it is, and that the carrier has it.
+        told(&w, "a1", Sent);
+        w.pass(Duration::from_secs(60));
+        assert_eq!(told(&w, "a1", Undelivered).n_gone_on, 1);
+        assert!(w.claim(10).work.is_empty(), "not by the first again");
+        assert_eq!(second_takes(&w, "b1"), message.part(0));
+        let row = w.ask(Find { account: None, which: Which::Sending(sending) }).unwrap();
+        let lives = w.ask(Lives { sending, at: Place::default(), limit: 10 }).lives;
+        let totals = Totals { cost: Money::ZERO, ..row.row.totals };
+        assert_eq!((totals, totals.sent), (recount(&lives), 1));
+    });
+}
