@@ -34,6 +34,7 @@ mod sender;
 mod server;
 mod standby;
 mod status;
+mod steps;
 mod tls;
 mod uncertain;
 mod world;
