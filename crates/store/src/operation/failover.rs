@@ -125,6 +125,14 @@ pub(super) fn was_sent(work: &mut Work<'_>, newest: i64) -> Result<bool> {
     Ok(newest_of(work, newest, is_taken)?.is_some())
 }
 
+/// Before a part moves to sent: where a carrier has taken it before, it is counted once.
+pub(super) fn count_once(work: &mut Work<'_>, id: PartId, before: &Part) -> Result<()> {
+    if before.state != PartState::Sent && was_sent(work, before.event)? {
+        part::uncount_sent(work, id, before.tally);
+    }
+    Ok(())
+}
+
 /// The last event by which a carrier took a part, or may have.
 pub(super) fn newest_try(work: &mut Work<'_>, newest: i64) -> Result<Option<i64>> {
     newest_of(work, newest, |kind| matches!(kind, EventKind::Sent | EventKind::Uncertain))
