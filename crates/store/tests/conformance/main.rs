@@ -36,5 +36,6 @@ mod standby;
 mod status;
 mod steps;
 mod tls;
+mod twins;
 mod uncertain;
 mod world;

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use pombo_domain::campaign::Order;
+use pombo_domain::campaign::{Order, Stop};
 use pombo_domain::id::{RouteId, SendingId};
-use pombo_domain::message::PartState;
+use pombo_domain::message::{Lane, PartState};
 use pombo_domain::opt_out::{Address, Source};
 use pombo_domain::route::UncertainPolicy;
 use pombo_store::operation::accept::{Accept, Accepted, CallbackUrls, Campaign, Recipient};
 use pombo_store::operation::account;
+use pombo_store::operation::campaign::{Finish, GiveBack, QueuePlace, SetStop, Withdraw};
 use pombo_store::operation::opt_out::{Add, Among, Refuse, Remove, unpriced};
 use pombo_store::operation::stage::{Begin, Stage};
 use pombo_store::operation::text::{OwnText, Texts};
@@ -121,7 +122,7 @@ pub(crate) fn told() -> impl Strategy<Value = PartState> {
     prop_oneof![Just(Sent), Just(Delivered), Just(Undelivered), Just(Expired)]
 }
 
-fn asked() -> impl Strategy<Value = Asked> {
+pub(crate) fn asked() -> impl Strategy<Value = Asked> {
     let expiry = proptest::option::weighted(0.3, 1..120_u64);
     let way =
         prop_oneof![6 => Just(Way::AtOnce), 2 => Just(Way::Staged), 1 => Just(Way::Abandoned)];
@@ -275,4 +276,29 @@ pub(crate) fn credit(w: &World, parts_left: Option<usize>) {
     let amount = left - w.balance();
     let name = w.ask(account::Find::Id(w.account)).unwrap().name;
     assert_eq!(w.run(account::Credit { name, amount, now: w.now() }), Some(left));
+}
+
+/// The owner stops a sending or lets it go on, as the use case does: how it stands then, and how
+/// many parts were withdrawn.
+pub(crate) fn give_order(w: &World, sending: SendingId, order: Order) -> (Option<Stop>, usize) {
+    let account = w.account;
+    let stop = w.run(SetStop { account, sending, order, now: w.now() });
+    let mut n_withdrawn = 0;
+    if order == Order::Pause {
+        return (stop, n_withdrawn);
+    }
+    while w.run(GiveBack { now: w.now() }).more {}
+    if order == Order::Cancel {
+        for route in [w.route, w.other_route] {
+            let (lane, mut at) = (Lane::Transactional, Some(QueuePlace::default()));
+            while let Some(place) = at {
+                let withdraw = Withdraw { account, sending, route, lane, at: place, now: w.now() };
+                let done = w.run(withdraw);
+                n_withdrawn += done.n;
+                at = done.next;
+            }
+        }
+        w.run(Finish { sending });
+    }
+    (stop, n_withdrawn)
 }

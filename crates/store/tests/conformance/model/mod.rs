@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use pombo_domain::campaign::{Order, Stop};
 use pombo_domain::id::{MessageId, PartId, RouteId, SendingId};
-use pombo_domain::message::{Lane, PartState};
+use pombo_domain::message::PartState;
 use pombo_domain::money::Money;
 use pombo_domain::price::Refund;
 use pombo_domain::route::{ReceiptId, UncertainPolicy};
 use pombo_domain::time::Instant;
 use pombo_store::operation::accept::Accepted;
-use pombo_store::operation::campaign::{Finish, GiveBack, QueuePlace, SetStop, Withdraw};
 use pombo_store::operation::claim::Claimed;
 use pombo_store::operation::queue::Heads;
 use pombo_store::operation::settle::{Fate, Item};
@@ -23,7 +22,7 @@ use proptest::prelude::*;
 pub(crate) use check::check;
 
 use crate::dump::alike_on_every_store;
-use crate::steps::{Asked, How, Step, credit, opt_out, steps};
+use crate::steps::{Asked, How, Step, credit, give_order, opt_out, steps};
 use crate::world::{CREDIT, PRICE, World, cause, parts_of};
 
 /// How long a receipt is waited for.
@@ -213,7 +212,7 @@ pub(crate) fn apply(mut w: World, model: &mut Model, step: &Step) -> World {
                 model.put(part, if *resend { Place::Queued } else { Place::GivenUp });
             }
         }
-        Step::Order { order } => give_order(&w, model, *order),
+        Step::Order { order: given } => order(&w, model, *given),
         Step::OptOut { to, is_out } => {
             let changes = if *is_out { model.out.insert(*to) } else { model.out.remove(to) };
             assert_eq!(opt_out(&w, *to, *is_out), changes);
@@ -261,28 +260,12 @@ fn sweep(w: &World, model: &mut Model) {
     assert_eq!(w.sweep().n_silent, n);
 }
 
-/// As the use case does it.
-fn give_order(w: &World, model: &mut Model, order: Order) {
+fn order(w: &World, model: &mut Model, order: Order) {
     let Some(sending) = model.sending else { return };
-    let account = w.account;
-    model.stop = w.run(SetStop { account, sending, order, now: w.now() });
-    if order == Order::Pause {
-        return;
-    }
-    while w.run(GiveBack { now: w.now() }).more {}
+    let (stop, n_withdrawn) = give_order(w, sending, order);
+    model.stop = stop;
+    notice_ended(w, model, n_withdrawn, w.route);
     if order == Order::Cancel {
-        let mut n = 0;
-        for route in [w.route, w.other_route] {
-            let (lane, mut at) = (Lane::Transactional, Some(QueuePlace::default()));
-            while let Some(place) = at {
-                let withdraw = Withdraw { account, sending, route, lane, at: place, now: w.now() };
-                let done = w.run(withdraw);
-                n += done.n;
-                at = done.next;
-            }
-        }
-        w.run(Finish { sending });
-        notice_ended(w, model, n, w.route);
         let is_left = |part: &PartId| model.parts[part].named;
         let left = model.of(|place| place == Place::Queued).into_iter().find(is_left);
         assert_eq!(left, None, "it waits although its sending was cancelled");
@@ -420,7 +403,7 @@ fn receipt(w: &World, model: &mut Model, part: PartId, state: PartState) {
 pub(crate) fn drain(w: &World, model: &mut Model) {
     w.pass(Duration::from_secs(3_600));
     if model.stop == Some(Stop::Paused) {
-        give_order(w, model, Order::Resume);
+        order(w, model, Order::Resume);
     }
     for route in [w.route, w.other_route] {
         while !w.ask(Heads { route }).is_empty() {
