@@ -16,6 +16,7 @@ use proptest::prelude::*;
 
 use crate::dump::alike_on_every_store;
 use crate::steps::{How, Step, asked, hows, steps, told};
+use crate::world::{World, on_files};
 use life::Life;
 
 /// One thing that happens, to either account.
@@ -142,13 +143,25 @@ fn deeds() -> impl Strategy<Value = Deed> {
     ]
 }
 
+/// Lives a life to its end; the store, and all that it answered.
+fn live(mut world: World, deeds: &[Deed]) -> (World, Vec<String>) {
+    let mut life = Life::of(&world);
+    for deed in deeds {
+        world = life.live(world, deed);
+    }
+    check::check(&world, &life);
+    life.end(&mut world);
+    check::check(&world, &life);
+    (world, life.answers)
+}
+
+fn config(cases: u32) -> ProptestConfig {
+    let (max_shrink_iters, failure_persistence) = (500, None);
+    ProptestConfig { cases, max_shrink_iters, failure_persistence, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 24,
-        max_shrink_iters: 300,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(config(20))]
 
     #[test]
     fn both_engines_answer_alike_and_on_each_the_money_adds_up(
@@ -156,20 +169,25 @@ proptest! {
     ) {
         let answers = RefCell::new(Vec::new());
         alike_on_every_store(|world| {
-            let mut world = world;
-            let mut life = Life::of(&world);
-            for deed in &deeds {
-                world = life.live(world, deed);
-            }
-            check::check(&world, &life);
-            life.end(&mut world);
-            check::check(&world, &life);
-            answers.borrow_mut().push(std::mem::take(&mut life.answers));
+            let (world, heard) = live(world, &deeds);
+            answers.borrow_mut().push(heard);
             world
         });
         let answers = answers.into_inner();
         for (one, other) in answers[0].iter().zip(&answers[1]) {
             assert_eq!(one, other, "the engines answer differently");
         }
+    }
+}
+
+proptest! {
+    // A file is quick, and what is rare needs many lives to come about.
+    #![proptest_config(config(150))]
+
+    #[test]
+    fn in_a_long_life_nothing_is_lost_or_doubled_and_the_money_adds_up(
+        deeds in proptest::collection::vec(deeds(), 20..160)
+    ) {
+        on_files(|world| drop(live(world, &deeds)));
     }
 }
