@@ -70,17 +70,21 @@ pub(super) fn go_on(
     if is_worthless || !(request.split || is_whole(work, parts)?) {
         return Ok(None);
     }
-    let (mut tried, mut last) = (Vec::new(), receipt.at);
+    let (mut tried, mut last) = (Vec::new(), None);
     history::walk(work, TRY, before.event, |_, row| {
-        if history::kind_of(row)? == EventKind::Sent {
-            if tried.is_empty() {
-                last = Instant::from_micros(row.get(3)?);
-            }
+        // Of a part that was in doubt only a receipt said that its carrier had it.
+        let is_try = match history::kind_of(row)? {
+            EventKind::Sent => true,
+            EventKind::Uncertain => last.is_none(),
+            _ => false,
+        };
+        if is_try {
+            last.get_or_insert(Instant::from_micros(row.get(3)?));
             tried.push(RouteId(row.get(2)?));
         }
         Ok(ControlFlow::Continue(()))
     })?;
-    let age = receipt.at.since(last);
+    let age = receipt.at.since(last.unwrap_or(receipt.at));
     if !failover.rule.goes_on((receipt.word, &receipt.error), age, tried.len()) {
         return Ok(None);
     }
@@ -116,18 +120,36 @@ fn is_whole(work: &mut Work<'_>, parts: &[(PartId, Part)]) -> Result<bool> {
 
 /// Whether some carrier has taken a part, by its newest event.
 pub(super) fn was_sent(work: &mut Work<'_>, newest: i64) -> Result<bool> {
-    Ok(newest_sent(work, newest)?.is_some())
+    // One that was in doubt has been taken where a receipt says that it is on its way.
+    let is_taken = |kind| matches!(kind, EventKind::Sent | EventKind::Buffered);
+    Ok(newest_of(work, newest, is_taken)?.is_some())
 }
 
-/// The last event by which a carrier took a part.
-pub(super) fn newest_sent(work: &mut Work<'_>, newest: i64) -> Result<Option<i64>> {
-    let mut sent = None;
+/// Before a part moves to sent: where a carrier has taken it before, it is counted once.
+pub(super) fn count_once(work: &mut Work<'_>, id: PartId, before: &Part) -> Result<()> {
+    if before.state != PartState::Sent && was_sent(work, before.event)? {
+        part::uncount_sent(work, id, before.tally);
+    }
+    Ok(())
+}
+
+/// The last event by which a carrier took a part, or may have.
+pub(super) fn newest_try(work: &mut Work<'_>, newest: i64) -> Result<Option<i64>> {
+    newest_of(work, newest, |kind| matches!(kind, EventKind::Sent | EventKind::Uncertain))
+}
+
+fn newest_of(
+    work: &mut Work<'_>,
+    newest: i64,
+    is_one: impl Fn(EventKind) -> bool,
+) -> Result<Option<i64>> {
+    let mut found = None;
     history::kinds(work, newest, |id, kind| {
-        if kind == EventKind::Sent {
-            sent = Some(id);
+        if is_one(kind) {
+            found = Some(id);
             return ControlFlow::Break(());
         }
         ControlFlow::Continue(())
     })?;
-    Ok(sent)
+    Ok(found)
 }

@@ -5,19 +5,22 @@
 
 use std::time::Duration;
 
+use pombo_domain::id::{AccountId, PartId, RouteId};
+use pombo_domain::message::Lane;
 use pombo_domain::retry::WAIT_MAX;
 use pombo_domain::time::Instant;
 
 use super::Operation;
+use super::queue::{QueueRow, put, take};
 use crate::error::Result;
 use crate::statement::statements;
 use crate::work::Work;
 
 statements! {
     /// What was tried before may wait for its next try, but not longer than any wait is.
-    HURRY = "update queue set due = $1 where (route, lane, account, due, first) in \
-        (select route, lane, account, due, first from queue \
-        where scheduled = 0 and due > $1 and (tries = 0 or due > $2) limit $3)";
+    IN_VAIN = "select due, first, last, tries, scheduled, route, lane, account from queue \
+        where scheduled = 0 and due > $1 and (tries = 0 or due > $2) \
+        order by route, lane, account, due, first limit $3";
 }
 
 /// A clock that was set back by less delays nothing that anyone would notice.
@@ -54,7 +57,19 @@ impl Operation for Hurry {
             return Ok(Hurried { n: 0, more: false });
         }
         let latest = self.now.plus(WAIT_MAX).micros();
-        let n = work.prepare(HURRY)?.execute([self.now.micros(), latest, self.limit])?;
-        Ok(Hurried { n, more: n >= self.rows() })
+        let rows: Vec<((RouteId, Lane, AccountId), QueueRow)> =
+            work.prepare(IN_VAIN)?.all([self.now.micros(), latest, self.limit], |row| {
+                let lane = Lane::from_stored(row.get(6)?);
+                let queue = (RouteId(row.get(5)?), lane, AccountId(row.get(7)?));
+                Ok((queue, QueueRow::from_row(row)?))
+            })?;
+        for (queue, row) in &rows {
+            take(work, *queue, row)?;
+            // A part that went to another route and came back stands beside the range that begins
+            // with it: both cannot have the same place.
+            let parts = (PartId(row.first), PartId(row.last));
+            put(work, *queue, parts, (self.now.micros(), row.tries, row.scheduled))?;
+        }
+        Ok(Hurried { n: rows.len(), more: rows.len() >= self.rows() })
     }
 }

@@ -383,6 +383,9 @@ fn move_by(
         code: &receipt.error,
         detail: &receipt.carrier_id,
     };
+    if receipt.state == PartState::Sent {
+        failover::count_once(work, id, before)?;
+    }
     let event = part::advance(work, before, receipt.state, &step)?;
     part::told(work, before, receipt.state, &step)?;
     if before.state == PartState::Uncertain {

@@ -268,9 +268,7 @@ impl Settle {
                     if before.state == PartState::Uncertain {
                         uncertain::matched(work, settled.part)?;
                     }
-                    if failover::was_sent(work, before.event)? {
-                        part::uncount_sent(work, settled.part, before.tally); // Counted once.
-                    }
+                    failover::count_once(work, settled.part, &before)?;
                     part::advance(work, &before, PartState::Sent, &step)?
                 }
                 // An earlier carrier has delivered it meanwhile: its receipts are of use to nobody,

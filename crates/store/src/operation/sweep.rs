@@ -218,13 +218,13 @@ impl Sweep {
         };
         // A part under the policy `hold` waits for its operator, not for time.
         let waits = match (kind, before.state) {
-            // It may have gone by another route since, whose carrier has its own time.
-            (EventKind::Sent | EventKind::Buffered, PartState::Sent) => {
-                failover::newest_sent(work, before.event)?.is_none_or(|sent| sent <= event)
-            }
+            (EventKind::Sent | EventKind::Buffered, PartState::Sent) => true,
             (EventKind::Uncertain, PartState::Uncertain) => uncertain::awaits_receipt(work, id)?,
             _ => false,
         };
+        // It may have been sent again since, and what may have it now has its own time.
+        let waits =
+            waits && failover::newest_try(work, before.event)?.is_none_or(|newest| newest <= event);
         if !waits {
             return Ok(false);
         }

@@ -1,7 +1,7 @@
 //! Balances: read once, checked exactly, written once a commit. What an account may do is known until
 //! another process commits.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use pombo_domain::id::AccountId;
 use pombo_domain::money::Money;
@@ -42,8 +42,8 @@ pub(crate) enum LedgerKind {
 /// What one transaction does to balances, and what they are.
 #[derive(Debug)]
 pub(crate) struct MoneyBook {
-    /// What this transaction changes.
-    accounts: HashMap<AccountId, Entry>,
+    /// What this transaction changes; in order, so that the same commands leave the same ledger.
+    accounts: BTreeMap<AccountId, Entry>,
     /// What accounts could do before it.
     standings: Recent<AccountId, Standing>,
 }
@@ -76,7 +76,7 @@ impl Standing {
 
 impl Default for MoneyBook {
     fn default() -> Self {
-        Self { accounts: HashMap::new(), standings: Recent::new(STANDINGS_MAX) }
+        Self { accounts: BTreeMap::new(), standings: Recent::new(STANDINGS_MAX) }
     }
 }
 
@@ -143,7 +143,7 @@ impl MoneyBook {
 
     /// Writes the new balances; the last thing before the commit.
     pub(crate) fn flush(&mut self, database: Database<'_>, at: i64) -> Result<()> {
-        for (account, entry) in self.accounts.drain() {
+        for (account, entry) in std::mem::take(&mut self.accounts) {
             if entry.released != Money::ZERO {
                 let kind = LedgerKind::Release as i64;
                 let row = [account.0, at, kind, entry.released.micros()];

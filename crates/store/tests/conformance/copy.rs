@@ -10,7 +10,8 @@ use pombo_store::{OpenError, Options, Store};
 use proptest::prelude::*;
 
 use crate::dump::{everything, shapes};
-use crate::model::{Model, apply, check, drain, steps};
+use crate::model::{Model, apply, check, drain};
+use crate::steps::steps;
 use crate::world::{CREDIT, World, on_files, parts_of};
 
 fn silent(_: Progress<'_>) {}

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use pombo_domain::campaign::Order;
 use pombo_domain::id::RouteId;
 use pombo_domain::message::{EventKind, Lane, PartState};
-use pombo_store::operation::accept::Accept;
+use pombo_store::operation::accept::{Accept, Campaign};
+use pombo_store::operation::campaign::{GiveBack, SetStop};
 use pombo_store::operation::divert::{Choose, Divert, Diverted, Place};
 use pombo_store::operation::settle::{Fate, Item};
 
@@ -151,5 +153,32 @@ fn a_message_that_was_tried_before_moves_with_its_tries() {
         assert_eq!(divert(&w, Place::default(), &always(w.other_route)).n_moved, 1);
         assert_eq!(w.claim_on(w.other_route, 1).work[0].tries, 4);
         assert_eq!(w.state(message), PartState::Queued);
+    });
+}
+
+#[test]
+fn what_went_and_came_back_while_its_sending_is_paused_is_held_beside_the_rest() {
+    on_every_store(|w| {
+        let campaign = Campaign::Named { name: "Spring".to_owned(), tags: vec![] };
+        let first = w.accept(Accept { campaign, ..w.request(2) });
+        let (account, sending) = (w.account, w.view(first).request.sending);
+        let stop = |order| w.run(SetStop { account, sending, order, now: w.now() });
+        stop(Order::Pause);
+        let other = w.other_route;
+        let choose: Choose = Arc::new(move |_, to| (to == phone(0)).then_some(other));
+        assert_eq!(divert(&w, Place::default(), &choose).n_moved, 1);
+        // The range of both is held, and then the one that comes back.
+        assert!(w.claim(10).work.is_empty());
+        let (from, lane, choose, at) =
+            (other, Lane::Transactional, always(w.route), Place::default());
+        assert_eq!(w.run(Divert { from, lane, account, at, choose, now: w.now() }).n_moved, 1);
+        assert!(w.claim(10).work.is_empty());
+        stop(Order::Resume);
+        w.run(GiveBack { now: w.now() });
+        w.pass(crate::world::HOUR);
+        let mut claimed = [parts_of(&w.claim(10)), parts_of(&w.claim(10))].concat();
+        claimed.sort();
+        assert_eq!(claimed, [first.part(0), first.plus(1).part(0)]);
+        assert!(w.is_queue_empty());
     });
 }

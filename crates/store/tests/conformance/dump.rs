@@ -1,11 +1,12 @@
 //! Everything that a store holds, to be compared with another's.
 
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pombo_store::operation::copy::{Cell, Page, Shape, Shapes};
 
-use crate::world::World;
+use crate::world::{World, on_every_store};
 
 /// The tables of a store in a file; those of a database are the same.
 pub(crate) fn shapes(w: &World) -> Vec<Arc<Shape>> {
@@ -19,9 +20,9 @@ pub(crate) fn everything(w: &World, shapes: &[Arc<Shape>]) -> BTreeMap<String, V
 
 /// The same, but for what the engines number each in its own way: a file gives the number of a row
 /// that went away once more, and a database does not. These rows keep their order.
-pub(crate) fn logically(w: &World, shapes: &[Arc<Shape>]) -> BTreeMap<String, Vec<Vec<Cell>>> {
+fn logically(w: &World, shapes: &[Arc<Shape>]) -> BTreeMap<String, Vec<Vec<Cell>>> {
     let mut all = everything(w, shapes);
-    for table in ["intent", "unmatched"] {
+    for table in ["intent", "unmatched", "opt_out"] {
         for row in all.get_mut(table).into_iter().flatten() {
             row.remove(0);
         }
@@ -33,6 +34,21 @@ pub(crate) fn logically(w: &World, shapes: &[Arc<Shape>]) -> BTreeMap<String, Ve
         }
     }
     all
+}
+
+/// The same life on every engine: all hold the same after it.
+pub(crate) fn alike_on_every_store(live: impl Fn(World) -> World) {
+    // The embedded engine comes first, and tells which tables there are.
+    let (tables, dumps) = (OnceCell::new(), RefCell::new(Vec::new()));
+    on_every_store(|world| {
+        let world = live(world);
+        let tables = tables.get_or_init(|| shapes(&world));
+        dumps.borrow_mut().push(logically(&world, tables));
+    });
+    let dumps = dumps.into_inner();
+    for (table, rows) in &dumps[0] {
+        assert_eq!(rows, &dumps[1][table], "{table} differs between the engines");
+    }
 }
 
 fn rows(w: &World, shape: &Arc<Shape>) -> Vec<Vec<Cell>> {

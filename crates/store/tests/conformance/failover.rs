@@ -20,7 +20,7 @@ use EventKind as Kind;
 use PartState::{Delivered, Queued, Sent, Undelivered};
 
 /// A rule for `UNDELIV` that offers the other route to whoever has not had it.
-fn allow(w: &World) {
+pub(crate) fn allow(w: &World) {
     let (one, two) = (w.route, w.other_route);
     let on = Failure::parse("UNDELIV").into_iter().collect();
     let rule = route::Failover { on, ..route::Failover::default() };
@@ -307,5 +307,48 @@ fn after_a_crash_what_has_gone_on_is_not_in_doubt_on_the_route_that_answered() {
         assert_eq!(parts_of(&w.claim(10)), [unanswered]);
         assert_eq!(parts_of(&w.claim_on(w.other_route, 10)), [gone_on]);
         assert!(!w.kinds(first).contains(&Kind::Uncertain));
+    });
+}
+
+#[test]
+fn what_was_in_doubt_and_is_told_undelivered_goes_by_another_route_and_counts_once() {
+    on_every_store(|w| {
+        allow(&w);
+        let campaign = Campaign::Named { name: "sale".into(), tags: vec![] };
+        let message = w.accept(Accept { campaign, ..w.request(1) });
+        let sending = w.view(message).request.sending;
+        let intent = w.claim(1).work[0].intent;
+        let doubt = w.doubt(message.part(0), UncertainPolicy::Wait);
+        w.settle(vec![doubt, Item::IntentDone(intent)]);
+        // A receipt tells whose it is, and that the carrier has it.
+        told(&w, "a1", Sent);
+        w.pass(Duration::from_secs(60));
+        assert_eq!(told(&w, "a1", Undelivered).n_gone_on, 1);
+        assert!(w.claim(10).work.is_empty(), "not by the first again");
+        assert_eq!(second_takes(&w, "b1"), message.part(0));
+        let row = w.ask(Find { account: None, which: Which::Sending(sending) }).unwrap();
+        let lives = w.ask(Lives { sending, at: Place::default(), limit: 10 }).lives;
+        let totals = Totals { cost: Money::ZERO, ..row.row.totals };
+        assert_eq!((totals, totals.sent), (recount(&lives), 1));
+    });
+}
+
+#[test]
+fn what_goes_by_another_route_and_is_in_doubt_there_counts_once() {
+    on_every_store(|w| {
+        allow(&w);
+        let campaign = Campaign::Named { name: "sale".into(), tags: vec![] };
+        let message = w.accept(Accept { campaign, ..w.request(1) });
+        let sending = w.view(message).request.sending;
+        let intent = w.claim(1).work[0].intent;
+        w.settle(vec![w.sent(message.part(0), "a1"), Item::IntentDone(intent)]);
+        assert_eq!(told(&w, "a1", Undelivered).n_gone_on, 1);
+        let intent = w.claim_on(w.other_route, 1).work[0].intent;
+        let doubt = w.doubt(message.part(0), UncertainPolicy::Wait);
+        w.settle_on(w.other_route, ReceiptId::Same, vec![doubt, Item::IntentDone(intent)]);
+        second_tells(&w, "b1", Sent);
+        assert_eq!(w.state(message), Sent);
+        let row = w.ask(Find { account: None, which: Which::Sending(sending) }).unwrap();
+        assert_eq!((row.row.totals.sent, row.row.totals.parts_sent), (1, 1));
     });
 }

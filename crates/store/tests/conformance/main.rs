@@ -34,6 +34,8 @@ mod sender;
 mod server;
 mod standby;
 mod status;
+mod steps;
 mod tls;
+mod twins;
 mod uncertain;
 mod world;

@@ -232,3 +232,19 @@ fn what_expires_after_a_try_in_doubt_is_charged_and_nobody_knows() {
         assert_eq!(w.spent(), PRICE);
     });
 }
+
+#[test]
+fn what_is_in_doubt_once_more_is_waited_for_from_then_on() {
+    on_every_store(|w| {
+        let message = in_doubt(&w, UncertainPolicy::Wait);
+        w.pass(71 * HOUR);
+        w.run(Decide { selection: Selection::All, resend: true, now: w.now() });
+        let intent = w.claim(1).work[0].intent;
+        let doubt = w.doubt(message.part(0), UncertainPolicy::Wait);
+        w.settle(vec![doubt, Item::IntentDone(intent)]);
+        w.pass(2 * HOUR);
+        assert_eq!((w.sweep().n_silent, w.state(message)), (0, PartState::Uncertain));
+        w.pass(71 * HOUR);
+        assert_eq!((w.sweep().n_silent, w.state(message)), (1, PartState::Undelivered));
+    });
+}

@@ -34,8 +34,9 @@ statements! {
     STATE = "select state from stopped where sending = $1";
     HOLD = "insert into held (sending, route, lane, account, due, first, last, tries, expires) \
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
-        on conflict (sending, route, lane, account, due, first) do update set \
-        last = excluded.last, tries = excluded.tries";
+        on conflict do nothing";
+    HELD_AGAIN = "update held set tries = $1 where sending = $2 and route = $3 and lane = $4 \
+        and account = $5 and due = $6 and first = $7 and last = $8";
     NEXT_HELD = "select sending from held where sending > $1 order by sending limit 1";
     HELD = "select sending, route, lane, account, due, first, last, tries from held \
         where sending = $1 order by route, lane, account, due, first limit $2";
@@ -57,17 +58,21 @@ pub(in crate::operation) fn hold(
     row: &QueueRow,
     request: &Request,
 ) -> Result<()> {
-    work.prepare(HOLD)?.execute(values![
-        request.sending.0,
-        route.0,
-        lane as i64,
-        account.0,
-        row.due,
-        row.first,
-        row.last,
-        row.tries,
-        request.expires.map(Instant::micros),
-    ])?;
+    let (sending, lane, tries) = (request.sending.0, lane as i64, i64::from(row.tries));
+    let expires = request.expires.map(Instant::micros);
+    // A part that went to another route and came back stands beside the range that begins with it,
+    // as in the queue.
+    for due in row.due.. {
+        let place =
+            values![sending, route.0, lane, account.0, due, row.first, row.last, tries, expires];
+        if work.prepare(HOLD)?.execute(place)? == 1 {
+            break;
+        }
+        let same = [tries, sending, route.0, lane, account.0, due, row.first, row.last];
+        if work.prepare(HELD_AGAIN)?.execute(same)? == 1 {
+            break;
+        }
+    }
     Ok(())
 }
 
