@@ -13,12 +13,14 @@ mod disk;
 mod failover;
 mod judge;
 mod kill;
+mod lease;
 mod migrate;
 mod namespace;
 mod nodes;
 mod older;
 mod postgres;
 mod report;
+mod shares;
 mod smsc;
 mod stage;
 mod sync;
@@ -88,7 +90,7 @@ struct Seen {
 
 /// All of them, in the order of the table.
 fn scenarios() -> Vec<&'static Scenario> {
-    let all: [&[Scenario]; 10] = [
+    let all: [&[Scenario]; 12] = [
         kill::SCENARIOS,
         disk::SCENARIOS,
         sync::SCENARIOS,
@@ -97,6 +99,8 @@ fn scenarios() -> Vec<&'static Scenario> {
         postgres::SCENARIOS,
         failover::SCENARIOS,
         nodes::SCENARIOS,
+        lease::SCENARIOS,
+        shares::SCENARIOS,
         migrate::SCENARIOS,
         clock::SCENARIOS,
     ];
