@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,7 +28,7 @@ const LONG: &str = "Your parcel 1Z 999 will be with you today between 10 and 12.
 pub(super) struct Request {
     pub(super) number: u64,
     /// To whom: every recipient occurs in one request only.
-    pub(super) recipients: std::ops::Range<u64>,
+    pub(super) recipients: Range<u64>,
     /// Parts of each of its messages.
     pub(super) n_parts: u8,
     has_key: bool,
@@ -41,6 +42,8 @@ pub(super) struct Sent {
     pub(super) requests: Vec<Request>,
     /// When each of them that was accepted was answered.
     pub(super) accepted_at: Vec<Instant>,
+    /// When each answer of 503 came.
+    pub(super) refused_at: Vec<Instant>,
     /// How often each status was answered.
     pub(super) statuses: BTreeMap<u16, u64>,
     /// The longest that anyone waited for an answer.
@@ -57,8 +60,13 @@ impl Sent {
     }
 
     /// Answers of 503.
-    pub(super) fn n_refused(&self) -> u64 {
-        self.statuses.get(&503).copied().unwrap_or(0)
+    pub(super) fn n_refused(&self) -> usize {
+        self.refused_at.len()
+    }
+
+    /// Those that came in that time.
+    pub(super) fn n_refused_in(&self, time: Range<Instant>) -> usize {
+        self.refused_at.iter().filter(|at| time.contains(at)).count()
     }
 }
 
@@ -232,6 +240,9 @@ impl Work {
         *sent.statuses.entry(answer.status).or_default() += 1;
         if answer.status == 202 {
             sent.accepted_at.push(Instant::now());
+        }
+        if answer.status == 503 {
+            sent.refused_at.push(Instant::now());
         }
         sent.slowest = sent.slowest.max(waited);
         if [429, 503].contains(&answer.status) && !answer.has_retry_after {
