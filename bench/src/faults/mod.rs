@@ -47,6 +47,9 @@ pub(crate) struct Options {
     /// Those that the gate runs, short.
     #[arg(long)]
     quick: bool,
+    /// What cannot be run here is not as promised either.
+    #[arg(long)]
+    no_skips: bool,
     /// What there is.
     #[arg(long)]
     list: bool,
@@ -143,9 +146,18 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if options.all {
         report::write(&rows)?;
     }
+    let skipped: Vec<&str> =
+        rows.iter().filter(|row| row.is_skipped()).map(|row| row.scenario.name).collect();
+    if !skipped.is_empty() {
+        let (n, all) = (skipped.len(), rows.len());
+        note(&format!("{n} of {all} were SKIPPED and show nothing: {}", skipped.join(", ")));
+    }
     let broken = rows.iter().filter(|row| row.is_broken()).count();
     if broken > 0 {
         bail!("{broken} of {} are not as promised; seed {seed}", rows.len());
+    }
+    if options.no_skips && !skipped.is_empty() {
+        bail!("none may be skipped here; seed {seed}");
     }
     Ok(())
 }

@@ -26,6 +26,11 @@ impl Row {
         }
     }
 
+    /// Whether it could not be run here, so that nothing was seen.
+    pub(super) const fn is_skipped(&self) -> bool {
+        matches!(self.outcome, Ok(Outcome::Skipped(_)))
+    }
+
     /// What became of it, for the one who waits.
     pub(super) fn in_words(&self) -> String {
         let name = self.scenario.name;
