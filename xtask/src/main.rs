@@ -2,6 +2,7 @@
 
 mod fuzz;
 mod gate;
+mod rights;
 mod run;
 mod setup;
 mod snapshots;

@@ -45,6 +45,7 @@ const SELDOM: &[Need] = &[
         package: "faketime",
         why: "makes a clock jump, for the fault suite",
     },
+    Need { program: "ip", package: "iproute2", why: "cuts a node off, for the fault suite" },
     Need { program: "rabbitmqctl", package: "rabbitmq-server", why: "Jasmin's queues" },
     Need { program: "redis-server", package: "redis-server", why: "Jasmin's map of ids" },
 ];

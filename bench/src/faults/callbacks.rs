@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use pombo_peers::sink::{Answer, Behaviour, Sink};
 
-use super::client::Callbacks;
+use super::client::{Callbacks, Manner};
 use super::stage::{self, Effort, Stage};
 use super::{Outcome, Scenario};
 use crate::pombo::Setup;
@@ -32,7 +32,8 @@ fn run(effort: Effort) -> Result<Outcome> {
     let url = |sink: &Sink| Some(sink.url("/dlr?t=%P&n=%n&d=%d"));
     let callbacks = Callbacks { even: url(&quick), odd: url(&hanging) };
     let serve = stage.pombo.serve()?;
-    let sent = stage.load_with(effort, callbacks).finish()?;
+    let manner = Manner { callbacks, ..Manner::default() };
+    let sent = stage.load_with(&[&stage.pombo], effort, manner).finish()?;
     let end = Instant::now();
     let wanted: usize = sent
         .requests

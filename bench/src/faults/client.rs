@@ -6,10 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use pombo_domain::time;
 use pombo_peers::load::{Answer, Post, ask};
 
 use crate::pombo::authorization;
@@ -26,7 +28,7 @@ const LONG: &str = "Your parcel 1Z 999 will be with you today between 10 and 12.
 pub(super) struct Request {
     pub(super) number: u64,
     /// To whom: every recipient occurs in one request only.
-    pub(super) recipients: std::ops::Range<u64>,
+    pub(super) recipients: Range<u64>,
     /// Parts of each of its messages.
     pub(super) n_parts: u8,
     has_key: bool,
@@ -40,6 +42,8 @@ pub(super) struct Sent {
     pub(super) requests: Vec<Request>,
     /// When each of them that was accepted was answered.
     pub(super) accepted_at: Vec<Instant>,
+    /// When each answer of 503 came.
+    pub(super) refused_at: Vec<Instant>,
     /// How often each status was answered.
     pub(super) statuses: BTreeMap<u16, u64>,
     /// The longest that anyone waited for an answer.
@@ -56,8 +60,13 @@ impl Sent {
     }
 
     /// Answers of 503.
-    pub(super) fn n_refused(&self) -> u64 {
-        self.statuses.get(&503).copied().unwrap_or(0)
+    pub(super) fn n_refused(&self) -> usize {
+        self.refused_at.len()
+    }
+
+    /// Those that came in that time.
+    pub(super) fn n_refused_in(&self, time: Range<Instant>) -> usize {
+        self.refused_at.iter().filter(|at| time.contains(at)).count()
     }
 }
 
@@ -68,6 +77,38 @@ pub(super) struct Callbacks {
     pub(super) odd: Option<String>,
 }
 
+/// What a client's requests have beside their recipients and texts.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Manner {
+    pub(super) callbacks: Callbacks,
+    /// Absent: each at once.
+    pub(super) schedule: Option<Schedule>,
+    /// A 429 is the end of a request: what its account may send in a day is used up.
+    pub(super) gives_way: bool,
+}
+
+/// When messages are to leave: those of one request after the other in one second after the other,
+/// round and round.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Schedule {
+    from: time::Instant,
+    seconds: u64,
+}
+
+impl Schedule {
+    /// From that time on, so many seconds.
+    pub(super) const fn new(from: time::Instant, seconds: u64) -> Self {
+        // The API's dates know no parts of a second.
+        let whole = from.micros() - from.micros().rem_euclid(1_000_000);
+        Self { from: time::Instant::from_micros(whole), seconds }
+    }
+
+    /// When those of the request of that number are due.
+    pub(super) fn due(&self, number: u64) -> time::Instant {
+        self.from.plus(Duration::from_secs(number % self.seconds))
+    }
+}
+
 /// What the sender of a request knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
@@ -75,6 +116,8 @@ pub(super) enum Fate {
     Accepted,
     /// The link died before the answer.
     Unknown,
+    /// It was answered with 429, and was not asked again.
+    Refused,
 }
 
 /// So many messages: most alone, every tenth request with twenty, every seventh of two parts.
@@ -102,12 +145,12 @@ pub(super) fn send(
     addresses: Vec<SocketAddr>,
     requests: Vec<Request>,
     span: Duration,
-    callbacks: &Callbacks,
+    manner: Manner,
 ) -> Result<Sent> {
     let n = u32::try_from(requests.len())?.max(1);
     let work = Arc::new(Work {
         addresses,
-        callbacks: callbacks.clone(),
+        manner,
         start: Instant::now(),
         gap: span / n,
         // Popped from the end, so the first comes last.
@@ -132,7 +175,7 @@ pub(super) fn send(
 /// What the clients share.
 struct Work {
     addresses: Vec<SocketAddr>,
-    callbacks: Callbacks,
+    manner: Manner,
     start: Instant,
     gap: Duration,
     waiting: Mutex<Vec<Request>>,
@@ -161,7 +204,7 @@ impl Work {
         let patience = Instant::now();
         let first = usize::try_from(request.number)? % self.addresses.len();
         for &address in self.addresses.iter().cycle().skip(first) {
-            let bytes = request.bytes(address, &self.callbacks);
+            let bytes = request.bytes(address, &self.manner);
             let asked = Instant::now();
             let asking = ask(address, &bytes);
             let answer = tokio::time::timeout(Duration::from_secs(30), asking).await;
@@ -170,6 +213,9 @@ impl Work {
             }
             match answer {
                 Ok(Ok(answer)) if answer.status == 202 => return Ok(Fate::Accepted),
+                Ok(Ok(answer)) if answer.status == 429 && self.manner.gives_way => {
+                    return Ok(Fate::Refused);
+                }
                 // Its first try may still be on the way (409), or the house is full (429, 503).
                 Ok(Ok(answer)) if [409, 429, 503].contains(&answer.status) => {}
                 Ok(Ok(answer)) => {
@@ -195,6 +241,9 @@ impl Work {
         if answer.status == 202 {
             sent.accepted_at.push(Instant::now());
         }
+        if answer.status == 503 {
+            sent.refused_at.push(Instant::now());
+        }
         sent.slowest = sent.slowest.max(waited);
         if [429, 503].contains(&answer.status) && !answer.has_retry_after {
             sent.without_retry_after += 1;
@@ -203,20 +252,27 @@ impl Work {
 }
 
 impl Request {
-    fn bytes(&self, address: SocketAddr, callbacks: &Callbacks) -> Vec<u8> {
+    fn bytes(&self, address: SocketAddr, manner: &Manner) -> Vec<u8> {
         let mut headers = vec![authorization(), "Content-Type: application/json".to_owned()];
         if self.has_key {
             headers.push(format!("Idempotency-Key: crash-{}", self.number));
         }
         let to: Vec<String> = self.recipients.clone().map(|to| format!("\"{to}\"")).collect();
         let text = if self.n_parts == 1 { SHORT } else { LONG };
+        let Manner { callbacks, schedule, .. } = manner;
         let callback = if self.number.is_multiple_of(2) { &callbacks.even } else { &callbacks.odd };
         let callback = callback.as_ref().map(|url| format!(r#","notificationUrl":"{url}""#));
+        let date = schedule.map(|schedule| {
+            let mut date = schedule.due(self.number).civil_seconds();
+            date.retain(|c| c.is_ascii_digit());
+            format!(r#","scheduleDate":"{date}""#)
+        });
         let body = format!(
-            r#"{{"to":[{}],"from":"pombo","message":"{text}","parts":{}{}}}"#,
+            r#"{{"to":[{}],"from":"pombo","message":"{text}","parts":{}{}{}}}"#,
             to.join(","),
             self.n_parts,
             callback.unwrap_or_default(),
+            date.unwrap_or_default(),
         );
         let mut bytes = Vec::new();
         let post = Post::new(&address.to_string(), "/api/rest/sms", &headers);

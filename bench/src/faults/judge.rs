@@ -123,6 +123,11 @@ pub(super) fn books(csv: &str) -> Result<Books> {
     Ok(books)
 }
 
+/// Messages that were accepted.
+pub(super) fn n_messages(books: &Books) -> usize {
+    books.iter().map(|entry| entry.key.0).collect::<BTreeSet<_>>().len()
+}
+
 /// Parts of which nothing more is expected.
 pub(super) fn n_over(books: &Books) -> usize {
     books.iter().filter(|entry| entry.standing == Standing::Final).count()
@@ -137,7 +142,9 @@ pub(super) fn compare(
 ) -> Result<Verdict> {
     let named = named(uncertain)?;
     let sent = &sent.requests;
-    let asked: BTreeSet<Key> = sent.iter().flat_map(keys).collect();
+    // What was refused was as good as never asked for.
+    let asked = sent.iter().filter(|request| request.fate != Fate::Refused);
+    let asked: BTreeSet<Key> = asked.flat_map(keys).collect();
     let mut arrived: BTreeMap<Key, Vec<&Part>> = BTreeMap::new();
     for part in received {
         arrived.entry(key(part)).or_default().push(part);

@@ -30,13 +30,6 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         run: restart,
     },
     Scenario {
-        name: "nodes-rate",
-        fault: "nodes come and go while a route with a rate has much to send",
-        promise: "all nodes together send no faster",
-        quick: true,
-        run: rate,
-    },
-    Scenario {
         name: "nodes-cut-off",
         fault: "one of two nodes is cut off from the network, PostgreSQL and SMSC alike",
         promise: "the other takes over; the one that was cut off ends when it is back",
@@ -56,14 +49,14 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 const TAKE_OVER: Duration = Duration::from_secs(12);
 
 /// After that a node that has joined has its bind, and the others have let go of it.
-const JOINED: Duration = Duration::from_secs(3);
+pub(super) const JOINED: Duration = Duration::from_secs(3);
 
-fn two_binds(server: &Server) -> Setup {
+pub(super) fn two_binds(server: &Server) -> Setup {
     Setup { route: TWO_BINDS.into(), ..server.setup() }
 }
 
 /// Waits until another node's end was noticed.
-fn taken_over(by: &Pombo, since: Instant) -> Result<Duration> {
+pub(super) fn taken_over(by: &Pombo, since: Instant) -> Result<Duration> {
     wait_until("a node is taken over", TAKE_OVER, || {
         Ok(by.log().contains("a node was not heard of any more"))
     })?;
@@ -118,44 +111,6 @@ fn restart(effort: Effort) -> Result<Outcome> {
     }
     let words = verdict.without_doubts()?;
     Ok(Outcome::seen(verdict, words))
-}
-
-/// Parts a second that the route of [`rate`] takes.
-const RATE: usize = 100;
-
-fn rate(effort: Effort) -> Result<Outcome> {
-    let server = Server::start()?;
-    let route = format!("{TWO_BINDS}rate = {RATE}\n");
-    let setup = Setup { route: route.into(), ..server.setup() };
-    let stage = Stage::new("rate", stage::recording(), &setup)?;
-    let two = stage.node("two", &setup)?;
-    let three = stage.node("three", &setup)?;
-    let first = stage.pombo.serve()?;
-    // Ten times as fast as it is sent.
-    let load = stage.load(Effort { span: effort.span / 10, ..effort });
-    let wait = || std::thread::sleep(Duration::from_secs(3));
-    wait();
-    let second = two.serve()?;
-    wait();
-    let third = three.serve()?;
-    wait();
-    first.kill()?;
-    wait();
-    third.stop(STOPS_WITHIN)?;
-    let sent = load.finish()?;
-    let verdict = stage.end(second, &sent)?;
-    let most = most_in_a_second(&stage.carrier.received());
-    // A tenth of a second's worth may come at once; and clocks and wires shift a part or two.
-    ensure!(most <= RATE + RATE / 10 + 5, "{most} parts came within a second");
-    Ok(Outcome::seen(verdict, format!("at most {most} parts came within any second")))
-}
-
-/// Parts that came within the worst second.
-fn most_in_a_second(received: &[Part]) -> usize {
-    let mut times: Vec<Duration> = received.iter().map(|part| part.at).collect();
-    times.sort_unstable();
-    let until = |at: Duration| times.partition_point(|time| *time < at + Duration::from_secs(1));
-    times.iter().enumerate().map(|(n, at)| until(*at) - n).max().unwrap_or(0)
 }
 
 /// The SMSC answers so late, now after half a second and now after eight, that what lies on the desks

@@ -26,6 +26,11 @@ impl Row {
         }
     }
 
+    /// Whether it could not be run here, so that nothing was seen.
+    pub(super) const fn is_skipped(&self) -> bool {
+        matches!(self.outcome, Ok(Outcome::Skipped(_)))
+    }
+
     /// What became of it, for the one who waits.
     pub(super) fn in_words(&self) -> String {
         let name = self.scenario.name;
@@ -51,12 +56,17 @@ impl Row {
                 cells.extend(verdict.counts().map(|n| n.to_string()));
                 cells.push(verdict.standings().map(|n| n.to_string()).join(" + "));
             }
-            Ok(Outcome::Skipped(why)) => cells.push(format!("skipped: {why}")),
-            Err(error) => cells.push(format!("failed: {error:#}").replace(['|', '\n'], " ")),
+            Ok(Outcome::Skipped(why)) => cells.push(one_line(&format!("skipped: {why}"))),
+            Err(error) => cells.push(one_line(&format!("failed: {error:#}"))),
         }
         cells.resize(10, "-".to_owned());
         cells
     }
+}
+
+/// As a cell can hold it.
+fn one_line(words: &str) -> String {
+    words.split(['|', '\n']).map(str::trim).collect::<Vec<_>>().join(" ")
 }
 
 const HEAD: &str = "\

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow};
 use pombo_peers::smsc::{Behaviour, Part, Reaction, Receipts, Record, Smsc};
 
-use super::client::{self, Sent};
+use super::client::{self, Manner, Sent};
 use super::judge::{self, Verdict};
 use crate::pombo::{Pombo, Setup};
 use crate::process::{Process, TempFolder};
@@ -94,12 +94,7 @@ impl Stage {
 
     /// A client begins its work.
     pub(super) fn load(&self, effort: Effort) -> Load {
-        self.load_with(effort, client::Callbacks::default())
-    }
-
-    /// The same, with URLs that are told what became of the messages.
-    pub(super) fn load_with(&self, effort: Effort, callbacks: client::Callbacks) -> Load {
-        Load::start(vec![self.pombo.http()], effort, callbacks)
+        self.load_of(&[&self.pombo], effort)
     }
 
     /// The same, of this one and another node.
@@ -109,8 +104,12 @@ impl Stage {
 
     /// The same, of these nodes.
     pub(super) fn load_of(&self, nodes: &[&Pombo], effort: Effort) -> Load {
-        let http = nodes.iter().map(|node| node.http()).collect();
-        Load::start(http, effort, client::Callbacks::default())
+        self.load_with(nodes, effort, Manner::default())
+    }
+
+    /// The same, with requests of this kind.
+    pub(super) fn load_with(&self, nodes: &[&Pombo], effort: Effort, manner: Manner) -> Load {
+        Load::start(nodes.iter().map(|node| node.http()).collect(), effort, manner)
     }
 
     /// Waits until what was accepted has arrived and is over, or nothing moves any more; judges.
@@ -126,7 +125,7 @@ impl Stage {
     }
 
     /// Every part that was accepted, as pombo's own record has it.
-    fn books(&self) -> Result<judge::Books> {
+    pub(super) fn books(&self) -> Result<judge::Books> {
         judge::books(&self.record()?)
     }
 
@@ -212,6 +211,12 @@ impl Carrier {
         [self.before.as_slice(), now.as_slice()].concat()
     }
 
+    /// Binds that are open, and the most that were at a time since it last came back.
+    pub(super) fn binds(&self) -> (u64, u64) {
+        let counts = self.smsc.as_ref().map(Smsc::counts).unwrap_or_default();
+        (counts.open, counts.most_open)
+    }
+
     /// Whether each part's receipt comes; those that it owed went away with it.
     const fn sends_all_receipts(&self) -> bool {
         self.behaviour.receipts.is_some() && self.starts == 0
@@ -252,12 +257,12 @@ pub(super) struct Load {
 }
 
 impl Load {
-    fn start(http: Vec<SocketAddr>, effort: Effort, callbacks: client::Callbacks) -> Self {
+    fn start(http: Vec<SocketAddr>, effort: Effort, manner: Manner) -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
         let over = Arc::clone(&is_over);
         let thread = std::thread::spawn(move || {
             let requests = client::requests(effort.messages);
-            let sent = client::send(http, requests, effort.span, &callbacks);
+            let sent = client::send(http, requests, effort.span, manner);
             over.store(true, Ordering::Relaxed);
             sent
         });

@@ -46,7 +46,7 @@ fn run(effort: Effort, injected: &str, fails: bool) -> Result<Outcome> {
     let sent = stage.load(effort).finish()?;
     let verdict = stage.end(serve, &sent)?;
     ensure!(sent.without_retry_after == 0, "a refusal did not say when to come again");
-    let refused = sent.statuses.get(&503).copied().unwrap_or(0);
+    let refused = sent.n_refused();
     ensure!(!fails || refused > 0, "no sync failed");
     let words = match fails {
         true => format!("{refused} answers of 503"),

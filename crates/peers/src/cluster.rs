@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::postgres::{ask, is_root, program, run};
+use crate::postgres::{ask, is_root, program, psql, run};
 
 /// The server; it ends when dropped.
 #[derive(Debug)]
@@ -171,6 +171,18 @@ impl Cluster {
     pub fn run(&self, sql: &str) -> String {
         let port = self.door.map(|door| door.port.to_string());
         ask(&self.folder, port.as_deref(), "postgres", sql)
+    }
+
+    /// Runs SQL by which it may end.
+    pub fn run_until_ended(&self, sql: &str) {
+        let port = self.door.map(|door| door.port.to_string());
+        psql(&self.folder, port.as_deref(), "postgres", sql);
+    }
+
+    /// Whether it has not ended, by itself or otherwise.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.control(&["status"])
     }
 
     /// CPU time of its processes that are there.

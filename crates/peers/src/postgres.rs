@@ -117,7 +117,12 @@ pub(crate) fn ask(socket: &Path, port: Option<&str>, database: &str, sql: &str) 
     String::from_utf8_lossy(&out.stdout).trim().to_owned()
 }
 
-fn psql(socket: &Path, port: Option<&str>, database: &str, sql: &str) -> std::process::Output {
+pub(crate) fn psql(
+    socket: &Path,
+    port: Option<&str>,
+    database: &str,
+    sql: &str,
+) -> std::process::Output {
     Command::new("psql")
         .args(["-qAtX", "-U", "pombo", "-v", "ON_ERROR_STOP=1", "-p", port.unwrap_or("5432"), "-h"])
         .arg(socket)

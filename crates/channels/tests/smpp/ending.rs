@@ -21,6 +21,7 @@ async fn a_stop_waits_for_open_answers_and_unbinds() {
     assert!(n_left >= 10, "no more work is taken: {n_left}");
     assert_eq!(accepted(&reports).len() + n_left, 30);
     assert_eq!(smsc.counts().unbinds, 1);
+    assert_eq!((smsc.counts().open, smsc.counts().most_open), (0, 1));
 }
 
 #[tokio::test]

@@ -55,6 +55,7 @@ fn ack_at_once(stream: &TcpStream) {
 struct Connection {
     house: Rc<House>,
     number: u32,
+    is_bound: bool,
     receives: bool,
     output: Vec<u8>,
     written: usize,
@@ -71,6 +72,7 @@ impl Connection {
         Self {
             house,
             number,
+            is_bound: false,
             receives: false,
             output: Vec::new(),
             written: 0,
@@ -203,6 +205,7 @@ impl Connection {
                 if is_bound {
                     count(&counters.binds);
                     self.receives = kind.receives();
+                    self.bound();
                 }
                 let resp = BindResp { system_id: b"smsc", ..BindResp::default() };
                 self.say(code, header.sequence, &Pdu::BindResp(kind, resp));
@@ -213,6 +216,7 @@ impl Connection {
             }
             Ok(Pdu::Unbind) => {
                 count(&counters.unbinds);
+                self.unbound();
                 self.say(0, header.sequence, &Pdu::UnbindResp);
                 self.is_closing = true;
             }
@@ -230,6 +234,23 @@ impl Connection {
             Err(_) => count(&counters.unreadable),
         }
         true
+    }
+
+    /// It has a bind from now on.
+    fn bound(&mut self) {
+        if std::mem::replace(&mut self.is_bound, true) {
+            return;
+        }
+        let counters = &self.house.shared.counters;
+        let open = counters.open.fetch_add(1, Ordering::Relaxed) + 1;
+        counters.most_open.fetch_max(open, Ordering::Relaxed);
+    }
+
+    /// It has none any more.
+    fn unbound(&mut self) {
+        if std::mem::take(&mut self.is_bound) {
+            self.house.shared.counters.open.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     fn say(&mut self, status: u32, sequence: u32, pdu: &Pdu<'_>) {
@@ -357,6 +378,7 @@ impl Connection {
 
     /// Receipts that nobody has answered go out again on another connection.
     fn give_back(&mut self) {
+        self.unbound();
         let mut owed = self.house.owed.borrow_mut();
         for (_, receipt) in self.unanswered.drain() {
             owed.push_front(receipt);

@@ -85,6 +85,10 @@ pub struct Counts {
     pub unreadable: u64,
     /// Connections that ended with an unbind.
     pub unbinds: u64,
+    /// Binds that are open now: neither unbound nor cut.
+    pub open: u64,
+    /// The most that were ever open at a time.
+    pub most_open: u64,
 }
 
 /// The counters behind [`Counts`].
@@ -98,6 +102,8 @@ struct Counters {
     refused: AtomicU64,
     unreadable: AtomicU64,
     unbinds: AtomicU64,
+    open: AtomicU64,
+    most_open: AtomicU64,
 }
 
 /// What the SMSC's thread shares with its owner.
@@ -200,6 +206,8 @@ impl Smsc {
             refused: read(&c.refused),
             unreadable: read(&c.unreadable),
             unbinds: read(&c.unbinds),
+            open: read(&c.open),
+            most_open: read(&c.most_open),
         }
     }
 
