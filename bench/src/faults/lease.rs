@@ -14,6 +14,7 @@ use super::postgres::Server;
 use super::stage::{self, Effort, STOPS_WITHIN, Stage};
 use super::{Outcome, Scenario};
 use crate::life::now;
+use crate::pombo::Pombo;
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -54,6 +55,13 @@ fn skipped() -> Outcome {
     Outcome::Skipped("a process space of its own cannot be made here, which needs root".into())
 }
 
+/// Waits until another node's lease was over, and its end was noticed.
+fn taken_over(by: &Pombo, killed: Instant) -> Result<Duration> {
+    let after = nodes::taken_over(by, killed)?;
+    ensure!(after >= LEASE_MIN, "taken over after {} ms, before its lease", after.as_millis());
+    Ok(after)
+}
+
 fn lease(effort: Effort) -> Result<Outcome> {
     if !can_be_apart() {
         return Ok(skipped());
@@ -69,8 +77,7 @@ fn lease(effort: Effort) -> Result<Outcome> {
     std::thread::sleep(effort.span / 4);
     first.kill()?;
     let killed = Instant::now();
-    let after = nodes::taken_over(&two, killed)?;
-    ensure!(after >= LEASE_MIN, "taken over after {} ms, before its lease", after.as_millis());
+    let after = taken_over(&two, killed)?;
     let sent = load.finish()?;
     let at = sent.accepted_after(killed).context("nothing was accepted after the kill")?;
     ensure!(at < LEASE_MIN, "nothing was accepted until the takeover");
@@ -115,8 +122,7 @@ fn schedule(effort: Effort) -> Result<Outcome> {
     std::thread::sleep(schedule.due(KILLED_AT).plus(INTO_IT).since(now()));
     let (at, killed) = (stage.carrier.elapsed(), Instant::now());
     first.kill()?;
-    let after = nodes::taken_over(&two, killed)?;
-    ensure!(after >= LEASE_MIN, "taken over after {} ms, before its lease", after.as_millis());
+    let after = taken_over(&two, killed)?;
     let verdict = stage.judge(&sent)?;
     second.stop(STOPS_WITHIN)?;
     let late = due.judge(&stage.carrier.received(), at)?;

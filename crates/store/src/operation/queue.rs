@@ -82,14 +82,20 @@ pub(super) fn put(
 ) -> Result<()> {
     let (lane, account, first, last) = (lane as i64, account.0, first.0, last.0);
     let (tries, scheduled) = (i64::from(tries), i64::from(scheduled));
-    // Where another row has that very place, this one stands a microsecond behind it.
-    for due in due.. {
+    place(due, |due| {
         let place = [route.0, lane, account, due, first, last, tries, scheduled];
-        if work.prepare(QUEUED)?.execute(place)? == 1 {
-            break;
-        }
         let same = [tries, scheduled, route.0, lane, account, due, first, last];
-        if work.prepare(QUEUED_AGAIN)?.execute(same)? == 1 {
+        Ok(work.prepare(QUEUED)?.execute(place)? == 1
+            || work.prepare(QUEUED_AGAIN)?.execute(same)? == 1)
+    })
+}
+
+/// Writes a row of a range that is due then: where another row has that very place, as the range has
+/// of which a part went to another route and came back, this one stands a microsecond behind it.
+/// `write` says whether it has that place now.
+pub(super) fn place(due: i64, mut write: impl FnMut(i64) -> Result<bool>) -> Result<()> {
+    for due in due.. {
+        if write(due)? {
             break;
         }
     }

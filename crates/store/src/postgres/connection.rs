@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::session::{SHAPE, Session};
-use super::turn::{BEGIN, TAKE, TURN, Taken, WOKEN};
+use super::turn::{BEGIN, TAKE, Taken, WOKEN};
 use crate::error::{Error, Result};
 use crate::node::Membership;
 use crate::reader::Snapshots;
@@ -76,7 +76,7 @@ impl Writing {
     fn was_kept(&mut self) -> Result<bool> {
         self.session.revive()?;
         // What was never told to end must not answer for itself.
-        let turn = format!("rollback; {BEGIN}; select pg_advisory_xact_lock({TURN})");
+        let turn = format!("rollback; {BEGIN}");
         let asked = self.session.batch(&turn).and_then(|()| {
             let written = Database::Postgres(&self.session)
                 .prepare(WRITTEN)?

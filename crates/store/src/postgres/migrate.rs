@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::session::Session;
-use super::turn::TURN;
+use super::turn;
 use crate::OpenError;
 use crate::error::{Error, Result};
 use crate::migration::{STEPS, Step};
@@ -74,8 +74,7 @@ fn attempt(session: &Session, place: &str) -> std::result::Result<(), OpenError>
     let done = usize::try_from(found).unwrap_or(0);
     if found < known {
         // Those who write meanwhile wait, rather than meet half-way.
-        let turn =
-            format!("select pg_advisory_xact_lock({TURN}); set local lock_timeout = {LOCK_MS}");
+        let turn = format!("{}; set local lock_timeout = {LOCK_MS}", turn::LOCK);
         session.batch(&turn).map_err(unusable)?;
     }
     for step in &STEPS[done..] {

@@ -15,7 +15,7 @@ use super::connection::TAKEN_OVER;
 use super::limits::{Limits, name_of};
 use super::place::Place;
 use super::session::Session;
-use super::turn::TURN;
+use super::turn::LOCK;
 use crate::error::{Error, Result};
 use crate::node::{Membership, Nodes};
 use crate::operation::node::{NodeRow, list};
@@ -47,7 +47,7 @@ const TAKE_OVER: &str = "delete from node where id = $1 and beat = $2";
 
 /// Joins those that serve: in its turn, so that numbers rise in the order of the joinings.
 pub(super) fn join(session: &Session) -> Result<i64> {
-    session.batch(&format!("begin; select pg_advisory_xact_lock({TURN})"))?;
+    session.batch(&format!("begin; {LOCK}"))?;
     let database = Database::Postgres(session);
     let id = database
         .prepare("insert into node (seen, beat, up, process) values (0, 0, '', $1) returning id")?
@@ -195,9 +195,7 @@ impl Pulse {
     fn take_over(&self, node: i64, beat: i64) -> Result<()> {
         let database = Database::Postgres(&self.session);
         database.prepare(SILENCE)?.all(values![name_of(node)], |_| Ok(()))?;
-        let turn = format!(
-            "begin; set local lock_timeout = {TURN_MS}; select pg_advisory_xact_lock({TURN})"
-        );
+        let turn = format!("begin; set local lock_timeout = {TURN_MS}; {LOCK}");
         let taken = self.session.batch(&turn).and_then(|()| {
             let taken = database.prepare(TAKE_OVER)?.execute([node, beat])?;
             // This one is to be found on the disk.

@@ -11,11 +11,19 @@ use tokio_postgres::types::ToSql;
 
 use super::session::Known;
 
-/// The number of the lock that is the turn.
-pub(super) const TURN: i64 = 0x706f_6d62_6f00;
+macro_rules! lock {
+    () => {
+        "select pg_advisory_xact_lock(123623878848256)"
+    };
+}
 
-/// Takes the turn. A transaction sees what the one before it wrote because each statement looks anew.
-pub(super) const BEGIN: &str = "begin isolation level read committed read write";
+/// Waits for the lock that is the turn, and has it until the transaction ends.
+pub(super) const LOCK: &str = lock!();
+
+/// Begins a transaction with it: one that sees what the one before it wrote, because each statement
+/// looks anew.
+pub(super) const BEGIN: &str =
+    concat!("begin isolation level read committed read write; ", lock!());
 
 /// Everyone sees that there was a commit, the next writer whether it was another's, and this one
 /// later whether it was kept; and a node whether it still is one.
@@ -52,9 +60,8 @@ impl Taken {
         own: [i64; 2],
     ) -> Result<Self, tokio_postgres::Error> {
         let own: [&(dyn ToSql + Sync); 2] = [&own[0], &own[1]];
-        let turn = format!("{BEGIN}; select pg_advisory_xact_lock({TURN})");
         let (begun, taken) =
-            tokio::join!(client.batch_execute(&turn), client.query_one(&take.one, &own));
+            tokio::join!(client.batch_execute(BEGIN), client.query_one(&take.one, &own));
         begun?;
         let row = taken?;
         Ok(Self {

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use pombo_domain::address::Phone;
-use pombo_domain::campaign::Tally;
+use pombo_domain::campaign::{Tally, Totals};
 use pombo_domain::channel::{Cause, Receipt};
-use pombo_domain::id::{AccountId, MessageId, PartId, RouteId};
+use pombo_domain::id::{AccountId, MessageId, PartId, RouteId, SendingId};
 use pombo_domain::message::{Category, EventKind, Lane, PartState};
 use pombo_domain::money::Money;
 use pombo_domain::otp::Limits;
@@ -24,7 +24,7 @@ use pombo_store::operation::queue::Heads;
 use pombo_store::operation::settle::{Fate, Item, Settle, Settled, Settlement};
 use pombo_store::operation::status::{MessageView, Status};
 use pombo_store::operation::text::Texts;
-use pombo_store::operation::{Operation, Question, account, recover, route, sweep};
+use pombo_store::operation::{Operation, Question, account, campaign, recover, route, sweep};
 use pombo_store::{Options, Store};
 
 /// 2026-03-24T12:00:00Z, a Tuesday.
@@ -400,6 +400,19 @@ impl World {
 
     pub(crate) fn spent(&self) -> Money {
         CREDIT - self.balance()
+    }
+
+    /// A campaign's totals as its events come to; nobody recounts what it cost.
+    pub(crate) fn recounted(&self, sending: SendingId) -> Totals {
+        let mut recounted = Totals::default();
+        let mut at = Some(campaign::Place::default());
+        while let Some(place) = at {
+            // Pages of a few parts, so that requests and messages lie across them.
+            let page = self.ask(campaign::Lives { sending, at: place, limit: 4 });
+            recounted += campaign::recount(&page.lives);
+            at = page.next;
+        }
+        recounted
     }
 
     pub(crate) fn is_queue_empty(&self) -> bool {

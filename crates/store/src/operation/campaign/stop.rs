@@ -16,7 +16,7 @@ use pombo_domain::time::Instant;
 use crate::error::Result;
 use crate::operation::claim::Claim;
 use crate::operation::expire::{Why, end_row};
-use crate::operation::queue::{QueueRow, enqueue, take};
+use crate::operation::queue::{self, QueueRow, enqueue, take};
 use crate::operation::request::{self, Request};
 use crate::operation::{Operation, Question, View};
 use crate::sql::values;
@@ -60,20 +60,13 @@ pub(in crate::operation) fn hold(
 ) -> Result<()> {
     let (sending, lane, tries) = (request.sending.0, lane as i64, i64::from(row.tries));
     let expires = request.expires.map(Instant::micros);
-    // A part that went to another route and came back stands beside the range that begins with it,
-    // as in the queue.
-    for due in row.due.. {
+    queue::place(row.due, |due| {
         let place =
             values![sending, route.0, lane, account.0, due, row.first, row.last, tries, expires];
-        if work.prepare(HOLD)?.execute(place)? == 1 {
-            break;
-        }
         let same = [tries, sending, route.0, lane, account.0, due, row.first, row.last];
-        if work.prepare(HELD_AGAIN)?.execute(same)? == 1 {
-            break;
-        }
-    }
-    Ok(())
+        Ok(work.prepare(HOLD)?.execute(place)? == 1
+            || work.prepare(HELD_AGAIN)?.execute(same)? == 1)
+    })
 }
 
 /// Stops a sending, or lets it go on. A cancelled one cannot be paused, and what was withdrawn of

@@ -1,10 +1,9 @@
 //! Compares a store with the model.
 
-use pombo_domain::campaign::Totals;
 use pombo_domain::message::PartState;
 use pombo_domain::money::Money;
 use pombo_domain::price::Refund;
-use pombo_store::operation::campaign::{self, Find, Lives, Which, recount};
+use pombo_store::operation::campaign::{Find, Which};
 use pombo_store::operation::route::Load;
 use pombo_store::operation::uncertain::CountOpen;
 use pombo_store::operation::unmatched::CountUnmatched;
@@ -54,14 +53,7 @@ fn check_totals(w: &World, model: &Model) {
     let Some(sending) = model.sending else { return };
     let find = Find { account: Some(w.account), which: Which::Sending(sending) };
     let totals = w.ask(find).expect("it was joined").row.totals;
-    let mut recounted = Totals::default();
-    let mut at = Some(campaign::Place::default());
-    while let Some(place) = at {
-        // Pages of a few parts, so that requests and messages lie across them.
-        let page = w.ask(Lives { sending, at: place, limit: 4 });
-        recounted += recount(&page.lives);
-        at = page.next;
-    }
+    let mut recounted = w.recounted(sending);
     let named = || model.parts.values().filter(|known| known.named);
     let charged = named().filter(|known| known.is_charged()).count();
     recounted.cost = PRICE.times(charged).unwrap();

@@ -8,7 +8,7 @@ use pombo_domain::message::{EventKind, PartState};
 use pombo_domain::money::Money;
 use pombo_domain::price::charged;
 use pombo_store::operation::audit;
-use pombo_store::operation::campaign::{Find, Lives, Place, Which, recount};
+use pombo_store::operation::campaign::{Find, Which};
 use pombo_store::operation::retention::{DayOfHistory, Days, Forget, Forgotten};
 use pombo_store::operation::status::{MessageView, Status};
 
@@ -90,14 +90,7 @@ fn check_ledger(w: &World) {
 fn check_totals(w: &World, sending: SendingId, cost: Money) {
     let find = Find { account: None, which: Which::Sending(sending) };
     let totals = w.ask(find).expect("it was joined").row.totals;
-    let mut recounted = Totals { cost, ..Totals::default() };
-    let mut at = Some(Place::default());
-    while let Some(place) = at {
-        let page = w.ask(Lives { sending, at: place, limit: 4 });
-        recounted += recount(&page.lives);
-        at = page.next;
-    }
-    assert_eq!(totals, recounted);
+    assert_eq!(totals, Totals { cost, ..w.recounted(sending) });
 }
 
 /// No part waits that nobody would find.
