@@ -1,6 +1,6 @@
 //! `claim`: takes what is due from a queue and writes the intent to submit it, in one commit.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use pombo_domain::address::Phone;
@@ -248,6 +248,9 @@ pub(super) struct Gathered {
     tries: u8,
     pub(super) parts: Vec<i64>,
     messages: Vec<Message>,
+    /// Where the messages of several parts are among them: parts that came back at different times
+    /// have rows apart, with others between them.
+    long: HashMap<MessageId, usize>,
 }
 
 struct Message {
@@ -271,12 +274,14 @@ impl Gathered {
         closes: Option<Instant>,
     ) {
         self.parts.push(part.0);
-        let bit = 1 << part.idx();
-        match self.messages.last_mut() {
-            Some(last) if last.id == part.message() => last.parts |= bit,
-            _ => {
+        let (id, parts) = (part.message(), 1 << part.idx());
+        let new = self.messages.len();
+        let idx = if request.n_parts > 1 { *self.long.entry(id).or_insert(new) } else { new };
+        match self.messages.get_mut(idx) {
+            Some(message) => message.parts |= parts,
+            None => {
                 let request = Arc::clone(request);
-                self.messages.push(Message { request, id: part.message(), to, parts: bit, closes });
+                self.messages.push(Message { request, id, to, parts, closes });
             }
         }
     }

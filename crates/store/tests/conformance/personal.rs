@@ -1,6 +1,7 @@
 //! Personal texts and short links: each message says its own, and a click is its event.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use pombo_domain::id::MessageId;
 use pombo_domain::limits::LINK_CLICKS_MAX;
@@ -12,10 +13,11 @@ use pombo_store::operation::divert::{self, Divert};
 use pombo_store::operation::link::{Click, Find};
 use pombo_store::operation::queue::Heads;
 use pombo_store::operation::schedule::{self, Change, ChangeAll, ChangeThese};
+use pombo_store::operation::settle::{Fate, Item};
 use pombo_store::operation::stage::{Begin, Stage};
 use pombo_store::operation::text::{NewLink, OwnText, Texts};
 
-use crate::world::{CREDIT, HOUR, PRICE, World, on_every_store, parts_of, phone, recipient};
+use crate::world::{CREDIT, HOUR, PRICE, World, cause, on_every_store, parts_of, phone, recipient};
 
 const VISITOR: Visitor = Visitor { device: Device::Mobile, browser: "Chrome", system: "Android" };
 
@@ -72,6 +74,30 @@ fn a_request_that_says_the_same_to_all_carries_no_text_of_its_own() {
         let message = w.message();
         assert_eq!(w.view(message).text, "Hello, this is a text of some length");
         assert_eq!(w.claim(1).work[0].text, None);
+    });
+}
+
+#[test]
+fn a_message_whose_parts_come_back_at_different_times_is_claimed_once_with_its_text() {
+    on_every_store(|w| {
+        let first = w.accept(personal(&w, &[2, 2]));
+        let intent = w.claim(9).work[0].intent;
+        let parts = [(0, 0), (1, 0), (0, 1), (1, 1)];
+        let again = (0..).zip(parts).map(|(wait, (i, idx))| {
+            let due = w.now().plus(Duration::from_secs(wait));
+            let fate = Fate::Again { due, route: w.route, tries: 1, cause: Some(cause("busy")) };
+            w.settled(first.plus(i).part(idx), fate)
+        });
+        w.settle(again.chain([Item::IntentDone(intent)]).collect());
+        w.pass(Duration::from_secs(10));
+        let claimed = w.claim(9);
+        let work: Vec<_> = claimed
+            .work
+            .iter()
+            .map(|work| (work.message, work.text.as_deref(), work.parts))
+            .collect();
+        assert_eq!(work, [(first, Some("text 0"), 0b11), (first.plus(1), Some("text 1"), 0b11)]);
+        assert_eq!(parts_of(&claimed).len(), 4);
     });
 }
 
