@@ -13,8 +13,9 @@ use pombo_peers::sink::{self, Sink};
 use pombo_peers::smsc::{Behaviour, Receipts, Smsc};
 
 use crate::bulk::Bulk;
-use crate::pombo::{ACCOUNT_NAME, Pombo, authorization};
-use crate::process::{Process, TempFolder, wait_until};
+use crate::journey::gateway::Running;
+use crate::pombo::{ACCOUNT_NAME, Engine, Pombo, authorization};
+use crate::process::{TempFolder, wait_until};
 use crate::table::{Table, grouped, note};
 
 /// What to run.
@@ -32,6 +33,9 @@ pub(crate) struct Options {
     /// Seconds for which notifications are counted, at most.
     #[arg(long, default_value_t = 20)]
     notify_s: u64,
+    /// Which engine.
+    #[arg(long, value_enum, default_value_t = Engine::Sqlite)]
+    store: Engine,
 }
 
 const NAME: &str = "million";
@@ -40,8 +44,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let folder = TempFolder::new("campaign")?;
     let behaviour = Behaviour { receipts: Some(Receipts::default()), ..Behaviour::default() };
     let smsc = Smsc::start(behaviour)?;
-    let pombo = Pombo::prepare(&folder, smsc.addr, 100)?;
-    let serve = pombo.serve()?;
+    let server = options.store.start(&folder);
+    let pombo = Pombo::set_up(&folder, smsc.addr, 100, &Engine::setup(server.as_ref()))?;
+    let running = Running { http: pombo.http(), processes: vec![pombo.serve()?], server };
     wait_until("the route binds", Duration::from_secs(30), || Ok(smsc.counts().binds > 0))?;
     let mut table = Table::new(&[
         "stage",
@@ -52,7 +57,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "bytes written each",
         "RSS peak, MiB",
     ]);
-    let mut stages = Stages { serve: &serve, table: &mut table };
+    let mut stages = Stages { running: &running, table: &mut table };
     let begun = SystemTime::now();
     let release = begun + Duration::from_secs(options.release_s);
 
@@ -83,13 +88,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     pombo.command(&["notifications", "replay", ACCOUNT_NAME, "--from", &from])?;
     wait_until("the replay begins", Duration::from_secs(30), || Ok(sink.count() > 0))?;
     let (first, span) = (sink.count(), Duration::from_secs(options.notify_s));
-    let clock = Clock::start(&serve)?;
+    let clock = Clock::start(&running)?;
     wait_until("all is told", span + Duration::from_secs(1), || {
         Ok(sink.count() >= 2 * options.count || clock.start.elapsed() >= span)
     })?;
     stages.row("events told, of a replay", sink.count() - first, &clock)?;
 
-    serve.stop(Duration::from_secs(30))?;
+    running.stop()?;
     table.print();
     Ok(())
 }
@@ -102,29 +107,29 @@ struct Clock {
 }
 
 impl Clock {
-    fn start(serve: &Process) -> Result<Self> {
-        Ok(Self { start: Instant::now(), cpu_ms: serve.cpu_ms()?, written: serve.written()? })
+    fn start(running: &Running) -> Result<Self> {
+        Ok(Self { start: Instant::now(), cpu_ms: running.cpu_ms()?, written: running.written()? })
     }
 }
 
 /// Measures one stage after another.
 struct Stages<'a> {
-    serve: &'a Process,
+    running: &'a Running,
     table: &'a mut Table,
 }
 
 impl Stages<'_> {
     fn time(&mut self, stage: &str, n: u64, work: impl FnOnce() -> Result<()>) -> Result<()> {
-        let clock = Clock::start(self.serve)?;
+        let clock = Clock::start(self.running)?;
         work().with_context(|| stage.to_owned())?;
         self.row(stage, n, &clock)
     }
 
     fn row(&mut self, stage: &str, n: u64, clock: &Clock) -> Result<()> {
         let seconds = clock.start.elapsed().as_secs_f64();
-        let cpu_ms = self.serve.cpu_ms()? - clock.cpu_ms;
+        let cpu_ms = self.running.cpu_ms()? - clock.cpu_ms;
         #[expect(clippy::cast_precision_loss, reason = "counts of one run")]
-        let (n_each, written) = (n as f64, (self.serve.written()? - clock.written) as f64);
+        let (n_each, written) = (n as f64, (self.running.written()? - clock.written) as f64);
         note(&format!("{stage}: {n} in {seconds:.1} s"));
         self.table.row(vec![
             stage.to_owned(),
@@ -133,7 +138,7 @@ impl Stages<'_> {
             grouped(n_each / seconds, 0),
             grouped(cpu_ms / n_each, 4),
             grouped(written / n_each, 0),
-            grouped(self.serve.rss_peak_mib()?, 0),
+            grouped(self.running.rss_peak_mib()?, 0),
         ]);
         Ok(())
     }
