@@ -1,5 +1,6 @@
 //! Writes that nobody waits for. They are gathered, and sent together before the next answer that is
-//! needed: a way to the server and back costs as much as twenty rows.
+//! needed: a way to the server and back costs as much as twenty rows. Where there are many, they are
+//! sent before that, so that the server has something to do meanwhile.
 //!
 //! Rows of one statement go as one execution of its form for many rows. The order of writes is kept
 //! within each table, which is all that matters, and within each row that is updated.
@@ -7,8 +8,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tokio_postgres::Statement;
+use tokio::task::JoinHandle;
 use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Statement};
 
 use super::many;
 use super::value::{Column, Owned};
@@ -19,9 +21,9 @@ use crate::sql::Value;
 #[derive(Debug)]
 pub(super) struct Write {
     /// For one row.
-    pub(super) one: Statement,
+    one: Statement,
     /// For many, where it has such a form.
-    pub(super) many: Option<Statement>,
+    many: Option<Statement>,
     table: String,
     /// Whether it looks at other tables, or at other rows of its own.
     looks: bool,
@@ -47,15 +49,18 @@ impl Write {
 
 /// Rows of one statement.
 pub(super) struct Batch {
-    pub(super) write: Arc<Write>,
-    pub(super) rows: Rows,
+    write: Arc<Write>,
+    rows: Rows,
     n: usize,
     /// The place of each row that is updated.
     places: HashMap<i64, usize>,
 }
 
+/// A batch that was sent.
+pub(super) type Sent = JoinHandle<std::result::Result<u64, tokio_postgres::Error>>;
+
 /// As they are sent.
-pub(super) enum Rows {
+enum Rows {
     /// A list for each parameter.
     Many(Vec<Column>),
     /// One row.
@@ -86,9 +91,20 @@ impl Batch {
         Ok(())
     }
 
+    pub(super) async fn send(
+        &self,
+        client: &Client,
+    ) -> std::result::Result<u64, tokio_postgres::Error> {
+        match (&self.rows, &self.write.many) {
+            (Rows::Many(columns), Some(many)) => client.execute_raw(many, columns).await,
+            (Rows::Many(columns), None) => client.execute_raw(&self.write.one, columns).await,
+            (Rows::One(values), _) => client.execute_raw(&self.write.one, values).await,
+        }
+    }
+
     /// Adds a row, where the batch takes it.
     fn takes(&mut self, values: &[Value<'_>]) -> Result<bool> {
-        if self.write.many.is_none() || self.n >= ROWS_MAX {
+        if self.write.many.is_none() {
             return Ok(false);
         }
         let known = match self.write.key.map(|key| values.get(key)) {
@@ -113,8 +129,8 @@ impl Batch {
     }
 }
 
-/// Rows of one batch, at most.
-const ROWS_MAX: usize = 4_096;
+/// Rows of one batch, at most: all that is gathered is sent then.
+const ROWS_MAX: usize = 128;
 
 /// The batches, in the order in which they are sent.
 #[derive(Default)]
@@ -125,7 +141,8 @@ pub(super) struct Pipe {
 }
 
 impl Pipe {
-    pub(super) fn push(&mut self, write: &Arc<Write>, values: &[Value<'_>]) -> Result<()> {
+    /// Adds a row. `true`: it is time to send what is gathered.
+    pub(super) fn push(&mut self, write: &Arc<Write>, values: &[Value<'_>]) -> Result<bool> {
         // An earlier batch takes the row unless another one of the same table came after it.
         let open = &mut self.batches[self.closed..];
         let last = open.iter_mut().rev().find(|batch| batch.write.table == write.table);
@@ -133,13 +150,13 @@ impl Pipe {
             && Arc::ptr_eq(&batch.write, write)
             && batch.takes(values)?
         {
-            return Ok(());
+            return Ok(batch.n >= ROWS_MAX);
         }
         self.batches.push(Batch::new(write, values)?);
         if write.looks {
             self.closed = self.batches.len();
         }
-        Ok(())
+        Ok(false)
     }
 
     pub(super) fn take(&mut self) -> Vec<Batch> {
@@ -182,7 +199,8 @@ mod tests {
             .expect("it is sent");
         };
         let mut expected = BTreeMap::new();
-        for id in 0..50 {
+        // More than are gathered before some are sent.
+        for id in 0..300 {
             let mut insert = database.prepare("insert into a (id, name, n) values ($1, $2, 0)");
             let name = (id % 10).to_string();
             insert.as_mut().expect("it is prepared").write(values![id, name]).expect("it is sent");

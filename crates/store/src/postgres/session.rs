@@ -2,6 +2,8 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
+use std::panic::resume_unwind;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
@@ -17,7 +19,7 @@ use tokio_postgres::{Client, Statement};
 use super::call::{Line, call, find};
 use super::limits::Limits;
 use super::many;
-use super::pipe::{Batch, Pipe, Rows, Write};
+use super::pipe::{Pipe, Sent, Write};
 use super::place::Place;
 use super::turn::{Ahead, Taken};
 use crate::error::{Error, Result};
@@ -55,6 +57,8 @@ pub(crate) struct Session {
     statements: RefCell<Recent<String, Arc<Known>>>,
     /// What is to be written before the next answer.
     pipe: RefCell<Pipe>,
+    /// What was sent already, whose answers nobody has waited for yet.
+    sent: RefCell<Vec<Sent>>,
     /// A turn that nobody has waited for yet.
     ahead: RefCell<Option<Ahead>>,
     /// What the open transaction was told with its turn.
@@ -106,6 +110,7 @@ impl Session {
             hindered: Cell::new(false),
             statements: RefCell::new(Recent::new(STATEMENTS_MAX)),
             pipe: RefCell::default(),
+            sent: RefCell::default(),
             ahead: RefCell::default(),
             taken: Cell::new(None),
             shape: Cell::new(None),
@@ -286,7 +291,20 @@ impl Session {
     /// Writes at some time before the next answer.
     pub(super) fn write(&self, known: &Known, values: &[Value<'_>]) -> Result<()> {
         let write = self.write_of(known)?;
-        self.pipe.borrow_mut().push(&write, values)
+        let is_time = self.pipe.borrow_mut().push(&write, values)?;
+        if is_time { self.send_ahead() } else { Ok(()) }
+    }
+
+    /// Sends what is to be written so far, so that the server works while this thread does.
+    fn send_ahead(&self) -> Result<()> {
+        let runtime = self.runtime.as_ref().ok_or(Error::Closed)?;
+        let batches = self.pipe.borrow_mut().take();
+        self.sent.borrow_mut().extend(batches.into_iter().map(|batch| {
+            let client = Arc::clone(&self.line.client);
+            runtime.spawn(async move { batch.send(&client).await })
+        }));
+        runtime.block_on(yield_now());
+        Ok(())
     }
 
     /// Asks for the turn, and does not wait for it: the next answer is told only if it is what the
@@ -357,12 +375,23 @@ impl Session {
         &self,
         last: impl Future<Output = std::result::Result<Option<T>, tokio_postgres::Error>>,
     ) -> Result<T> {
+        let mut sent = self.sent.take();
         let batches = self.pipe.borrow_mut().take();
-        let mut writes: Vec<_> = batches.iter().map(|batch| Box::pin(self.send(batch))).collect();
+        let mut writes: Vec<_> =
+            batches.iter().map(|batch| Box::pin(batch.send(self.client()))).collect();
         let mut last = std::pin::pin!(last);
         let mut answer = None;
         let answered = self.wait(std::future::poll_fn(|context| {
             let mut failed = None;
+            sent.retain_mut(|sent| match Pin::new(sent).poll(context) {
+                Poll::Pending => true,
+                Poll::Ready(done) => {
+                    // A panic there is one here: a write of which nobody knows must not be committed.
+                    let done = done.unwrap_or_else(|lost| resume_unwind(lost.into_panic()));
+                    failed = failed.take().or(done.err());
+                    false
+                }
+            });
             // Each is sent when it is first looked at: in this order, and the question last.
             writes.retain_mut(|write| match write.as_mut().poll(context) {
                 Poll::Pending => true,
@@ -380,7 +409,7 @@ impl Session {
                 answer = Some(done);
             }
             match answer.take() {
-                Some(done) if writes.is_empty() => Poll::Ready(done),
+                Some(done) if sent.is_empty() && writes.is_empty() => Poll::Ready(done),
                 waiting => {
                     answer = waiting;
                     Poll::Pending
@@ -390,19 +419,10 @@ impl Session {
         answered.ok_or_else(|| Error::Unavailable("another process has written meanwhile".into()))
     }
 
-    async fn send(&self, batch: &Batch) -> std::result::Result<u64, tokio_postgres::Error> {
-        match (&batch.rows, &batch.write.many) {
-            (Rows::Many(columns), Some(many)) => self.line.client.execute_raw(many, columns).await,
-            (Rows::Many(columns), None) => {
-                self.line.client.execute_raw(&batch.write.one, columns).await
-            }
-            (Rows::One(values), _) => self.line.client.execute_raw(&batch.write.one, values).await,
-        }
-    }
-
     /// What was to be written is of a transaction that is no more.
     pub(super) fn forget_writes(&self) {
         self.pipe.borrow_mut().take();
+        self.sent.take();
     }
 
     /// Prepares a statement in all its forms.
