@@ -249,6 +249,19 @@ impl Prepared<'_> {
 }
 
 impl Prepared<'_> {
+    /// The first row for each of many values, in their order: a server is asked once.
+    pub(crate) fn first_of_each<'p, T, V: Values<'p>>(
+        &mut self,
+        each: impl Iterator<Item = V>,
+        mut read: impl FnMut(&Row<'_>) -> Result<T>,
+    ) -> Result<Vec<Option<T>>> {
+        if let Self::Sqlite(_) = self {
+            return { each }.map(|values| self.first(values, &mut read)).collect();
+        }
+        let found = self.each(each, read)?;
+        Ok(found.into_iter().map(|rows| rows.into_iter().next()).collect())
+    }
+
     /// All rows for each of many values, in their order: a server is asked once.
     pub(crate) fn each<'p, T, V: Values<'p>>(
         &mut self,

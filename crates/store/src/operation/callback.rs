@@ -168,6 +168,7 @@ impl Question for After {
                 callbacks.push((event, request.clone_for_callback()));
             }
         }
+        owed::complete(view, &mut owed.notifications)?;
         owed.callbacks = addressed(view, callbacks)?;
         Ok(owed)
     }
@@ -190,8 +191,8 @@ fn addressed(
             continue;
         };
         let parts = events.iter().map(|(event, _)| [event.part.0]);
-        let found: Vec<Vec<(i64, i64)>> =
-            recipient.each(parts, |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let found: Vec<Option<(i64, i64)>> =
+            recipient.first_of_each(parts, |row| Ok((row.get(0)?, row.get(1)?)))?;
         let own = events.iter().filter(|(_, request)| request.each);
         let own: Vec<MessageId> = own.map(|(event, _)| event.part.message()).collect();
         let mut urls = request::callbacks_of(view, &own)?.into_iter();
@@ -199,7 +200,7 @@ fn addressed(
             if request.each {
                 request.template = urls.next().flatten().unwrap_or_default();
             }
-            callbacks.extend(found.first().map(|found| callback_of(event, request, *found)));
+            callbacks.extend(found.map(|found| callback_of(event, request, found)));
         }
         events = later;
     }
@@ -286,7 +287,7 @@ impl Requests {
     }
 
     /// Reads those of many messages, where looking up each takes long.
-    fn read_ahead(
+    pub(super) fn read_ahead(
         &mut self,
         view: &mut View<'_>,
         messages: impl Iterator<Item = MessageId>,

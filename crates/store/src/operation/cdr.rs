@@ -9,7 +9,8 @@ use pombo_domain::money::Money;
 use pombo_domain::price::{Refund, charged};
 use pombo_domain::time::Instant;
 
-use super::request::{self, Request};
+use super::callback::Requests;
+use super::request::Request;
 use super::{Question, View, history, route};
 use crate::error::Result;
 use crate::statement::statements;
@@ -91,15 +92,15 @@ impl Question for Page {
         let last = rows.last().map(|row| PartId(row[0]));
         let names = Names::read(view)?;
         let mut records = Vec::with_capacity(rows.len());
-        let mut current: Option<Request> = None;
-        for [id, recipient, route, state, event, price, refund] in rows {
-            let message = PartId(id).message();
-            if !current.as_ref().is_some_and(|request| request.holds(message)) {
-                current = request::seen(view, message)?;
-            }
+        let mut requests = Requests::default();
+        requests.read_ahead(view, rows.iter().map(|row| PartId(row[0]).message()))?;
+        let stories = history::events(view, rows.iter().map(|row| row[4]))?;
+        for ([id, recipient, route, state, _, price, refund], events) in
+            rows.into_iter().zip(stories)
+        {
             // Parts whose request is still coming in are nobody's yet.
-            let Some(request) = &current else { continue };
-            let story = Story::read(view, event)?;
+            let Some(request) = requests.of(view, PartId(id).message())? else { continue };
+            let story = Story::of(events);
             records.extend(names.records(
                 [id, recipient, route, state, price, refund],
                 request,
@@ -199,8 +200,7 @@ impl Try {
 }
 
 impl Story {
-    fn read(view: &mut View<'_>, newest: i64) -> Result<Self> {
-        let mut events = history::events(view, newest)?;
+    fn of(mut events: Vec<history::Event>) -> Self {
         events.reverse();
         let kinds = events.iter().map(|event| event.kind).collect();
         let (mut tries, mut current) = (Vec::new(), Try::default());
@@ -220,6 +220,6 @@ impl Story {
             }
         }
         tries.push(current);
-        Ok(Self { tries, kinds })
+        Self { tries, kinds }
     }
 }

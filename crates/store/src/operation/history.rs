@@ -1,4 +1,4 @@
-//! What happened to one part, from its newest event back: each event names the one before it.
+//! What happened to parts, from the newest event back: each event names the one before it.
 
 use std::ops::ControlFlow;
 
@@ -10,11 +10,11 @@ use super::View;
 use crate::error::Result;
 use crate::sql::{Prepared, Row};
 use crate::statement::{Statement, statements};
-use crate::work::Work;
+use crate::work::{Work, day_of};
 
 statements! {
     KIND = "select prev, kind from event_{day} where id = $1";
-    WHOLE = "select prev, kind, at, route, word, code, detail from event_{day} where id = $1";
+    WHOLE = "select prev, kind, at, route, word, code, detail, id from event_{day} where id = $1";
 }
 
 /// Whoever reads the tables of days: a question, or a command.
@@ -54,6 +54,36 @@ pub(super) fn walk<'c>(
     Ok(())
 }
 
+/// What happened to many parts, each from its newest event back as long as the days are there: a
+/// server is asked once for each step back. The first column of the statement is the event before.
+pub(super) fn chains<'c, T>(
+    tables: &mut impl Tables<'c>,
+    statement: Statement,
+    newest: impl ExactSizeIterator<Item = i64>,
+    mut read: impl FnMut(&Row<'_>) -> Result<T>,
+) -> Result<Vec<Vec<T>>> {
+    let mut found: Vec<Vec<T>> = (0..newest.len()).map(|_| Vec::new()).collect();
+    let mut steps: Vec<(usize, i64)> = newest.enumerate().filter(|(_, id)| *id != 0).collect();
+    while !steps.is_empty() {
+        let mut further = Vec::with_capacity(steps.len());
+        steps.sort_by_key(|(_, id)| day_of(*id));
+        for of_day in steps.chunk_by(|(_, a), (_, b)| day_of(*a) == day_of(*b)) {
+            let Some(mut event) = tables.prepare_where(statement, of_day[0].1)? else { continue };
+            let ids = of_day.iter().map(|(_, id)| [*id]);
+            let rows = event.first_of_each(ids, |row| Ok((row.get::<i64>(0)?, read(row)?)))?;
+            for ((idx, _), row) in of_day.iter().zip(rows) {
+                let Some((prev, event)) = row else { continue };
+                if let Some(chain) = found.get_mut(*idx) {
+                    chain.push(event);
+                }
+                further.extend((prev != 0).then_some((*idx, prev)));
+            }
+        }
+        steps = further;
+    }
+    Ok(found)
+}
+
 /// The kind in a row's second column.
 pub(super) fn kind_of(row: &Row<'_>) -> Result<EventKind> {
     Ok(EventKind::from_stored(row.get(1)?).unwrap_or(EventKind::Deferred))
@@ -79,20 +109,20 @@ pub(super) struct Event {
     pub(super) detail: String,
 }
 
-/// All events, newest first.
-pub(super) fn events(view: &mut View<'_>, newest: i64) -> Result<Vec<Event>> {
-    let mut found = Vec::new();
-    walk(view, WHOLE, newest, |id, row| {
-        found.push(Event {
-            id,
+/// All events of parts, newest first, from the newest of each.
+pub(super) fn events(
+    view: &mut View<'_>,
+    newest: impl ExactSizeIterator<Item = i64>,
+) -> Result<Vec<Vec<Event>>> {
+    chains(view, WHOLE, newest, |row| {
+        Ok(Event {
             kind: kind_of(row)?,
             at: Instant::from_micros(row.get(2)?),
             route: RouteId(row.get(3)?),
             word: row.get(4)?,
             code: row.get(5)?,
             detail: row.get(6)?,
-        });
-        Ok(ControlFlow::Continue(()))
-    })?;
-    Ok(found)
+            id: row.get(7)?,
+        })
+    })
 }

@@ -129,12 +129,13 @@ pub(crate) fn read_ahead(work: &mut Work<'_>, ids: impl Iterator<Item = PartId>)
         days.entry(day_of(id.message().0)).or_default().insert(id.0);
     }
     for (day, ids) in days {
+        let asked = ids.iter().map(|id| [*id]);
         let found = match work.has_day(day) {
-            true => work.prepare_on(PART, day)?.each(ids.iter().map(|id| [*id]), Part::from_row)?,
-            false => vec![Vec::new(); ids.len()],
+            true => work.prepare_on(PART, day)?.first_of_each(asked, Part::from_row)?,
+            false => vec![None; ids.len()],
         };
         for (id, found) in ids.into_iter().zip(found) {
-            work.known().keep_part(PartId(id), found.first().copied());
+            work.known().keep_part(PartId(id), found);
         }
     }
     Ok(())

@@ -201,7 +201,7 @@ pub(crate) fn read_ahead(
             continue;
         }
         let asked = messages.iter().map(|message| [*message]);
-        let found = work.prepare_on(REQUEST_OF, day)?.each(asked, Request::from_row)?;
+        let found = work.prepare_on(REQUEST_OF, day)?.first_of_each(asked, Request::from_row)?;
         found.into_iter().flatten().for_each(|request| work.remember(Arc::new(request)));
     }
     Ok(())
@@ -237,6 +237,5 @@ pub(crate) fn callbacks_of(
         None => None,
     };
     let Some(mut statement) = statement else { return Ok(vec![None; messages.len()]) };
-    let found = statement.each(messages.iter().map(|message| [message.0]), |row| row.get(0))?;
-    Ok(found.into_iter().map(|urls| urls.into_iter().next()).collect())
+    statement.first_of_each(messages.iter().map(|message| [message.0]), |row| row.get(0))
 }

@@ -128,8 +128,9 @@ pub(super) fn message(
         return Ok(None);
     };
     let mut events = Vec::new();
-    for &(part, _, newest, _) in &rows {
-        events.extend(self::events(view, part, newest, &name)?);
+    let told = history::events(view, rows.iter().map(|(_, _, newest, _)| *newest))?;
+    for ((part, ..), told) in rows.iter().zip(told) {
+        events.extend(told.into_iter().map(|event| seen(*part, event, &name)));
     }
     events.sort_by_key(|(event, _)| *event);
     Ok(Some(MessageView {
@@ -142,24 +143,16 @@ pub(super) fn message(
     }))
 }
 
-/// A part's events, newest first, with their ids.
-fn events(
-    view: &mut View<'_>,
-    part: PartId,
-    newest: i64,
-    name: &impl Fn(i64) -> String,
-) -> Result<Vec<(i64, EventView)>> {
-    let event = |event: history::Event| {
-        let seen = EventView {
-            part_idx: part.idx(),
-            kind: event.kind,
-            route: name(event.route.0),
-            at: event.at,
-            word: event.word,
-            code: event.code,
-            detail: event.detail,
-        };
-        (event.id, seen)
+/// A part's event as it is shown, with its id.
+fn seen(part: PartId, event: history::Event, name: &impl Fn(i64) -> String) -> (i64, EventView) {
+    let seen = EventView {
+        part_idx: part.idx(),
+        kind: event.kind,
+        route: name(event.route.0),
+        at: event.at,
+        word: event.word,
+        code: event.code,
+        detail: event.detail,
     };
-    Ok(history::events(view, newest)?.into_iter().map(event).collect())
+    (event.id, seen)
 }

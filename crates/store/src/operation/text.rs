@@ -116,10 +116,9 @@ pub(super) fn of_messages<'r>(
     let mut texts = HashMap::new();
     for (day, messages) in days {
         let asked = messages.iter().map(|message| [*message]);
-        let found = work.prepare_on(TEXT, day)?.each(asked, |row| row.get(0))?;
+        let found = work.prepare_on(TEXT, day)?.first_of_each(asked, |row| row.get(0))?;
         let found = messages.into_iter().zip(found);
-        texts
-            .extend(found.filter_map(|(id, text)| Some((MessageId(id), text.into_iter().next()?))));
+        texts.extend(found.filter_map(|(id, text)| Some((MessageId(id), text?))));
     }
     Ok(texts)
 }

@@ -1,7 +1,5 @@
 //! The lives of a sending's parts, a page at a time: what reports tell, and what totals must equal.
 
-use std::collections::HashMap;
-
 use pombo_domain::address::Phone;
 use pombo_domain::campaign::Totals;
 use pombo_domain::id::{MessageId, PartId, SendingId};
@@ -13,18 +11,18 @@ use pombo_domain::price::Refund;
 use pombo_domain::time::Instant;
 
 use crate::error::Result;
-use crate::operation::{Question, View};
-use crate::sql::Prepared;
+use crate::operation::{Question, View, history};
+use crate::sql::Row;
 use crate::statement::statements;
 use crate::work::day_of;
 
 statements! {
-    REQUEST = "select id, messages from request_{day} where sending = $1 and id >= $2 \
-        order by id limit 1";
+    REQUESTS = "select id, messages from request_{day} where sending = $1 and id >= $2 \
+        order by id limit $3";
     PARTS = "select id, recipient, state, price, event, refund from part_{day} \
         where id between $1 and $2 order by id limit $3";
     /// The detail of a click only: 11 is its kind.
-    EVENT = "select kind, at, prev, case when kind = 11 then detail else '' end \
+    EVENT = "select prev, kind, at, case when kind = 11 then detail else '' end \
         from event_{day} where id = $1";
 }
 
@@ -94,50 +92,112 @@ impl Question for Lives {
     type Answer = LivesPage;
 
     fn answer(self, view: &mut View<'_>) -> Result<LivesPage> {
-        let mut page = LivesPage::default();
-        let mut at = self.at;
-        let mut events = Events::default();
-        let mut n_requests = 0;
-        for day in view.days_since(day_of(at.request))? {
-            let mut request = view.prepare_on(REQUEST, day)?;
-            while let Some((id, n_messages)) = request
-                .first([self.sending.0, at.request], |row| {
-                    Ok((MessageId(row.get(0)?), row.get::<i64>(1)?))
-                })?
-            {
-                if page.lives.len() >= self.limit || n_requests == REQUESTS_MAX {
-                    page.next = Some(at);
-                    return Ok(page);
-                }
-                n_requests += 1;
-                let room = self.limit - page.lives.len();
-                // A message more, so as to end between two.
-                let limit = room + usize::from(PARTS_MAX);
-                let from = if id.0 == at.request && at.part != 0 { at.part } else { id.part(0).0 };
-                let last = MessageId(id.0 + n_messages - 1).part(15).0;
-                let bounds = [from, last, i64::try_from(limit).unwrap_or(i64::MAX)];
-                let room = (room, &mut page.lives);
-                let more = read_parts(view, day, bounds, &mut events, room)?;
-                at = match page.lives.last() {
-                    Some(life) if more => Place { request: id.0, part: life.part.0 + 1 },
-                    _ => Place { request: id.0 + 1, part: 0 },
-                };
-            }
-        }
-        Ok(page)
+        let (found, next) = self.parts(view)?;
+        let newest = found.iter().map(|(_, newest)| *newest);
+        let events = history::chains(view, EVENT, newest, LifeEvent::from_row)?;
+        let lives = found.into_iter().zip(events).map(|((life, _), mut events)| {
+            events.reverse();
+            Life { events, ..life }
+        });
+        Ok(LivesPage { lives: lives.collect(), next })
     }
 }
 
-/// Reads the parts of whole messages with their events; answers whether there may be more.
-fn read_parts<'c>(
-    view: &mut View<'c>,
-    day: i64,
-    bounds: [i64; 3],
-    events: &mut Events<'c>,
-    (room, lives): (usize, &mut Vec<Life>),
-) -> Result<bool> {
-    let mut rows: Vec<(Life, i64)> = view.prepare_on(PARTS, day)?.all(bounds, |row| {
-        let life = Life {
+/// A part without its events, and the newest of those.
+type Found = (Life, i64);
+
+impl Lives {
+    /// The parts of whole messages, and where to go on; `None`: that was all.
+    fn parts(self, view: &mut View<'_>) -> Result<(Vec<Found>, Option<Place>)> {
+        let (mut found, mut at) = (Vec::new(), self.at);
+        let mut n_requests = 0;
+        for day in view.days_since(day_of(at.request))? {
+            loop {
+                if found.len() >= self.limit || n_requests >= REQUESTS_MAX {
+                    return Ok((found, Some(at)));
+                }
+                let room = self.limit - found.len();
+                let requests =
+                    self.requests(view, (day, at), room.min(REQUESTS_MAX - n_requests))?;
+                if requests.is_empty() {
+                    break;
+                }
+                n_requests += requests.len();
+                // A message more, so as to end between two.
+                let limit = room + usize::from(PARTS_MAX);
+                let bounds = requests.iter().map(|(id, n_messages)| {
+                    let is_begun = id.0 == at.request && at.part != 0;
+                    let from = if is_begun { at.part } else { id.part(0).0 };
+                    let last = MessageId(id.0 + n_messages - 1).part(15).0;
+                    [from, last, i64::try_from(limit).unwrap_or(i64::MAX)]
+                });
+                let parts = view.prepare_on(PARTS, day)?.each(bounds, Life::from_row)?;
+                for ((id, _), parts) in requests.into_iter().zip(parts) {
+                    if found.len() >= self.limit {
+                        break;
+                    }
+                    at = match take_messages(parts, limit, self.limit, &mut found) {
+                        Some(part) => Place { request: id.0, part },
+                        None => Place { request: id.0 + 1, part: 0 },
+                    };
+                }
+            }
+        }
+        Ok((found, None))
+    }
+
+    /// The next requests and how many messages each has: no more than may be needed, as a message
+    /// has a part at least.
+    fn requests(
+        self,
+        view: &mut View<'_>,
+        (day, at): (i64, Place),
+        limit: usize,
+    ) -> Result<Vec<(MessageId, i64)>> {
+        let wanted = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut requests: Vec<(MessageId, i64)> =
+            view.prepare_on(REQUESTS, day)?.all([self.sending.0, at.request, wanted], |row| {
+                Ok((MessageId(row.get(0)?), row.get(1)?))
+            })?;
+        let mut n_messages = 0;
+        let is_enough = requests.iter().position(|(_, n)| {
+            n_messages += n;
+            n_messages >= wanted
+        });
+        requests.truncate(is_enough.map_or(requests.len(), |last| last + 1));
+        Ok(requests)
+    }
+}
+
+/// Takes the messages of a request, read up to `limit`, as long as fewer than `full` parts are found;
+/// answers with which part to go on, where that were not all.
+fn take_messages(
+    mut parts: Vec<Found>,
+    limit: usize,
+    full: usize,
+    found: &mut Vec<Found>,
+) -> Option<i64> {
+    let mut next = None;
+    if parts.len() == limit
+        && let Some(last) = parts.last().map(|(life, _)| life.part.message())
+    {
+        next = Some(last.part(0).0);
+        parts.retain(|(life, _)| life.part.message() != last); // It may be cut.
+    }
+    for message in parts.chunk_by(|(a, _), (b, _)| a.part.message() == b.part.message()) {
+        if found.len() >= full {
+            return message.first().map(|(life, _)| life.part.0);
+        }
+        let n_parts = u8::try_from(message.len()).unwrap_or(u8::MAX);
+        found
+            .extend(message.iter().map(|(life, event)| (Life { n_parts, ..life.clone() }, *event)));
+    }
+    next
+}
+
+impl Life {
+    fn from_row(row: &Row<'_>) -> Result<Found> {
+        let life = Self {
             part: PartId(row.get(0)?),
             n_parts: 0,
             to: Phone::from_stored(row.get::<i64>(1)?.unsigned_abs()),
@@ -147,55 +207,16 @@ fn read_parts<'c>(
             events: Vec::new(),
         };
         Ok((life, row.get(4)?))
-    })?;
-    let mut more = i64::try_from(rows.len()).is_ok_and(|n| n == bounds[2]);
-    if more && let Some(last) = rows.last().map(|(life, _)| life.part.message()) {
-        rows.retain(|(life, _)| life.part.message() != last); // It may be cut.
     }
-    let full = lives.len() + room;
-    for message in rows.chunk_by(|(a, _), (b, _)| a.part.message() == b.part.message()) {
-        if lives.len() >= full {
-            more = true;
-            break;
-        }
-        let n_parts = u8::try_from(message.len()).unwrap_or(u8::MAX);
-        for (life, newest) in message {
-            lives.push(Life { n_parts, events: events.of(view, *newest)?, ..life.clone() });
-        }
-    }
-    Ok(more)
 }
 
-/// The statements that read events, one for each day, held as long as the page is read.
-#[derive(Default)]
-struct Events<'c>(HashMap<i64, Option<Prepared<'c>>>);
-
-impl<'c> Events<'c> {
-    /// A part's events, oldest first, from the newest on; those of forgotten days are left out.
-    fn of(&mut self, view: &mut View<'c>, newest: i64) -> Result<Vec<LifeEvent>> {
-        let mut found = Vec::new();
-        let mut next = newest;
-        while next != 0 {
-            let statement = match self.0.entry(day_of(next)) {
-                std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
-                std::collections::hash_map::Entry::Vacant(new) => {
-                    new.insert(view.prepare_for(EVENT, next)?)
-                }
-            };
-            let Some(statement) = statement else { break };
-            let event = statement.first([next], |row| {
-                let kind = EventKind::from_stored(row.get(0)?).unwrap_or(EventKind::Deferred);
-                let click = (kind == EventKind::Clicked)
-                    .then(|| row.str(3).map(|stored| Box::new(Click::from_stored(stored))))
-                    .transpose()?;
-                Ok((LifeEvent { kind, at: Instant::from_micros(row.get(1)?), click }, row.get(2)?))
-            })?;
-            let Some((event, prev)) = event else { break };
-            found.push(event);
-            next = prev;
-        }
-        found.reverse();
-        Ok(found)
+impl LifeEvent {
+    fn from_row(row: &Row<'_>) -> Result<Self> {
+        let kind = history::kind_of(row)?;
+        let click = (kind == EventKind::Clicked)
+            .then(|| row.str(3).map(|stored| Box::new(Click::from_stored(stored))))
+            .transpose()?;
+        Ok(Self { kind, at: Instant::from_micros(row.get(2)?), click })
     }
 }
 

@@ -1,6 +1,6 @@
 //! What an event owes its account's URL, and the events of one account read anew.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 
 use pombo_domain::id::{AccountId, CampaignId, EventId, MessageId};
@@ -63,7 +63,7 @@ pub enum Detail {
     Kept(String),
 }
 
-/// The notification that an event owes, where it owes one to this audience.
+/// The notification that an event owes, where it owes one to this audience; [`complete`] it.
 pub(crate) fn of_event(
     view: &mut View<'_>,
     event: &Event,
@@ -83,14 +83,35 @@ pub(crate) fn of_event(
     told(view, event, request).map(Some)
 }
 
+/// Says of notifications what is not the event's own: their campaigns' names, and whether others
+/// come first.
+pub(crate) fn complete(view: &mut View<'_>, owed: &mut [OwedNotification]) -> Result<()> {
+    if owed.is_empty() {
+        return Ok(());
+    }
+    let messages = owed.iter().map(|owed| [owed.message.0]);
+    let first: Vec<Option<i64>> = view
+        .prepare(WAITS)?
+        .first_of_each(messages, |row| row.get(0))?
+        .into_iter()
+        .map(Option::flatten)
+        .collect();
+    let named = owed.iter().map(|owed| owed.campaign.0).filter(|campaign| *campaign != 0);
+    let named: BTreeSet<i64> = named.collect();
+    let names = view
+        .prepare(CAMPAIGN)?
+        .first_of_each(named.iter().map(|campaign| [*campaign]), |row| row.get::<String>(0))?;
+    let names: HashMap<i64, Option<String>> = named.into_iter().zip(names).collect();
+    for (owed, first) in owed.iter_mut().zip(first) {
+        owed.is_behind = first.is_some_and(|first| first < owed.event.0);
+        owed.campaign_name = names.get(&owed.campaign.0).cloned().flatten().unwrap_or_default();
+    }
+    Ok(())
+}
+
 fn told(view: &mut View<'_>, event: &Event, request: &Request) -> Result<OwedNotification> {
     let message = event.part.message();
-    let first: Option<i64> = view.prepare(WAITS)?.one([message.0], |row| row.get(0))?;
     let campaign = if request.campaign_named { request.campaign } else { CampaignId(0) };
-    let campaign_name = match request.campaign_named {
-        true => view.prepare(CAMPAIGN)?.first([campaign.0], |row| row.get(0))?,
-        false => None,
-    };
     let detail = match event.kind {
         EventKind::Clicked => detail(view, event)?
             .map_or(Detail::None, |stored| Detail::Link(Click::from_stored(&stored).url)),
@@ -106,9 +127,9 @@ fn told(view: &mut View<'_>, event: &Event, request: &Request) -> Result<OwedNot
         kind: event.kind,
         at: event.at,
         campaign,
-        campaign_name: campaign_name.unwrap_or_default(),
+        campaign_name: String::new(),
         detail,
-        is_behind: first.is_some_and(|first| first < event.id),
+        is_behind: false,
     })
 }
 
@@ -127,7 +148,7 @@ fn written(view: &mut View<'_>, event: &Event) -> Result<Option<Box<Message>>> {
     }
 }
 
-/// The notification of an event of no message of ours. Its part is a number, negative: the account's
+/// The notification of an event of no message of ours; [`complete`] it. Its part is a number, negative: the account's
 /// where a limit was met; else that of what somebody wrote who answers no message. Without an
 /// audience it is owed whoever asked.
 pub(crate) fn of_no_message(
@@ -150,7 +171,6 @@ pub(crate) fn of_no_message(
         return Ok(None);
     }
     let message = MessageId(event.part.0);
-    let first: Option<i64> = view.prepare(WAITS)?.one([message.0], |row| row.get(0))?;
     Ok(Some(OwedNotification {
         event: EventId(event.id),
         account,
@@ -160,7 +180,7 @@ pub(crate) fn of_no_message(
         campaign: CampaignId(0),
         campaign_name: String::new(),
         detail: told,
-        is_behind: first.is_some_and(|first| first < event.id),
+        is_behind: false,
     }))
 }
 
@@ -201,13 +221,15 @@ pub(crate) fn of_filed(view: &mut View<'_>, event: EventId) -> Result<Option<Owe
     let Some(event) = row.first([event.0], Event::from_row)? else {
         return Ok(None);
     };
-    if event.part.0 < 0 {
-        return of_no_message(view, &event, None);
-    }
-    match Requests::default().of(view, event.part.message())? {
-        Some(request) => told(view, &event, &request.clone()).map(Some),
-        None => Ok(None),
-    }
+    let mut owed = if event.part.0 < 0 {
+        of_no_message(view, &event, None)?
+    } else if let Some(request) = Requests::default().of(view, event.part.message())? {
+        Some(told(view, &event, request)?)
+    } else {
+        None
+    };
+    complete(view, owed.as_mut_slice())?;
+    Ok(owed)
 }
 
 /// The events of one account after a point, once more.
@@ -241,13 +263,15 @@ impl Question for Again {
 
     fn answer(self, view: &mut View<'_>) -> Result<AgainOwed> {
         let events = callback::events(view, self.cursor, self.limit)?;
-        let is_all = events.len() < self.limit || events.iter().any(|e| e.id > self.to.0);
+        let mut is_all = events.len() < self.limit || events.iter().any(|e| e.id > self.to.0);
         let audience = Audience::from([(self.account, self.asked)]);
         let mut owed = AgainOwed { cursor: self.cursor.0, ..AgainOwed::default() };
         let mut requests = Requests::default();
+        requests.read_ahead(view, events.iter().map(|event| event.part.message()))?;
         for event in events.into_iter().take_while(|event| event.id <= self.to.0) {
             if owed.notifications.len() >= self.room {
-                return Ok(owed);
+                is_all = false;
+                break;
             }
             owed.cursor = event.id;
             if event.part.0 < 0 {
@@ -264,6 +288,7 @@ impl Question for Again {
         if is_all {
             owed.cursor = self.to.0;
         }
+        complete(view, &mut owed.notifications)?;
         Ok(owed)
     }
 }
