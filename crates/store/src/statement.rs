@@ -63,6 +63,7 @@ pub(crate) fn all() -> Vec<Statement> {
         op::inbound::number::STATEMENTS,
         op::inbound::resolve::STATEMENTS,
         op::intent::STATEMENTS,
+        op::key::STATEMENTS,
         op::link::STATEMENTS,
         op::node::STATEMENTS,
         op::notification::STATEMENTS,

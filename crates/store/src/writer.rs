@@ -5,17 +5,15 @@
 //! fails all the same, the whole transaction is rolled back and each command is run again in a
 //! transaction of its own: the failing one is told, the others lose nothing.
 
-use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use pombo_domain::id::AccountId;
 use tokio::sync::{oneshot, watch};
 
 use crate::error::{Error, Result};
-use crate::operation::{Operation, read_ahead};
+use crate::operation::{Foreseen, Operation, read_ahead};
 use crate::sql::Database;
 use crate::work::{Shelf, Work};
 
@@ -25,7 +23,7 @@ const GROUP_ROWS_MAX: usize = 8_000;
 /// A command with the one who waits for it.
 trait Job: Send {
     fn rows(&self) -> usize;
-    fn tell_accounts(&self, told: &mut BTreeSet<AccountId>);
+    fn foresee(&self, foreseen: &mut Foreseen);
     fn run(&mut self, work: &mut Work<'_>) -> Result<()>;
     fn reply(self: Box<Self>, committed: Result<()>);
 }
@@ -41,8 +39,8 @@ impl<O: Operation> Job for Waiting<O> {
         self.operation.rows()
     }
 
-    fn tell_accounts(&self, told: &mut BTreeSet<AccountId>) {
-        self.operation.tell_accounts(told);
+    fn foresee(&self, foreseen: &mut Foreseen) {
+        self.operation.foresee(foreseen);
     }
 
     fn run(&mut self, work: &mut Work<'_>) -> Result<()> {
@@ -303,9 +301,9 @@ impl<E: Engine> Loop<E> {
         self.shelf.begin(self.engine.database())?;
         let mut work = Work::new(self.engine.database(), &mut self.shelf);
         if work.is_far() {
-            let mut accounts = BTreeSet::new();
-            group.iter().for_each(|job| job.tell_accounts(&mut accounts));
-            read_ahead(&mut work, &accounts)?;
+            let mut foreseen = Foreseen::default();
+            group.iter().for_each(|job| job.foresee(&mut foreseen));
+            read_ahead(&mut work, &foreseen)?;
         }
         for job in group.iter_mut() {
             // A panic is a defect of one command: the rollback undoes it, and `Shelf::reset`

@@ -2,9 +2,7 @@
 //!
 //! A request of more than [`pombo_domain::limits::ROWS_PER_OPERATION_MAX`] rows is staged first: [`super::stage`].
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use pombo_domain::campaign::{Stop, Totals};
 use pombo_domain::id::{AccountId, CampaignId, MessageId, SendingId};
@@ -15,18 +13,18 @@ use pombo_domain::otp::{Config, Limits};
 use pombo_domain::sms::Encoding;
 use pombo_domain::time::Instant;
 
-use super::Operation;
 use super::campaign::join;
+pub use super::key::Key;
 use super::opening;
 pub use super::opening::Held;
 pub use super::recipient::{Recipient, cost};
 use super::request::Request;
 use super::text::Texts;
-use super::{opt_out, otp, part};
+use super::{Foreseen, Operation, opt_out, otp, part};
 use crate::error::{Error, Result};
 use crate::sql::values;
 use crate::statement::statements;
-use crate::work::{LedgerKind, Standing, Work};
+use crate::work::{LedgerKind, Today, Work};
 
 statements! {
     NEW_CALLBACK = "insert into callback_{day} (message, url) values ($1, $2)";
@@ -37,23 +35,8 @@ statements! {
     NEW_QUEUED = "insert into queue (route, lane, account, due, first, last, tries, scheduled) \
         values ($1, $2, $3, $4, $5, $6, 0, $7)";
     END_STAGING = "delete from staging where first = $1";
-    SEEN_KEY = "select body, request, campaign, sending from idempotency \
-        where account = $1 and key = $2 and at > $3";
-    /// An older one may still be there: the sweep has not come by yet.
-    NEW_KEY = "insert into idempotency (account, key, body, request, campaign, sending, at) \
-        values ($1, $2, $3, $4, $5, $6, $7) on conflict (account, key) do update set \
-        body = excluded.body, request = excluded.request, campaign = excluded.campaign, \
-        sending = excluded.sending, at = excluded.at";
-    TODAY = "select messages, spent from account_day where account = $1 and day = $2";
-    ADD_TODAY = "insert into account_day (account, day, messages, spent) values ($1, $2, $3, $4) \
-        on conflict (account, day) do update set \
-        messages = account_day.messages + excluded.messages, \
-        spent = account_day.spent + excluded.spent";
     RESERVE = "insert into ledger (account, at, kind, amount, request) values ($1, $2, $3, $4, $5)";
 }
-
-/// How long a key is remembered.
-pub(crate) const KEY_KEPT: Duration = Duration::from_secs(48 * 3_600);
 
 /// The campaign a request joins.
 #[derive(Debug, Clone)]
@@ -67,15 +50,6 @@ pub enum Campaign {
         /// Merged into its tags.
         tags: Vec<String>,
     },
-}
-
-/// The caller's key.
-#[derive(Debug, Clone)]
-pub struct Key {
-    /// Its text.
-    pub key: String,
-    /// SHA-256 of the body.
-    pub body: [u8; 32],
 }
 
 /// Where callbacks go.
@@ -198,8 +172,9 @@ impl Operation for Accept {
         3 + own
     }
 
-    fn tell_accounts(&self, told: &mut BTreeSet<AccountId>) {
-        told.insert(self.account);
+    fn foresee(&self, foreseen: &mut Foreseen) {
+        foreseen.accounts.insert(self.account);
+        foreseen.keys.extend(self.key.as_ref().map(|key| (self.account, key.key.clone())));
     }
 
     fn run(&self, work: &mut Work<'_>) -> Result<Accepted> {
@@ -261,17 +236,8 @@ impl Accept {
         self.write_request(work, &request)?;
         self.queue(work, first)?;
         self.pay(work, first)?;
-        if let Some(Key { key, body }) = &self.key {
-            let at = self.now.micros();
-            work.prepare(NEW_KEY)?.write(values![
-                self.account.0,
-                key,
-                body,
-                first.0,
-                campaign.0,
-                sending.0,
-                at
-            ])?;
+        if let Some(key) = &self.key {
+            key.answered(work, self.account, (first, campaign, sending), self.now)?;
         }
         work.remember(Arc::new(request));
         Ok(Accepted::Done { first, campaign, sending, replayed: false })
@@ -303,21 +269,10 @@ impl Accept {
         work: &mut Work<'_>,
         joins: Option<&join::Joined>,
     ) -> Result<Option<Accepted>> {
-        if let Some(Key { key, body }) = &self.key {
-            let seen = work.prepare(SEEN_KEY)?.first(
-                values![self.account.0, key, self.now.minus(KEY_KEPT).micros()],
-                |row| {
-                    let same = row.get::<Vec<u8>>(0)? == body;
-                    let (first, campaign) = (MessageId(row.get(1)?), CampaignId(row.get(2)?));
-                    let sending = SendingId(row.get(3)?);
-                    Ok((same, Accepted::Done { first, campaign, sending, replayed: true }))
-                },
-            )?;
-            match seen {
-                Some((true, answer)) => return Ok(Some(answer)),
-                Some((false, _)) => return Ok(Some(Accepted::KeyReused)),
-                None => {}
-            }
+        if let Some(key) = &self.key
+            && let Some(answer) = key.answer(work, self.account, self.now)?
+        {
+            return Ok(Some(answer));
         }
         if self.staged.is_none() && otp::is_any_pending(work, self)? {
             return Ok(Some(Accepted::CodePending));
@@ -331,26 +286,11 @@ impl Accept {
         let Some(cost) = self.cost().filter(|cost| *cost <= standing.balance) else {
             return Ok(Some(Accepted::NotEnoughCredits));
         };
-        if standing.per_day.is_some() || standing.spend_cap.is_some() {
-            return self.count_today(work, standing, cost);
+        if !standing.is_limited() {
+            return Ok(None);
         }
-        Ok(None)
-    }
-
-    /// Counts it among the messages of its day and what they cost, where that is not too much.
-    fn count_today(
-        &self,
-        work: &mut Work<'_>,
-        standing: Standing,
-        cost: Money,
-    ) -> Result<Option<Accepted>> {
-        let (account, day) = (self.account.0, self.now.day());
-        let today = work.prepare(TODAY)?.first(values![account, day], |row| {
-            let (messages, spent): (i64, i64) = (row.get(0)?, row.get(1)?);
-            Ok((messages, spent))
-        })?;
-        let (messages, spent) = today.unwrap_or_default();
-        let wanted = i64::try_from(self.recipients.len()).unwrap_or(i64::MAX);
+        let Today { messages, spent } = money.today(database, (self.account, self.now.day()))?;
+        let wanted = self.counts(cost).messages;
         let exceeds = |limit: Option<i64>, before: i64, more: i64| {
             limit.is_some_and(|limit| before.saturating_add(more) > limit)
         };
@@ -360,8 +300,13 @@ impl Accept {
         if exceeds(standing.spend_cap.map(Money::micros), spent, cost.micros()) {
             return Ok(Some(Accepted::SpendCap));
         }
-        work.prepare(ADD_TODAY)?.write(values![account, day, wanted, cost.micros()])?;
         Ok(None)
+    }
+
+    /// What it counts against its account's limits of the day.
+    fn counts(&self, cost: Money) -> Today {
+        let messages = i64::try_from(self.recipients.len()).unwrap_or(i64::MAX);
+        Today { messages, spent: cost.micros() }
     }
 
     /// The campaign and the sending, with the request counted.
@@ -374,16 +319,17 @@ impl Accept {
             let campaign = work.new_campaign()?;
             return Ok((campaign, campaign.own_sending()));
         };
-        let joined = match found {
-            Some(found) => {
+        let mut joined = match found {
+            Some(mut found) => {
                 let merged = join::merge_tags(&found.tags, tags);
-                join::tag(work, &found, &merged)?;
+                join::tag(work, &mut found, merged)?;
                 found
             }
             None => join::make(work, (self.account, name), &join::merge_tags("", tags), self.now)?,
         };
         let scheduled = (self.due > self.now).then_some(self.due);
-        join::set_times(work, &joined, (scheduled, self.expires))?;
+        join::set_times(work, &mut joined, (scheduled, self.expires))?;
+        work.known().keep_campaign(self.account, name, joined.clone());
         let cost = self.cost().unwrap_or(Money::ZERO);
         let change = Totals::accepted(self.recipients.len(), cost);
         work.totals().add(joined.sending, change);
@@ -472,7 +418,10 @@ impl Accept {
 
     fn pay(&self, work: &mut Work<'_>, first: MessageId) -> Result<()> {
         let cost = self.cost().unwrap_or(Money::ZERO);
-        let (money, _) = work.money();
+        let (money, database) = work.money();
+        if money.standing(database, self.account)?.is_limited() {
+            money.count_today((self.account, self.now.day()), self.counts(cost));
+        }
         money.change(self.account, -cost);
         let kind = LedgerKind::Reservation as i64;
         let at = self.now.micros();

@@ -301,6 +301,7 @@ fn count_day(work: &mut Work<'_>, account: AccountId, now: Instant) -> Result<()
     let spent: i64 =
         work.prepare(SPENT_SINCE)?.one([from, midnight, account.0], |row| row.get(0))?;
     work.prepare(SET_SPENT)?.execute([account.0, now.day(), spent.max(0)])?;
+    work.money().0.recounted((account, now.day()));
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! `claim`: takes what is due from a queue and writes the intent to submit it, in one commit.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use pombo_domain::address::Phone;
@@ -19,7 +19,7 @@ use super::opening::{Holds, Waits};
 use super::part;
 use super::queue::{QueueRow, put, take};
 use super::request::{self, Request};
-use super::{Operation, intent, opt_out, otp, text};
+use super::{Foreseen, Operation, intent, opt_out, otp, text};
 use crate::error::Result;
 use crate::statement::statements;
 use crate::work::Work;
@@ -143,8 +143,8 @@ impl Operation for ClaimAll {
         self.claims.iter().map(Operation::rows).sum()
     }
 
-    fn tell_accounts(&self, told: &mut BTreeSet<AccountId>) {
-        told.extend(self.claims.iter().map(|claim| claim.account));
+    fn foresee(&self, foreseen: &mut Foreseen) {
+        foreseen.accounts.extend(self.claims.iter().map(|claim| claim.account));
     }
 
     fn run(&self, work: &mut Work<'_>) -> Result<Vec<Claimed>> {

@@ -17,6 +17,7 @@ pub(crate) mod history;
 pub mod hurry;
 pub mod inbound;
 pub(crate) mod intent;
+pub(crate) mod key;
 pub mod link;
 pub mod node;
 pub mod notification;
@@ -63,20 +64,31 @@ pub trait Operation: Send + 'static {
         1
     }
 
-    /// The accounts whose standing it will look at.
+    /// Tells what it will look at.
     #[doc(hidden)]
-    fn tell_accounts(&self, _told: &mut BTreeSet<AccountId>) {}
+    fn foresee(&self, _foreseen: &mut Foreseen) {}
 
     /// Runs inside the writer's transaction.
     #[doc(hidden)]
     fn run(&self, work: &mut Work<'_>) -> Result<Self::Answer>;
 }
 
-/// Reads what commands will look at, of these accounts, where looking at each takes long.
-pub(crate) fn read_ahead(work: &mut Work<'_>, accounts: &BTreeSet<AccountId>) -> Result<()> {
+/// What the commands of a transaction will look at.
+#[doc(hidden)]
+#[derive(Debug, Default)]
+pub struct Foreseen {
+    /// The accounts whose standing it is.
+    pub(crate) accounts: BTreeSet<AccountId>,
+    /// The callers' keys.
+    pub(crate) keys: Vec<(AccountId, String)>,
+}
+
+/// Reads what commands will look at, where looking at each takes long.
+pub(crate) fn read_ahead(work: &mut Work<'_>, foreseen: &Foreseen) -> Result<()> {
     let (money, database) = work.money();
-    money.read_ahead(database, accounts)?;
-    opt_out::read_ahead(work, accounts)
+    money.read_ahead(database, &foreseen.accounts)?;
+    opt_out::read_ahead(work, &foreseen.accounts)?;
+    key::read_ahead(work, &foreseen.keys)
 }
 
 /// A question to the committed state; short, because a reader holds back the log while it lasts.

@@ -7,7 +7,7 @@ use pombo_domain::id::{MessageId, PartId, RouteId};
 use pombo_domain::message::{EventKind, PartState};
 use pombo_domain::time::Instant;
 
-use super::accept::KEY_KEPT;
+use super::key::KEY_KEPT;
 use super::part::{self, Step};
 use super::receipt::UNMATCHED_MAX;
 use super::{Operation, Question, View, failover, inbound, otp, price, stage, uncertain};

@@ -5,14 +5,19 @@
 //!
 //! The embedded engine finds a row as fast as it would be found here, so that nothing is kept for it.
 
-use pombo_domain::id::{PartId, RouteId};
+use pombo_domain::id::{AccountId, PartId, RouteId};
 
+use crate::operation::campaign::join::Joined;
+use crate::operation::key::Seen;
 use crate::operation::part::Part;
 use crate::operation::receipt::SAME_ID_MAX;
 use crate::recent::Recent;
 
 /// Parts, and carriers' ids, that are kept (some 4 MiB): what one second leaves under way.
 const KEPT_MAX: usize = 14_000;
+
+/// Callers' keys, and campaigns, that are kept: a transaction has fewer.
+const NAMES_KEPT_MAX: usize = 2_048;
 
 /// Day, route and key of a carrier's id.
 pub(crate) type Key = (i64, RouteId, i64);
@@ -24,6 +29,10 @@ pub(crate) struct Known {
     is_on: bool,
     parts: Recent<PartId, Option<Part>>,
     carriers: Recent<Key, Filed>,
+    /// What came with callers' keys, also where that is nothing.
+    keys: Recent<(AccountId, String), Option<Seen>>,
+    /// Campaigns, by their names.
+    campaigns: Recent<(AccountId, String), Joined>,
 }
 
 /// The parts to which a carrier gave ids of one key.
@@ -58,7 +67,13 @@ impl Filed {
 impl Known {
     /// Nothing; and it stays so unless `is_on`.
     pub(crate) fn new(is_on: bool) -> Self {
-        Self { is_on, parts: Recent::new(KEPT_MAX), carriers: Recent::new(KEPT_MAX) }
+        Self {
+            is_on,
+            parts: Recent::new(KEPT_MAX),
+            carriers: Recent::new(KEPT_MAX),
+            keys: Recent::new(NAMES_KEPT_MAX),
+            campaigns: Recent::new(NAMES_KEPT_MAX),
+        }
     }
 
     /// A part; `None` where nothing is known of it.
@@ -130,9 +145,33 @@ impl Known {
         self.carriers.remove(&key);
     }
 
+    /// What came with a caller's key; `None` where nothing is known of it.
+    pub(crate) fn key(&mut self, account: AccountId, key: &str) -> Option<Option<Seen>> {
+        self.is_on.then(|| self.keys.get(&(account, key.to_owned())).cloned()).flatten()
+    }
+
+    pub(crate) fn keep_key(&mut self, account: AccountId, key: &str, seen: Option<Seen>) {
+        if self.is_on {
+            self.keys.insert((account, key.to_owned()), seen);
+        }
+    }
+
+    /// The account's campaign of that name; `None` where nothing is known of it.
+    pub(crate) fn campaign(&mut self, account: AccountId, name: &str) -> Option<Joined> {
+        self.is_on.then(|| self.campaigns.get(&(account, name.to_owned())).cloned()).flatten()
+    }
+
+    pub(crate) fn keep_campaign(&mut self, account: AccountId, name: &str, campaign: Joined) {
+        if self.is_on {
+            self.campaigns.insert((account, name.to_owned()), campaign);
+        }
+    }
+
     pub(crate) fn clear(&mut self) {
         self.parts.clear();
         self.carriers.clear();
+        self.keys.clear();
+        self.campaigns.clear();
     }
 }
 

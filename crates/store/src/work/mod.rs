@@ -17,7 +17,7 @@ pub(crate) use day::Days;
 pub(crate) use ids::{IDS_PER_DAY, day_of, first_at, first_of_day, time_of};
 pub(crate) use known::Holders;
 use known::Known;
-pub(crate) use money::{LedgerKind, MoneyBook, Standing};
+pub(crate) use money::{LedgerKind, MoneyBook, Today};
 use totals::TotalsBook;
 
 use crate::error::Result;

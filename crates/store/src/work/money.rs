@@ -14,6 +14,11 @@ use crate::statement::statements;
 statements! {
     STANDING = "select balance, per_day, spend_cap from account where id = $1";
     GIVE_BACK = "insert into ledger (account, at, kind, amount) values ($1, $2, $3, $4)";
+    TODAY = "select messages, spent from account_day where account = $1 and day = $2";
+    COUNT = "insert into account_day (account, day, messages, spent) values ($1, $2, $3, $4) \
+        on conflict (account, day) do update set \
+        messages = account_day.messages + excluded.messages, \
+        spent = account_day.spent + excluded.spent";
     UNSPEND = "update account_day set spent = case when spent > $1 then spent - $1 else 0 end \
         where account = $2 and day = $3";
     CHANGE = "update account set balance = balance + $1 where id = $2";
@@ -46,6 +51,26 @@ pub(crate) struct MoneyBook {
     accounts: BTreeMap<AccountId, Entry>,
     /// What accounts could do before it.
     standings: Recent<AccountId, Standing>,
+    /// What this transaction adds to days of accounts that have a limit.
+    counted: BTreeMap<(AccountId, i64), Today>,
+    /// How those days were before it.
+    days: Recent<(AccountId, i64), Today>,
+}
+
+/// What counts against an account's limits of a UTC day.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Today {
+    /// Messages.
+    pub(crate) messages: i64,
+    /// Micro-units.
+    pub(crate) spent: i64,
+}
+
+impl Today {
+    const fn add(&mut self, more: Self) {
+        self.messages += more.messages;
+        self.spent += more.spent;
+    }
 }
 
 #[derive(Debug, Default)]
@@ -67,6 +92,11 @@ pub(crate) struct Standing {
 }
 
 impl Standing {
+    /// Whether its days are counted.
+    pub(crate) const fn is_limited(&self) -> bool {
+        self.per_day.is_some() || self.spend_cap.is_some()
+    }
+
     fn from_row(row: &Row<'_>) -> Result<Self> {
         let balance = Money::from_micros(row.get(0)?);
         let spend_cap: Option<i64> = row.get(2)?;
@@ -76,7 +106,12 @@ impl Standing {
 
 impl Default for MoneyBook {
     fn default() -> Self {
-        Self { accounts: BTreeMap::new(), standings: Recent::new(STANDINGS_MAX) }
+        Self {
+            accounts: BTreeMap::new(),
+            standings: Recent::new(STANDINGS_MAX),
+            counted: BTreeMap::new(),
+            days: Recent::new(STANDINGS_MAX),
+        }
     }
 }
 
@@ -121,6 +156,36 @@ impl MoneyBook {
         Ok(())
     }
 
+    /// What a day counts so far.
+    pub(crate) fn today(&mut self, database: Database<'_>, day: (AccountId, i64)) -> Result<Today> {
+        let mut today = match self.days.get(&day) {
+            Some(today) => *today,
+            None => {
+                let found = database.prepare(TODAY.sql)?.first([day.0.0, day.1], |row| {
+                    Ok(Today { messages: row.get(0)?, spent: row.get(1)? })
+                })?;
+                let today = found.unwrap_or_default();
+                self.days.insert(day, today);
+                today
+            }
+        };
+        today.add(self.counted.get(&day).copied().unwrap_or_default());
+        Ok(today)
+    }
+
+    /// Counts more.
+    pub(crate) fn count_today(&mut self, day: (AccountId, i64), more: Today) {
+        self.counted.entry(day).or_default().add(more);
+    }
+
+    /// What an account spent on a day was counted anew, this transaction's requests among it.
+    pub(crate) fn recounted(&mut self, day: (AccountId, i64)) {
+        self.days.remove(&day);
+        if let Some(counted) = self.counted.get_mut(&day) {
+            counted.spent = 0;
+        }
+    }
+
     /// Changes the balance; the caller writes the ledger row that says why.
     pub(crate) fn change(&mut self, account: AccountId, amount: Money) {
         self.accounts.entry(account).or_default().change += amount;
@@ -143,14 +208,24 @@ impl MoneyBook {
 
     /// Writes the new balances; the last thing before the commit.
     pub(crate) fn flush(&mut self, database: Database<'_>, at: i64) -> Result<()> {
+        for (day, more) in std::mem::take(&mut self.counted) {
+            database.prepare(COUNT.sql)?.write([day.0.0, day.1, more.messages, more.spent])?;
+            if let Some(today) = self.days.get(&day) {
+                today.add(more);
+            }
+        }
         for (account, entry) in std::mem::take(&mut self.accounts) {
             if entry.released != Money::ZERO {
                 let kind = LedgerKind::Release as i64;
                 let row = [account.0, at, kind, entry.released.micros()];
                 database.prepare(GIVE_BACK.sql)?.write(row)?;
                 // There is a row only for accounts with a limit.
-                let given_back = [entry.released.micros(), account.0, at.div_euclid(DAY_MICROS)];
+                let day = at.div_euclid(DAY_MICROS);
+                let given_back = [entry.released.micros(), account.0, day];
                 database.prepare(UNSPEND.sql)?.write(given_back)?;
+                if let Some(today) = self.days.get(&(account, day)) {
+                    today.spent = (today.spent - entry.released.micros()).max(0);
+                }
             }
             // What carriers took counts against a day's limit, whatever becomes of it.
             if entry.refunded != Money::ZERO {
@@ -178,5 +253,7 @@ impl MoneyBook {
     pub(crate) fn clear(&mut self) {
         self.accounts.clear();
         self.standings.clear();
+        self.counted.clear();
+        self.days.clear();
     }
 }

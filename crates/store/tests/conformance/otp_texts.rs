@@ -9,6 +9,7 @@ use pombo_domain::opt_out::Address;
 use pombo_domain::otp::{Config, KEY_BYTES, Key, Limits, Reason, Scope};
 use pombo_domain::route::UncertainPolicy;
 use pombo_store::operation::accept::{Accept, Accepted};
+use pombo_store::operation::account::{Change, Set};
 use pombo_store::operation::otp::{Check, KeepKey, Limited, Pending};
 
 use super::world::{HOUR, World, on_every_store, phone};
@@ -165,6 +166,8 @@ fn a_late_receipt_finds_its_part_by_the_text_with_the_code() {
 #[test]
 fn a_request_that_would_make_too_many_codes_is_refused_whole_and_costs_nothing() {
     with_key(|w| {
+        let changes = vec![Change::PerDay(Some(5))];
+        assert!(w.run(Set { name: "alpha".to_owned(), changes }));
         let otp_limits = Limits { account_hour: 3, ..Limits::default() };
         let ask = |n| w.run(Accept { otp_limits, ..coded(&w, n, long()) });
         assert!(matches!(ask(2), Accepted::Done { .. }));

@@ -7,8 +7,9 @@ use pombo_domain::id::RouteId;
 use pombo_domain::message::PartState;
 use pombo_domain::route::UncertainPolicy;
 use pombo_domain::share::Share;
-use pombo_store::operation::accept::Accepted;
-use pombo_store::operation::account::Credit;
+use pombo_store::operation::accept::{Accept, Accepted, Campaign, Key};
+use pombo_store::operation::account::{Change, Credit, Set};
+use pombo_store::operation::campaign::{Find, Which};
 use pombo_store::operation::recover::Recovered;
 use pombo_store::{Error, Nodes, OpenError, Options, Store};
 use tokio::time::Instant;
@@ -139,6 +140,40 @@ fn what_a_node_knows_of_parts_and_balances_is_forgotten_when_another_has_written
         let taken = Credit { name: "alpha".to_owned(), amount, now: w.now() };
         two.run_blocking(taken).unwrap();
         assert_eq!(w.run(w.request(1)), Accepted::NotEnoughCredits);
+    });
+}
+
+#[test]
+fn what_a_node_knows_of_keys_campaigns_and_limits_is_forgotten_when_another_has_written() {
+    on_servers(|w| {
+        let two = second(&w);
+        let there = |request: Accept| two.run_blocking(request).unwrap();
+        w.run(Set { name: "alpha".to_owned(), changes: vec![Change::PerDay(Some(9))] });
+        let named = |tag: &str| {
+            let (name, tags) = ("spring".to_owned(), vec![tag.to_owned()]);
+            Accept { campaign: Campaign::Named { name, tags }, ..w.request(2) }
+        };
+        let keyed = |body| {
+            let key = Key { key: "once".to_owned(), body: [body; 32] };
+            Accept { key: Some(key), ..w.request(1) }
+        };
+        // It knows that there is no such key and no such campaign, and what the day counts.
+        w.accept(w.request(1));
+        let Accepted::Done { campaign, first, .. } = there(keyed(1)) else { panic!("it is new") };
+        assert!(matches!(w.run(keyed(1)), Accepted::Done { first: same, .. } if same == first));
+        assert_eq!(w.run(keyed(2)), Accepted::KeyReused);
+        for (store, tag, tags) in [(&two, "a", "a"), (&w.store, "b", "ab"), (&two, "c", "abc")] {
+            let accepted = store.run_blocking(named(tag)).unwrap();
+            let Accepted::Done { campaign: joined, .. } = accepted else { panic!("{accepted:?}") };
+            assert_ne!(joined, campaign);
+            let find = Find { account: None, which: Which::Campaign(joined) };
+            assert_eq!(w.ask(find).unwrap().row.tags.concat(), tags);
+        }
+        // One, one, and three times two: eight of nine.
+        assert_eq!(w.run(w.request(2)), Accepted::DailyLimit);
+        assert_eq!(there(w.request(2)), Accepted::DailyLimit);
+        there(w.request(1));
+        assert_eq!(w.run(w.request(1)), Accepted::DailyLimit);
     });
 }
 

@@ -6,7 +6,7 @@ use pombo_domain::limits::TAGS_MAX;
 use pombo_domain::time::Instant;
 
 use crate::error::Result;
-use crate::sql::values;
+use crate::sql::{Row, values};
 use crate::statement::statements;
 use crate::work::Work;
 
@@ -26,7 +26,7 @@ statements! {
 const NO_TIME_YET: i64 = -1;
 
 /// A campaign with its sending, as it stood when a request came to join it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Joined {
     pub(crate) campaign: CampaignId,
     pub(crate) sending: SendingId,
@@ -39,8 +39,17 @@ pub(crate) struct Joined {
 
 /// The account's campaign of that name.
 pub(crate) fn find(work: &mut Work<'_>, account: AccountId, name: &str) -> Result<Option<Joined>> {
-    let found = work.prepare(FIND)?.first(values![account.0, name], |row| {
-        Ok(Joined {
+    let mut found = work.known().campaign(account, name);
+    if found.is_none() {
+        found = work.prepare(FIND)?.first(values![account.0, name], Joined::from_row)?;
+        found.iter().for_each(|found| work.known().keep_campaign(account, name, found.clone()));
+    }
+    Ok(found.map(|found| Joined { stop: work.stopped().get(&found.sending).copied(), ..found }))
+}
+
+impl Joined {
+    fn from_row(row: &Row<'_>) -> Result<Self> {
+        Ok(Self {
             campaign: CampaignId(row.get(0)?),
             sending: SendingId(row.get(1)?),
             tags: row.get(2)?,
@@ -48,8 +57,7 @@ pub(crate) fn find(work: &mut Work<'_>, account: AccountId, name: &str) -> Resul
             scheduled: row.get(3)?,
             expires: row.get(4)?,
         })
-    })?;
-    Ok(found.map(|found| Joined { stop: work.stopped().get(&found.sending).copied(), ..found }))
+    }
 }
 
 /// Makes the campaign, with the one sending that it has.
@@ -75,9 +83,10 @@ pub(crate) fn make(
 }
 
 /// Gives the campaign these tags.
-pub(crate) fn tag(work: &Work<'_>, joined: &Joined, tags: &str) -> Result<()> {
+pub(crate) fn tag(work: &Work<'_>, joined: &mut Joined, tags: String) -> Result<()> {
     if tags != joined.tags {
-        work.prepare(SET_TAGS)?.execute(values![tags, joined.campaign.0])?;
+        work.prepare(SET_TAGS)?.write(values![tags, joined.campaign.0])?;
+        joined.tags = tags;
     }
     Ok(())
 }
@@ -86,7 +95,7 @@ pub(crate) fn tag(work: &Work<'_>, joined: &Joined, tags: &str) -> Result<()> {
 /// own only as long as those of all its requests agree.
 pub(crate) fn set_times(
     work: &Work<'_>,
-    joined: &Joined,
+    joined: &mut Joined,
     (scheduled, expires): (Option<Instant>, Option<Instant>),
 ) -> Result<()> {
     let agreed = |before: i64, time: Option<Instant>| match time.map_or(0, Instant::micros) {
@@ -95,7 +104,8 @@ pub(crate) fn set_times(
     };
     let times = (agreed(joined.scheduled, scheduled), agreed(joined.expires, expires));
     if times != (joined.scheduled, joined.expires) {
-        work.prepare(SET_TIMES)?.execute([times.0, times.1, joined.sending.0])?;
+        work.prepare(SET_TIMES)?.write([times.0, times.1, joined.sending.0])?;
+        (joined.scheduled, joined.expires) = times;
     }
     Ok(())
 }
