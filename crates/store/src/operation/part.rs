@@ -20,7 +20,7 @@ use crate::work::{Work, day_of};
 
 statements! {
     NEW_PART = "insert into part_{day} (id, recipient, route, state, price, tally, refund) \
-        values ($1, $2, $3, 0, $4, $5, $6)";
+        values ($1, $2, $3, $4, $5, $6, $7)";
     PART = "select recipient, route, state, price, event, tally, refund from part_{day} where id = $1";
     READY = "select id, recipient, route, state, price, event, tally, refund from part_{day} \
         where id between $1 and $2 and route = $3 and state = 0 order by id limit $4";
@@ -323,8 +323,8 @@ pub(super) fn write(
         for part_idx in 0..recipient.n_parts {
             let id = first.plus(offset).part(part_idx);
             let (route, price) = (recipient.route, recipient.price_of(part_idx));
-            let row = [id.0, to, route.0, price.micros(), tally.stored(), refund as i64];
-            insert.write(row)?;
+            let (state, refunds) = (PartState::Queued as i64, refund as i64);
+            insert.write([id.0, to, route.0, state, price.micros(), tally.stored(), refunds])?;
             // A large request waits its turn, and its parts would drive out what is under way.
             if recipients.len() == 1 {
                 let (recipient, state) = (recipient.to, PartState::Queued);

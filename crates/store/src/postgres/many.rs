@@ -31,6 +31,15 @@ pub(super) fn write(text: &str, kinds: &[Type]) -> Option<String> {
     }
 }
 
+/// The form of an insert that the server takes in as a stream of rows, only where all that is
+/// inserted is given: it writes its log by pages then, not by rows.
+pub(super) fn stream(text: &str, n_values: usize) -> Option<String> {
+    let (what, values) = text.strip_prefix("insert into ")?.split_once(" values (")?;
+    let given: Vec<String> = (1..=n_values).map(|n| format!("${n}")).collect();
+    (values.strip_suffix(')')? == given.join(", "))
+        .then(|| format!("copy {what} from stdin (format binary)"))
+}
+
 /// The form of a question: its rows, behind the number of the values that they answer.
 pub(super) fn question(text: &str, kinds: &[Type]) -> Option<String> {
     let rows = rows(kinds, " with ordinality")?;
@@ -148,6 +157,14 @@ mod tests {
             ("delete from t", vec![], None),
         ] {
             assert_eq!(write(text, &kinds).as_deref(), many, "{text}");
+        }
+        let into = "insert into t (a, b) values";
+        let stream = |values: &str| super::stream(&format!("{into} {values}"), 2);
+        let copy = "copy t (a, b) from stdin (format binary)";
+        assert_eq!(stream("($1, $2)").as_deref(), Some(copy));
+        for other in ["($1, 0, $2)", "($2, $1)", "($1, $2) on conflict do nothing", "($1, $2, $2)"]
+        {
+            assert_eq!(stream(other), None, "{other}");
         }
         let text = "select a from t where b = $1 order by a limit $2";
         assert_eq!(

@@ -13,7 +13,7 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Statement};
 
 use super::many;
-use super::value::{Column, Owned};
+use super::value::{Column, Owned, stream_rows};
 use crate::error::Result;
 use crate::sql::Value;
 
@@ -24,6 +24,8 @@ pub(super) struct Write {
     one: Statement,
     /// For many, where it has such a form.
     many: Option<Statement>,
+    /// For a stream of rows, where it has such a form.
+    stream: Option<Statement>,
     table: String,
     /// Whether it looks at other tables, or at other rows of its own.
     looks: bool,
@@ -34,16 +36,24 @@ pub(super) struct Write {
 }
 
 impl Write {
-    pub(super) fn new(text: &str, one: &Statement, many: Option<Statement>) -> Self {
+    /// Prepares its forms.
+    pub(super) fn new(
+        text: &str,
+        one: &Statement,
+        prepare: impl Fn(&str) -> Result<Statement>,
+    ) -> Result<Self> {
+        let form = |text: Option<String>| text.map(|text| prepare(&text)).transpose();
+        let kinds = one.params();
         let update = many::update_of(text);
-        Self {
+        Ok(Self {
             one: one.clone(),
-            many,
+            many: form(many::write(text, kinds))?,
+            stream: form(many::stream(text, kinds.len()))?,
             table: many::table_of(text).to_owned(),
             looks: many::looks(text),
             key: update.map(|update| update.key),
             last_wins: update.is_some_and(|update| update.is_plain),
-        }
+        })
     }
 }
 
@@ -91,10 +101,20 @@ impl Batch {
         Ok(())
     }
 
+    /// Whether it is time to send it.
+    fn is_full(&self) -> bool {
+        self.n >= if self.write.stream.is_some() { STREAMED_MAX } else { ROWS_MAX }
+    }
+
     pub(super) async fn send(
         &self,
         client: &Client,
     ) -> std::result::Result<u64, tokio_postgres::Error> {
+        if let (true, Some(stream), Rows::Many(columns)) =
+            (self.n >= STREAMED_MIN, &self.write.stream, &self.rows)
+        {
+            return stream_rows(client, stream, columns).await;
+        }
         match (&self.rows, &self.write.many) {
             (Rows::Many(columns), Some(many)) => client.execute_raw(many, columns).await,
             (Rows::Many(columns), None) => client.execute_raw(&self.write.one, columns).await,
@@ -129,8 +149,14 @@ impl Batch {
     }
 }
 
-/// Rows of one batch, at most: all that is gathered is sent then.
+/// Rows of one batch, at most: all that is gathered is sent then, so that the server works while the
+/// writer does.
 const ROWS_MAX: usize = 128;
+/// The same of what can be streamed: the more, the less each costs the server.
+const STREAMED_MAX: usize = 8_000;
+/// Rows that are streamed, at least. The server makes room for a thousand before it takes the first,
+/// and says when: for fewer, lists cost less.
+const STREAMED_MIN: usize = 1_000;
 
 /// The batches, in the order in which they are sent.
 #[derive(Default)]
@@ -150,7 +176,7 @@ impl Pipe {
             && Arc::ptr_eq(&batch.write, write)
             && batch.takes(values)?
         {
-            return Ok(batch.n >= ROWS_MAX);
+            return Ok(batch.is_full());
         }
         self.batches.push(Batch::new(write, values)?);
         if write.looks {
@@ -234,5 +260,48 @@ mod tests {
             .all((), |row| Ok((row.get::<i64>(0)?, (row.get(1)?, row.get(2)?))))
             .expect("it answers");
         assert_eq!(found.into_iter().collect::<BTreeMap<_, (i64, i64)>>(), expected);
+    }
+
+    #[test]
+    fn many_new_rows_arrive_as_they_are() {
+        let server = pombo_peers::postgres::Database::fresh();
+        let (session, _) = super::super::migrated(&server.url());
+        let database = Database::Postgres(&session);
+        let table = "create table a (id bigint primary key, name text, octets bytea not null)";
+        database.batch(table).expect("a table can be made");
+        let insert = || database.prepare("insert into a (id, name, octets) values ($1, $2, $3)");
+        let name = |id: i64| (id % 3 > 0).then(|| format!("niño {id}"));
+        let write = |ids: std::ops::Range<i64>| {
+            let mut insert = insert().expect("it is prepared");
+            for id in ids {
+                insert
+                    .write(values![id, name(id), id.to_be_bytes().repeat(2)])
+                    .expect("it is sent");
+            }
+        };
+        let n = || {
+            let mut count = database.prepare("select count(1) from a").expect("it is prepared");
+            count.one((), |row| row.get::<i64>(0))
+        };
+        // As lists; as a stream; as several.
+        let mut end = 0;
+        for rows in [1, 127, 999, 1_000, 8_000, 20_000] {
+            write(end..end + rows);
+            end += rows;
+            assert_eq!(n().expect("it answers"), end);
+        }
+        let found = database
+            .prepare("select id, name, octets from a order by id")
+            .expect("it is prepared")
+            .all((), |row| Ok((row.get(0)?, row.get::<Option<String>>(1)?, row.get(2)?)))
+            .expect("it answers");
+        for (id, found) in (0_i64..).zip(found) {
+            assert_eq!(found, (id, name(id), id.to_be_bytes().repeat(2)));
+        }
+        // One that is there already makes the whole fail, and the connection serves on.
+        write(end - 1..end + 3_000);
+        assert!(n().is_err());
+        session.batch("rollback").expect("it is over");
+        assert_eq!(n().expect("it answers"), end);
     }
 }

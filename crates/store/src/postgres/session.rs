@@ -269,11 +269,8 @@ impl Session {
         if let Some(write) = known.write.get() {
             return Ok(Arc::clone(write));
         }
-        let many = match many::write(&known.text, known.one.params()) {
-            Some(text) => Some(self.wait(self.line.client.prepare(&text))?),
-            None => None,
-        };
-        let write = Arc::new(Write::new(&known.text, &known.one, many));
+        let prepare = |text: &str| self.wait(self.line.client.prepare(text));
+        let write = Arc::new(Write::new(&known.text, &known.one, prepare)?);
         Ok(Arc::clone(known.write.get_or_init(|| write)))
     }
 

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{IsNull, Kind, ToSql, Type, to_sql_checked};
+use tokio_postgres::{Client, Statement};
 
 use super::session::{Known, Session};
 use crate::error::{Error, Result};
@@ -145,6 +147,53 @@ impl ToSql for Column {
     }
 
     to_sql_checked!();
+}
+
+/// A value of a column, as it is sent.
+#[derive(Debug)]
+struct Cell<'c>(Option<&'c [u8]>);
+
+impl ToSql for Cell<'_> {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Sent {
+        let Some(octets) = self.0 else { return Ok(IsNull::Yes) };
+        out.extend_from_slice(octets);
+        Ok(IsNull::No)
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        <Value<'_> as ToSql>::accepts(kind)
+    }
+
+    to_sql_checked!();
+}
+
+/// Sends the rows that the columns make up; answers how many the server has taken.
+pub(super) async fn stream_rows(
+    client: &Client,
+    stream: &Statement,
+    columns: &[Column],
+) -> std::result::Result<u64, tokio_postgres::Error> {
+    let kinds: Vec<Type> = columns.iter().map(|column| column.kind.clone()).collect();
+    let sink = client.copy_in(stream).await?;
+    let mut writer = std::pin::pin!(BinaryCopyInWriter::new(sink, &kinds));
+    let mut rests: Vec<&[u8]> = columns.iter().map(|column| &*column.octets).collect();
+    let mut row = Vec::with_capacity(columns.len());
+    while rests.first().is_some_and(|rest| !rest.is_empty()) {
+        row.clear();
+        row.extend(rests.iter_mut().map(|rest| Cell(next_value(rest))));
+        writer.as_mut().write_raw(&row).await?;
+    }
+    writer.finish().await
+}
+
+/// Takes the next value from a column's; `None`: null.
+fn next_value<'c>(rest: &mut &'c [u8]) -> Option<&'c [u8]> {
+    let (length, after) = rest.split_first_chunk()?;
+    *rest = after;
+    let length = usize::try_from(i32::from_be_bytes(*length)).ok()?;
+    let (value, after) = rest.split_at_checked(length)?;
+    *rest = after;
+    Some(value)
 }
 
 /// A statement on a connection.
