@@ -10,7 +10,10 @@ use pombo_peers::load::{self, Plan, Post, Traffic};
 use crate::journey::ledger::Ledger;
 use crate::pombo::authorization;
 
-/// Requests of some recipients each, one after another.
+/// Keep-alive connections, as in the journey: as many requests are accepted together.
+const CONNECTIONS: usize = 32;
+
+/// Requests of some recipients each.
 pub(crate) struct Bulk {
     /// The number of the first message.
     pub(crate) first: u64,
@@ -23,12 +26,12 @@ pub(crate) struct Bulk {
 }
 
 impl Bulk {
-    /// Sends them all, over a few connections.
+    /// Sends them all.
     pub(crate) fn send(self, http: SocketAddr) -> Result<()> {
         let headers = [authorization(), "Content-Type: application/json".to_owned()];
         let plan = Plan {
             address: http,
-            connections: 4,
+            connections: CONNECTIONS,
             requests: self.n / self.batch,
             time_max: Duration::from_secs(600),
             rate: None,
