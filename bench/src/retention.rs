@@ -11,7 +11,7 @@ use crate::bulk::Bulk;
 use crate::faketime;
 use crate::journey::gateway::Running;
 use crate::journey::round::{Ends, Figures, Round};
-use crate::journey::traffic::TEXT;
+use crate::journey::traffic::{Kind, TEXT};
 use crate::pombo::{Engine, Pombo};
 use crate::process::{TempFolder, folder_mib, wait_until};
 use crate::table::{Table, grouped, note, say};
@@ -193,6 +193,6 @@ fn round(options: &Options, batch: u64, n: u64, rate: Option<f64>) -> Round {
         rate,
         connections: CONNECTIONS,
         is_told: true,
-        is_personal: false,
+        kind: Kind::default(),
     }
 }

@@ -16,7 +16,7 @@ use pombo_peers::smsc::Ids;
 use crate::bulk::Bulk;
 use crate::journey::gateway::{Gateway, Running, Site};
 use crate::journey::round::{Ends, Figures, Round};
-use crate::journey::traffic::TEXT;
+use crate::journey::traffic::{Kind, TEXT};
 use crate::pombo::Engine;
 use crate::process::{TempFolder, folder_mib, wait_until};
 use crate::table::{Runs, Table, grouped, note};
@@ -184,7 +184,7 @@ fn round(options: &Options, batch: u64) -> Round {
         rate: None,
         connections: CONNECTIONS,
         is_told: true,
-        is_personal: false,
+        kind: Kind::default(),
     }
 }
 

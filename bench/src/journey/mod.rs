@@ -22,6 +22,7 @@ use crate::process::TempFolder;
 use crate::table::{Runs, Table, grouped, note};
 use gateway::{Gateway, Site};
 use round::{Ends, Figures, Round};
+use traffic::Kind;
 
 /// What to run.
 #[derive(Debug, Clone, clap::Args)]
@@ -56,6 +57,9 @@ pub(crate) struct Options {
     /// A text of its own for each recipient, of ten variables (pombo alone).
     #[arg(long)]
     personal: bool,
+    /// One campaign that all requests name (pombo alone).
+    #[arg(long)]
+    named: bool,
     /// Only this gateway.
     #[arg(long)]
     only: Option<Gateway>,
@@ -129,7 +133,7 @@ fn round(options: &Options, gateway: Gateway, n: u64, rate: Option<f64>) -> Roun
         rate,
         connections: options.connections,
         is_told: !options.no_receipts,
-        is_personal: options.personal,
+        kind: Kind { is_personal: options.personal, is_named: options.named },
     }
 }
 

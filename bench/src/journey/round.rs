@@ -11,7 +11,7 @@ use pombo_peers::smsc::{self, Ids, Reaction, Smsc};
 
 use super::gateway::{Gateway, Running};
 use super::ledger::{Current, Ledger};
-use super::traffic::{Messages, recipient_of};
+use super::traffic::{Kind, Messages, recipient_of};
 use crate::process::wait_until;
 use crate::table::{grouped, note};
 
@@ -41,8 +41,8 @@ pub(crate) struct Round {
     pub(crate) connections: usize,
     /// Whether callbacks are asked for, which need receipts.
     pub(crate) is_told: bool,
-    /// A text of its own for each recipient.
-    pub(crate) is_personal: bool,
+    /// What is particular about the requests.
+    pub(crate) kind: Kind,
 }
 
 /// What one round gave.
@@ -157,7 +157,7 @@ impl Round {
     ) -> Arc<Mutex<Messages>> {
         let callbacks = self.is_told.then_some(ends.sink.addr);
         let messages = Messages::new(self.gateway, http, Arc::clone(ledger), self.batch, callbacks);
-        Arc::new(Mutex::new(messages.personal(self.is_personal)))
+        Arc::new(Mutex::new(messages.of(self.kind)))
     }
 
     fn send(&self, http: SocketAddr, messages: &Arc<Mutex<Messages>>) -> Result<load::Outcome> {

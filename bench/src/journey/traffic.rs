@@ -18,12 +18,21 @@ pub(crate) const TEXT: &str = "Your parcel 1Z 999 will be with you today between
 const PERSONAL: &str = "{name|capitalize}, parcel {code} of {shop|upper} comes {day} from {from} \
     to {to} by {van}. {who} must sign. {thanks} {end}!";
 
+/// What is particular about pombo's requests.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Kind {
+    /// A text of its own for each recipient, of ten variables.
+    pub(crate) is_personal: bool,
+    /// All join one campaign by its name.
+    pub(crate) is_named: bool,
+}
+
 /// Sends `batch` messages a request, and counts those that were accepted.
 pub(crate) struct Messages {
     ledger: Arc<Ledger>,
     batch: u64,
     callbacks: Option<SocketAddr>,
-    is_personal: bool,
+    kind: Kind,
     way: Way,
     body: Vec<u8>,
     /// Messages that the gateway took.
@@ -76,7 +85,7 @@ impl Messages {
             ledger,
             batch,
             callbacks,
-            is_personal: false,
+            kind: Kind::default(),
             way,
             body: Vec::new(),
             accepted: 0,
@@ -84,9 +93,9 @@ impl Messages {
         }
     }
 
-    /// The same, with a text of its own for each recipient, of ten variables.
-    pub(crate) fn personal(self, is_personal: bool) -> Self {
-        Self { is_personal, ..self }
+    /// The same, of that kind.
+    pub(crate) fn of(self, kind: Kind) -> Self {
+        Self { kind, ..self }
     }
 }
 
@@ -100,7 +109,7 @@ impl Traffic for Messages {
         match &self.way {
             Way::Pombo(post) => {
                 self.body.clear();
-                write_json(&mut self.body, all, self.callbacks, self.is_personal);
+                write_json(&mut self.body, all, self.callbacks, self.kind);
                 post.append(&self.body, buffer);
             }
             Way::OneByOne { get, asks_for_call, .. } => {
@@ -128,7 +137,7 @@ fn write_json(
     body: &mut Vec<u8>,
     all: std::ops::Range<u64>,
     callbacks: Option<SocketAddr>,
-    is_personal: bool,
+    kind: Kind,
 ) {
     let alone = all.end - all.start == 1;
     body.extend_from_slice(b"{\"to\":[");
@@ -138,9 +147,9 @@ fn write_json(
         }
         body.extend_from_slice(format!("\"{}\"", Ledger::recipient(message)).as_bytes());
     }
-    let text = if is_personal { PERSONAL } else { TEXT };
+    let text = if kind.is_personal { PERSONAL } else { TEXT };
     body.extend_from_slice(format!("],\"from\":\"pombo\",\"message\":\"{text}\"").as_bytes());
-    if is_personal {
+    if kind.is_personal {
         body.extend_from_slice(b",\"sub\":[");
         for message in all.clone() {
             if message > all.start {
@@ -156,6 +165,9 @@ fn write_json(
         body.extend_from_slice(
             format!(",\"notificationUrl\":\"http://{sink}/dlr?t={name}&d=%d\"").as_bytes(),
         );
+    }
+    if kind.is_named {
+        body.extend_from_slice(b",\"campaignName\":\"spring\"");
     }
     body.push(b'}');
 }
