@@ -12,8 +12,8 @@ use super::campaign::CampaignView;
 use crate::App;
 use crate::error::Fault;
 
-/// Parts read in one look: some 20 milliseconds of a reader, and as much in memory as one page.
-const PARTS_AT_ONCE: usize = 4_000;
+/// Parts read in one look: some milliseconds of a reader, and as much in memory as one page.
+const PARTS_AT_ONCE: usize = 1_000;
 
 /// One thing that happened to a part.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use crate::recent::Recent;
 /// Parts, and carriers' ids, that are kept (some 4 MiB): what one second leaves under way.
 const KEPT_MAX: usize = 14_000;
 
-/// Callers' keys, and campaigns, that are kept: a transaction has fewer.
+/// Callers' keys, and campaigns, that are kept: nearly always more than a transaction has.
 const NAMES_KEPT_MAX: usize = 2_048;
 
 /// Day, route and key of a carrier's id.

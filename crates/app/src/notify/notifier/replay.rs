@@ -5,7 +5,7 @@ use super::calls::events_of;
 use super::*;
 
 /// Events of the log that one read for a replay looks at.
-const EVENTS_AT_ONCE: usize = 2_000;
+const EVENTS_AT_ONCE: usize = 1_000;
 /// An endpoint that took nothing for so long is disabled,
 const PATIENCE: Duration = Duration::from_secs(3_600);
 /// where so many tries failed.
