@@ -329,7 +329,7 @@ impl Accept {
         };
         let scheduled = (self.due > self.now).then_some(self.due);
         join::set_times(work, &mut joined, (scheduled, self.expires))?;
-        work.known().keep_campaign(self.account, name, joined.clone());
+        work.known().keep_campaign(self.account, name, &joined);
         let cost = self.cost().unwrap_or(Money::ZERO);
         let change = Totals::accepted(self.recipients.len(), cost);
         work.totals().add(joined.sending, change);

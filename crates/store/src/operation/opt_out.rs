@@ -275,9 +275,9 @@ fn listed(
 ) -> Result<Vec<usize>> {
     let texts: Vec<String> = phones.map(|phone| phone.to_string()).collect();
     let keys = texts.iter().map(|text| values![account.0, Channel::Sms as i64, *text]);
-    let found = is_listed.each(keys, |_| Ok(()))?;
+    let found = is_listed.first_of_each(keys, |_| Ok(()))?;
     let found = found.into_iter().enumerate();
-    Ok(found.filter(|(_, rows)| !rows.is_empty()).map(|(idx, _)| idx).collect())
+    Ok(found.filter(|(_, listed)| listed.is_some()).map(|(idx, _)| idx).collect())
 }
 
 /// Which of some recipients have opted out, by index. Asks nothing of the store where the account
@@ -300,8 +300,9 @@ pub(super) fn read_ahead(work: &mut Work<'_>, accounts: &BTreeSet<AccountId>) ->
     if unknown.is_empty() {
         return Ok(());
     }
-    let found = work.prepare(ANY)?.each(unknown.iter().map(|account| [account.0]), |_| Ok(()))?;
-    let found = unknown.into_iter().zip(found).map(|(account, rows)| (account, !rows.is_empty()));
+    let asked = unknown.iter().map(|account| [account.0]);
+    let found = work.prepare(ANY)?.first_of_each(asked, |_| Ok(()))?;
+    let found = unknown.into_iter().zip(found).map(|(account, any)| (account, any.is_some()));
     let kept = work.has_opt_outs();
     if kept.len() >= ACCOUNTS_KEPT {
         kept.clear();

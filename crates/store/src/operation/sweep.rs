@@ -86,8 +86,8 @@ impl Question for Silent {
                 continue; // The history of that day is gone.
             };
             let parts = events.iter().map(|(_, part, _)| [part.0]);
-            let found = may_wait.each(parts, |_| Ok(()))?;
-            let waiting = events.into_iter().zip(found).filter(|(_, found)| !found.is_empty());
+            let found = may_wait.first_of_each(parts, |_| Ok(()))?;
+            let waiting = events.into_iter().zip(found).filter(|(_, found)| found.is_some());
             unheard.events.extend(waiting.map(|(event, _)| event));
         }
         Ok(unheard)

@@ -6,6 +6,9 @@
 //! within each table, which is all that matters, and within each row that is updated.
 
 use std::collections::HashMap;
+use std::future::Future;
+use std::panic::resume_unwind;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::task::JoinHandle;
@@ -66,8 +69,20 @@ pub(super) struct Batch {
     places: HashMap<i64, usize>,
 }
 
+/// How many rows a batch has written.
+type Written = std::result::Result<u64, tokio_postgres::Error>;
+
 /// A batch that was sent.
-pub(super) type Sent = JoinHandle<std::result::Result<u64, tokio_postgres::Error>>;
+pub(super) type Sent = JoinHandle<Written>;
+
+/// A batch that the server has not answered yet.
+pub(super) type Writing<'b> = Pin<Box<dyn Future<Output = Written> + 'b>>;
+
+/// Waits for what became of a batch that was sent. A panic there is one here: a write of which nobody
+/// knows must not be committed.
+pub(super) fn answer<'b>(sent: Sent) -> Writing<'b> {
+    Box::pin(async { sent.await.unwrap_or_else(|lost| resume_unwind(lost.into_panic())) })
+}
 
 /// As they are sent.
 enum Rows {
@@ -106,10 +121,8 @@ impl Batch {
         self.n >= if self.write.stream.is_some() { STREAMED_MAX } else { ROWS_MAX }
     }
 
-    pub(super) async fn send(
-        &self,
-        client: &Client,
-    ) -> std::result::Result<u64, tokio_postgres::Error> {
+    /// Sends it, and waits for what became of it.
+    pub(super) async fn send(&self, client: &Client) -> Written {
         if let (true, Some(stream), Rows::Many(columns)) =
             (self.n >= STREAMED_MIN, &self.write.stream, &self.rows)
         {

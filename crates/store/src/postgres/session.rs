@@ -2,8 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
-use std::panic::resume_unwind;
-use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
@@ -19,7 +17,7 @@ use tokio_postgres::{Client, Statement};
 use super::call::{Line, call, find};
 use super::limits::Limits;
 use super::many;
-use super::pipe::{Pipe, Sent, Write};
+use super::pipe::{self, Pipe, Sent, Write, Writing};
 use super::place::Place;
 use super::turn::{Ahead, Taken};
 use crate::error::{Error, Result};
@@ -372,24 +370,16 @@ impl Session {
         &self,
         last: impl Future<Output = std::result::Result<Option<T>, tokio_postgres::Error>>,
     ) -> Result<T> {
-        let mut sent = self.sent.take();
         let batches = self.pipe.borrow_mut().take();
-        let mut writes: Vec<_> =
-            batches.iter().map(|batch| Box::pin(batch.send(self.client()))).collect();
+        let sent = self.sent.take().into_iter().map(pipe::answer);
+        let rest =
+            batches.iter().map(|batch| -> Writing<'_> { Box::pin(batch.send(self.client())) });
+        let mut writes: Vec<Writing<'_>> = sent.chain(rest).collect();
         let mut last = std::pin::pin!(last);
         let mut answer = None;
         let answered = self.wait(std::future::poll_fn(|context| {
             let mut failed = None;
-            sent.retain_mut(|sent| match Pin::new(sent).poll(context) {
-                Poll::Pending => true,
-                Poll::Ready(done) => {
-                    // A panic there is one here: a write of which nobody knows must not be committed.
-                    let done = done.unwrap_or_else(|lost| resume_unwind(lost.into_panic()));
-                    failed = failed.take().or(done.err());
-                    false
-                }
-            });
-            // Each is sent when it is first looked at: in this order, and the question last.
+            // The rest is sent when it is first looked at: in this order, and the question last.
             writes.retain_mut(|write| match write.as_mut().poll(context) {
                 Poll::Pending => true,
                 Poll::Ready(done) => {
@@ -406,7 +396,7 @@ impl Session {
                 answer = Some(done);
             }
             match answer.take() {
-                Some(done) if sent.is_empty() && writes.is_empty() => Poll::Ready(done),
+                Some(done) if writes.is_empty() => Poll::Ready(done),
                 waiting => {
                     answer = waiting;
                     Poll::Pending

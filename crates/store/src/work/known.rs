@@ -161,9 +161,9 @@ impl Known {
         self.is_on.then(|| self.campaigns.get(&(account, name.to_owned())).cloned()).flatten()
     }
 
-    pub(crate) fn keep_campaign(&mut self, account: AccountId, name: &str, campaign: Joined) {
+    pub(crate) fn keep_campaign(&mut self, account: AccountId, name: &str, campaign: &Joined) {
         if self.is_on {
-            self.campaigns.insert((account, name.to_owned()), campaign);
+            self.campaigns.insert((account, name.to_owned()), campaign.clone());
         }
     }
 

@@ -149,7 +149,7 @@ impl MoneyBook {
             return Ok(());
         }
         let asked = unknown.iter().map(|account| [account.0]);
-        let found = database.prepare(STANDING.sql)?.each(asked, Standing::from_row)?;
+        let found = database.prepare(STANDING.sql)?.first_of_each(asked, Standing::from_row)?;
         for (account, found) in unknown.into_iter().zip(found) {
             found.into_iter().for_each(|found| self.standings.insert(account, found));
         }

@@ -42,7 +42,7 @@ pub(crate) fn find(work: &mut Work<'_>, account: AccountId, name: &str) -> Resul
     let mut found = work.known().campaign(account, name);
     if found.is_none() {
         found = work.prepare(FIND)?.first(values![account.0, name], Joined::from_row)?;
-        found.iter().for_each(|found| work.known().keep_campaign(account, name, found.clone()));
+        found.iter().for_each(|found| work.known().keep_campaign(account, name, found));
     }
     Ok(found.map(|found| Joined { stop: work.stopped().get(&found.sending).copied(), ..found }))
 }

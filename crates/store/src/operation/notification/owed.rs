@@ -148,9 +148,9 @@ fn written(view: &mut View<'_>, event: &Event) -> Result<Option<Box<Message>>> {
     }
 }
 
-/// The notification of an event of no message of ours; [`complete`] it. Its part is a number, negative: the account's
-/// where a limit was met; else that of what somebody wrote who answers no message. Without an
-/// audience it is owed whoever asked.
+/// The notification of an event of no message of ours; [`complete`] it. Its part is a number, negative:
+/// the account's where a limit was met; else that of what somebody wrote who answers no message.
+/// Without an audience it is owed whoever asked.
 pub(crate) fn of_no_message(
     view: &mut View<'_>,
     event: &Event,
