@@ -39,7 +39,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "nodes-fenced",
         fault: "one of two nodes is cut off from PostgreSQL, and not from the SMSC",
-        promise: "it sends nothing more before the other takes over, and ends when it is back",
+        promise: "it sends nothing more before the other takes over, leaves its bind to it, and ends \
+                  when it is back",
         quick: false,
         run: fenced,
     },
@@ -47,6 +48,9 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 
 /// A node has stood still for five seconds when another takes over.
 const TAKE_OVER: Duration = Duration::from_secs(12);
+
+/// And has closed its links by then: it waits for the answers to what is on its way.
+const GIVEN_UP: Duration = Duration::from_secs(12);
 
 /// After that a node that has joined has its bind, and the others have let go of it.
 pub(super) const JOINED: Duration = Duration::from_secs(3);
@@ -143,6 +147,12 @@ fn cut_off(effort: Effort, carrier: Behaviour, cut: Cut) -> Result<Outcome> {
     let after = taken_over(&stage.pombo, begun)?;
     let quiet = went_quiet(&stage.carrier.received(), at);
     ensure!(quiet < after, "it sent when the other had taken over");
+    if cut == Cut::Postgres {
+        wait_until("its bind is the other's", GIVEN_UP, || {
+            let binds = stage.carrier.counts();
+            Ok(binds.unbinds == 1 && binds.open == 2)
+        })?;
+    }
     std::thread::sleep(Duration::from_secs(2));
     namespace.mend(cut)?;
     ended(&mut there)?;

@@ -81,10 +81,10 @@ fn coming_and_going(effort: Effort, route: &str, limits: &[&str]) -> Result<Outc
     third.stop(STOPS_WITHIN)?;
     let sent = load.finish()?;
     wait_until("the node that is left has all binds", SETTLED, || {
-        Ok(stage.carrier.binds().0 == BINDS)
+        Ok(stage.carrier.counts().open == BINDS)
     })?;
     let verdict = stage.end(second, &sent)?;
-    let (_, most_binds) = stage.carrier.binds();
+    let most_binds = stage.carrier.counts().most_open;
     ensure!(most_binds == BINDS, "{most_binds} binds were open at a time, of {BINDS}");
     let most = most_in_a_second(&stage.carrier.received());
     // A tenth of a second's worth may come at once; and clocks and wires shift a part or two.

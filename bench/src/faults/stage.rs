@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
-use pombo_peers::smsc::{Behaviour, Part, Reaction, Receipts, Record, Smsc};
+use pombo_peers::smsc::{Behaviour, Counts, Part, Reaction, Receipts, Record, Smsc};
 
 use super::client::{self, Manner, Sent};
 use super::judge::{self, Verdict};
@@ -211,10 +211,9 @@ impl Carrier {
         [self.before.as_slice(), now.as_slice()].concat()
     }
 
-    /// Binds that are open, and the most that were at a time since it last came back.
-    pub(super) fn binds(&self) -> (u64, u64) {
-        let counts = self.smsc.as_ref().map(Smsc::counts).unwrap_or_default();
-        (counts.open, counts.most_open)
+    /// What it has counted since it last came back.
+    pub(super) fn counts(&self) -> Counts {
+        self.smsc.as_ref().map(Smsc::counts).unwrap_or_default()
     }
 
     /// Whether each part's receipt comes; those that it owed went away with it.

@@ -26,18 +26,21 @@ pub struct Node {
 pub struct Nodes {
     own: i64,
     all: Vec<Node>,
+    /// Whether this is what was known when the store was last reached, and others may have taken over
+    /// since.
+    is_old: bool,
 }
 
 impl Nodes {
     /// Of one that serves alone.
     #[must_use]
     pub fn alone() -> Self {
-        Self { own: 0, all: vec![Node { id: 0, seen: 0, up: BTreeSet::new() }] }
+        Self::seen_by(0, vec![Node { id: 0, seen: 0, up: BTreeSet::new() }])
     }
 
     /// As `own` sees them, in the order of their numbers.
     pub(crate) const fn seen_by(own: i64, all: Vec<Node>) -> Self {
-        Self { own, all }
+        Self { own, all, is_old: false }
     }
 
     /// This one's number.
@@ -53,9 +56,12 @@ impl Nodes {
     }
 
     /// What this one may do of what all may do together: nothing, until all others act by its
-    /// joining.
+    /// joining, and nothing while it does not know whether they have taken over.
     #[must_use]
     pub fn share(&self) -> Share {
+        if self.is_old {
+            return Share::NONE;
+        }
         let knows = |node: &Node| node.id == self.own || node.seen >= self.own;
         match self.all.iter().position(|node| node.id == self.own) {
             Some(rank) if self.all.iter().all(knows) => Share::new(rank, self.all.len()),
@@ -145,6 +151,18 @@ impl Membership {
         });
     }
 
+    /// It may not send any more, and cannot ask. Where others may take over, it leaves its share to
+    /// them; who serves alone keeps it, so that a restart of the server closes no links.
+    pub(crate) fn lose_touch(&self) {
+        self.nodes.send_if_modified(|known| {
+            let is_news = known.all.len() > 1 && !known.is_old;
+            if is_news {
+                *known = Arc::new(Nodes { is_old: true, ..Nodes::clone(known) });
+            }
+            is_news
+        });
+    }
+
     pub(crate) fn has_others(&self) -> bool {
         self.nodes.borrow().all.len() > 1
     }
@@ -208,6 +226,22 @@ mod tests {
         assert_eq!(nodes(2, &[(2, 2), (3, 3), (4, 4)]).share(), Share::new(0, 3), "who was there");
         assert_eq!(nodes(5, &[(2, 9)]).share(), Share::NONE, "who is not there any more");
         assert_eq!(Nodes::alone().share(), Share::ALL);
+    }
+
+    #[test]
+    fn who_has_lost_touch_leaves_its_share_to_others_where_there_are_some() {
+        let two = nodes(3, &[(2, 3), (3, 3)]);
+        let membership = Membership::joined(3);
+        membership.saw(two.clone());
+        let mut seen = membership.nodes();
+        let mut share = || seen.borrow_and_update().share();
+        membership.lose_touch();
+        assert_eq!(share(), Share::NONE);
+        membership.saw(two);
+        assert_eq!(share(), Share::new(1, 2));
+        membership.saw(nodes(3, &[(3, 3)]));
+        membership.lose_touch();
+        assert_eq!(share(), Share::ALL, "it serves alone");
     }
 
     #[test]

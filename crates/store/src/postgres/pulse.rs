@@ -122,6 +122,9 @@ impl Pulse {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the other nodes cannot be told that this one lives");
+                    if !self.membership.tenure.holds() {
+                        self.membership.lose_touch();
+                    }
                 }
             }
         }

@@ -286,6 +286,42 @@ fn who_was_taken_over_sends_and_writes_nothing_more() {
     });
 }
 
+/// Keeps every node's pulse from beating for longer than its word is good.
+const HELD_UP: &str = "begin; lock table node in exclusive mode; select pg_sleep(8)";
+
+#[test]
+fn who_may_not_send_leaves_its_share_to_the_others_until_it_is_heard_again() {
+    on_servers(|w| {
+        let two = second(&w);
+        wait_until("the first sees it", || share(&w.store) == Share::new(0, 2));
+        w.store.act_by(nodes(&w.store).newest());
+        wait_until("both have their shares", || share(&two) == Share::new(1, 2));
+        std::thread::scope(|scope| {
+            scope.spawn(|| w.place.database().run_until_ended(HELD_UP));
+            for store in [&w.store, &two] {
+                wait_until("it leaves its share", || share(store) == Share::NONE);
+                assert!(!store.may_send());
+            }
+        });
+        wait_until("it is heard again", || share(&w.store) == Share::new(0, 2));
+        wait_until("so is the other", || share(&two) == Share::new(1, 2) && two.may_send());
+    });
+}
+
+#[test]
+fn who_serves_alone_keeps_its_share_while_the_server_is_away() {
+    on_servers(|w| {
+        std::thread::scope(|scope| {
+            scope.spawn(|| w.place.database().run_until_ended(HELD_UP));
+            wait_until("it may not send", || !w.store.may_send());
+            while !w.store.may_send() {
+                assert_eq!(share(&w.store), Share::ALL);
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+    });
+}
+
 #[test]
 fn a_node_at_rest_learns_that_it_was_taken_over() {
     on_servers(|w| {
