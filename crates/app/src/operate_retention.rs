@@ -28,9 +28,11 @@ pub enum Progress {
         day: String,
         /// Its parts that are not over.
         n_open: u64,
-        /// Its parts that ended, or of which something was told, a few days ago only. Both 0: what
-        /// became of them was not all read yet.
+        /// Its parts that ended, or of which something was told, a few days ago only.
         n_lively: u64,
+        /// Whether it tells of messages of an earlier day that stays. Not so, and both counts 0: what
+        /// became of its messages was not all read yet.
+        is_needed: bool,
     },
 }
 
@@ -71,10 +73,10 @@ pub fn retention_run(
     }
     for found in store.ask_blocking(op::retention::Days { before, quiet_since })? {
         let day = Instant::of_day(found.day).iso8601()[..10].to_owned();
-        let DayOfHistory { n_messages, n_open, n_lively, .. } = found;
+        let DayOfHistory { n_messages, n_open, n_lively, is_needed, .. } = found;
         if !found.is_over() {
             n_kept += 1;
-            progress(Progress::Kept { day, n_open, n_lively });
+            progress(Progress::Kept { day, n_open, n_lively, is_needed });
             continue;
         }
         let goes_on = progress(Progress::Day { day, n_messages });

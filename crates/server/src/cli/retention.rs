@@ -14,7 +14,8 @@ pub(super) enum Command {
     /// Forget the messages of old days, with their events, while the server works.
     ///
     /// A day stays as long as one of its messages is not over (scheduled, on its way, in doubt) or
-    /// had news within the last 7 days.
+    /// had news within the last 7 days, or it tells what became of messages of an earlier day that
+    /// stays.
     Run(Run),
 }
 
@@ -48,10 +49,13 @@ pub(super) fn run(command: &Command, config: &Config) -> Result<(), Failure> {
             }
             Ok(())
         }
-        Progress::Kept { day, n_open: 0, n_lively: 0 } => {
+        Progress::Kept { day, n_open: 0, n_lively: 0, is_needed: true } => out::line(&format!(
+            "{day}: stays, it tells what became of messages of an earlier day that stays"
+        )),
+        Progress::Kept { day, n_open: 0, n_lively: 0, is_needed: false } => {
             out::line(&format!("{day}: stays, not all that became of them was read yet"))
         }
-        Progress::Kept { day, n_open, n_lively } => out::line(&format!(
+        Progress::Kept { day, n_open, n_lively, .. } => out::line(&format!(
             "{day}: stays, {n_open} parts are not over, {n_lively} had news in the last 7 days"
         )),
     };

@@ -1,12 +1,14 @@
 //! `retention`: the history of old days goes: a piece at a time where that would keep others waiting, else at once.
 
+use std::collections::BTreeSet;
+
 use pombo_domain::id::MessageId;
 use pombo_domain::time::Instant;
 
 use super::{Operation, Question, View};
 use crate::error::Result;
 use crate::statement::statements;
-use crate::work::{Work, first_of_day};
+use crate::work::{IDS_PER_DAY, Work, day_of, first_of_day};
 
 statements! {
     OPEN = "select count(1), \
@@ -35,6 +37,8 @@ statements! {
     DROP_EVENTS = "drop table event_{day}";
     DROP_CARRIERS = "drop table carrier_{day}";
     DROP_CHAINS = "drop table chain_{day}";
+    /// The days, numbered since 2024, of whose parts it tells.
+    TOLD_OF = "select distinct part / $1 from event_{day} where part < $2";
     NEWEST_EVENT = "select max(id) from event_{day}";
     CURSORS = "select min(event) from event_cursor";
     LEAVES = "insert into leaving_day (day) values ($1) on conflict do nothing";
@@ -59,13 +63,15 @@ pub struct DayOfHistory {
     pub n_lively: u64,
     /// Whether all who read the log have read all that became of them: the day stays until they have.
     pub is_read: bool,
+    /// Whether it tells what became of messages of an earlier day that stays: it stays with that one.
+    pub is_needed: bool,
 }
 
 impl DayOfHistory {
     /// Whether the day can go.
     #[must_use]
     pub const fn is_over(&self) -> bool {
-        self.n_open == 0 && self.n_lively == 0 && self.is_read
+        self.n_open == 0 && self.n_lively == 0 && self.is_read && !self.is_needed
     }
 }
 
@@ -82,7 +88,7 @@ impl Question for Days {
     type Answer = Vec<DayOfHistory>;
 
     fn answer(self, view: &mut View<'_>) -> Result<Vec<DayOfHistory>> {
-        let mut found = Vec::new();
+        let mut found: Vec<DayOfHistory> = Vec::new();
         let read: Option<i64> = view.prepare(CURSORS)?.first((), |row| row.get(0))?.flatten();
         for day in view.days_since(i64::MIN)?.into_iter().take_while(|day| *day < self.before) {
             let count = |n: i64| u64::try_from(n).unwrap_or(0);
@@ -92,16 +98,31 @@ impl Question for Days {
             let newest: Option<i64> =
                 view.prepare_on(NEWEST_EVENT, day)?.one((), |row| row.get(0))?;
             let n_messages: i64 = view.prepare_on(SIZE, day)?.one((), |row| row.get(0))?;
+            let staying = found.iter().filter(|earlier| !earlier.is_over()).map(|d| d.day);
+            let is_needed = tells_of(view, day, &staying.collect())?;
             found.push(DayOfHistory {
                 day,
                 n_messages: count(n_messages),
                 n_open: count(n_open),
                 n_lively: count(n_both - n_open),
                 is_read: is_read(newest, read),
+                is_needed,
             });
         }
         Ok(found)
     }
+}
+
+/// Whether a day's events are of messages of one of these earlier days, too.
+fn tells_of(view: &mut View<'_>, day: i64, earlier: &BTreeSet<i64>) -> Result<bool> {
+    if earlier.is_empty() {
+        return Ok(false);
+    }
+    let first_part = |id| MessageId(id).part(0).0;
+    let told_of = view
+        .prepare_on(TOLD_OF, day)?
+        .all([first_part(IDS_PER_DAY), first_part(first_of_day(day))], |row| row.get::<i64>(0))?;
+    Ok(told_of.into_iter().any(|n| earlier.contains(&(day_of(0) + n))))
 }
 
 /// Takes a piece away of the history of a day that [`Days`] found to be over, which it stays, and

@@ -21,7 +21,7 @@ fn days_before(w: &World, before: i64) -> Vec<DayOfHistory> {
 fn forget(w: &World, day: i64) -> Option<usize> {
     let mut n_rows = 0;
     let found = days_before(w, day + 1).into_iter().find(|found| found.day == day);
-    if found.is_some_and(|found| found.n_open > 0 || found.n_lively > 0) {
+    if found.is_some_and(|found| found.n_open > 0 || found.n_lively > 0 || found.is_needed) {
         return None;
     }
     let is_over = found.is_none_or(|found| found.is_over());
@@ -103,6 +103,34 @@ fn a_day_stays_while_one_of_its_messages_is_not_over() {
         w.pass(4 * DAY);
         assert!(forget(&w, old).is_some());
         assert!(w.views(vec![message, scheduled]).is_empty());
+    });
+}
+
+#[test]
+fn a_day_stays_with_an_earlier_one_of_whose_messages_it_tells() {
+    on_every_store(|w| {
+        let old = w.now().day();
+        let stays = w.now().plus(30 * DAY);
+        w.accept(pombo_store::operation::accept::Accept { due: stays, ..w.request(1) });
+        let message = w.sent_message("A");
+        w.pass(DAY);
+        w.sent_message("B");
+        w.settle(vec![w.receipt("A", PartState::Delivered, 0)]);
+        w.pass(DAY);
+        w.settle(vec![w.receipt("B", PartState::Delivered, 0)]);
+        w.pass(DAY);
+        w.sent_message("C");
+        w.settle(vec![w.receipt("C", PartState::Delivered, 0)]);
+        w.pass(4 * DAY);
+        w.sweep();
+        all_read(&w);
+        let days = days_before(&w, w.now().day());
+        let found: Vec<_> = days.iter().map(|d| (d.day - old, d.n_open, d.is_needed)).collect();
+        assert_eq!(found, [(0, 1, false), (1, 0, true), (2, 0, true), (3, 0, false)]);
+        assert_eq!(forget(&w, old + 1), None);
+        let last = w.kinds(message).pop();
+        assert!(forget(&w, old + 3).is_some());
+        assert_eq!((w.kinds(message).pop(), w.state(message)), (last, PartState::Delivered));
     });
 }
 

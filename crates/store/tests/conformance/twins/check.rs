@@ -109,7 +109,7 @@ pub(super) fn all_is_over(w: &World, life: &Life) {
     }
 }
 
-/// Forgets the days that are over, up to the first that stays: a later one may tell of its messages.
+/// Forgets the days that are over, as far as they were read.
 pub(super) fn forget_days(w: &World) -> Vec<(DayOfHistory, Forgotten)> {
     let today = w.now().day();
     let days = w.ask(Days { before: today, quiet_since: today - 2 });
@@ -121,5 +121,6 @@ pub(super) fn forget_days(w: &World) -> Vec<(DayOfHistory, Forgotten)> {
             }
         }
     };
-    days.into_iter().take_while(|day| day.n_open + day.n_lively == 0).map(forget).collect()
+    let is_over = |day: &DayOfHistory| day.n_open + day.n_lively == 0 && !day.is_needed;
+    days.into_iter().filter(is_over).map(forget).collect()
 }
