@@ -2,6 +2,7 @@
 
 mod bulk;
 mod campaign;
+mod claims;
 mod faketime;
 mod faults;
 mod growth;
@@ -35,6 +36,8 @@ enum Workload {
     Pdu(micro::Effort),
     /// A message's whole life in the store: microseconds of its writer.
     Store(store::Options),
+    /// Claims on PostgreSQL: nodes in turn, beside connections that skip what others have locked.
+    Claims(claims::Options),
     /// HTTP to SMPP to receipt to callback, beside Kannel.
     Journey(journey::Options),
     /// Memory with a million messages waiting.
@@ -72,6 +75,7 @@ fn run(workload: Workload) -> Result<()> {
         Workload::Segment(effort) => segment::run(effort),
         Workload::Pdu(effort) => pdu::run(effort),
         Workload::Store(options) => store::run(&options),
+        Workload::Claims(options) => claims::run(&options),
         Workload::Journey(options) => journey::run(&options),
         Workload::Queued(options) => queued::run(&options),
         Workload::Campaign(options) => campaign::run(&options),

@@ -179,6 +179,30 @@ impl Cluster {
         psql(&self.folder, port.as_deref(), "postgres", sql);
     }
 
+    /// Runs a transaction again and again on so many connections, by the server's own `pgbench`; how
+    /// often a second.
+    ///
+    /// # Panics
+    /// Where it is refused.
+    #[must_use]
+    pub fn repeat(&self, sql: &str, connections: u32, span: Duration) -> f64 {
+        let script = self.folder.join("repeated.sql");
+        std::fs::write(&script, sql).expect("the server's folder can be written");
+        let port = self.door.map_or_else(|| "5432".to_owned(), |door| door.port.to_string());
+        let out = program("pgbench")
+            .args(["-n", "-j", "1", "-U", "pombo", "-p", &port, "-h"])
+            .arg(&self.folder)
+            .args(["-c", &connections.to_string(), "-T", &span.as_secs().to_string(), "-f"])
+            .arg(script)
+            .arg("postgres")
+            .output()
+            .expect("pgbench comes with the server: apt-get install postgresql-15");
+        let words = String::from_utf8_lossy(&out.stdout);
+        let rate = words.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next());
+        let rate = rate.and_then(|rate| rate.parse().ok());
+        rate.unwrap_or_else(|| panic!("{sql}: {words}{}", String::from_utf8_lossy(&out.stderr)))
+    }
+
     /// Whether it has not ended, by itself or otherwise.
     #[must_use]
     pub fn is_running(&self) -> bool {

@@ -129,7 +129,7 @@ impl Operation for Claim {
 
     fn run(&self, work: &mut Work<'_>) -> Result<Claimed> {
         let due = self.look(work)?;
-        let alone = due.rows.iter().filter(|row| row.first == row.last);
+        let alone = self.filling(&due).filter(|row| row.first == row.last);
         part::read_ahead(work, alone.map(|row| PartId(row.first)))?;
         self.take(work, &due)
     }
@@ -155,7 +155,7 @@ impl Operation for ClaimAll {
         let found = work.prepare(DUE_ROWS)?.each(places, QueueRow::from_row)?;
         let claims = self.claims.iter().zip(found);
         let claims: Vec<_> = claims.map(|(claim, rows)| (claim, claim.due(rows))).collect();
-        let rows = || claims.iter().flat_map(|(claim, due)| due.rows.iter().take(claim.room));
+        let rows = || claims.iter().flat_map(|(claim, due)| claim.filling(due));
         let alone = rows().filter(|row| row.first == row.last);
         part::read_ahead(work, alone.map(|row| PartId(row.first)))?;
         request::read_ahead(work, rows().map(|row| PartId(row.first).message()))?;
@@ -313,6 +313,16 @@ impl Claim {
     fn look(&self, work: &Work<'_>) -> Result<Due> {
         let rows = work.prepare(DUE_ROWS)?.all(self.place(), QueueRow::from_row)?;
         Ok(self.due(rows))
+    }
+
+    /// Those that fill the room where nothing of them ends or waits: what a claim will look at, mostly.
+    fn filling<'d>(&self, due: &'d Due) -> impl Iterator<Item = &'d QueueRow> + use<'d> {
+        let mut room = self.room;
+        due.rows.iter().take_while(move |row| {
+            let has_room = room > 0;
+            room = room.saturating_sub(row.n_messages());
+            has_room
+        })
     }
 
     /// What is due.

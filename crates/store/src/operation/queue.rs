@@ -43,6 +43,12 @@ impl QueueRow {
             scheduled: row.get(4)?,
         })
     }
+
+    /// Its messages: no more than its parts.
+    pub(super) fn n_messages(&self) -> usize {
+        let [first, last] = [self.first, self.last].map(|part| PartId(part).message().0);
+        usize::try_from(last - first + 1).unwrap_or(1)
+    }
 }
 
 /// Takes a row out of its queue.
