@@ -7,8 +7,8 @@ use pombo_domain::id::{RouteId, SendingId};
 use pombo_domain::message::{Lane, PartState};
 use pombo_domain::opt_out::{Address, Source};
 use pombo_domain::route::UncertainPolicy;
-use pombo_store::operation::accept::{Accept, Accepted, CallbackUrls, Campaign, Recipient};
-use pombo_store::operation::account;
+use pombo_store::operation::accept::{Accept, Accepted, CallbackUrls, Campaign, Key, Recipient};
+use pombo_store::operation::account::{self, Change, Set};
 use pombo_store::operation::campaign::{Finish, GiveBack, QueuePlace, SetStop, Withdraw};
 use pombo_store::operation::opt_out::{Add, Among, Refuse, Remove, unpriced};
 use pombo_store::operation::stage::{Begin, Stage};
@@ -66,6 +66,10 @@ pub(crate) enum Step {
     Credit {
         parts_left: Option<usize>,
     },
+    /// The operator lets the account send so many messages a day, or any number.
+    Limit {
+        per_day: Option<u64>,
+    },
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -99,6 +103,8 @@ pub(crate) struct Asked {
     pub(crate) named: bool,
     /// Whether each message has its own text.
     personal: bool,
+    /// The caller's key, and which of two bodies comes with it.
+    key: Option<(u8, u8)>,
     pub(crate) way: Way,
 }
 
@@ -127,8 +133,9 @@ pub(crate) fn asked() -> impl Strategy<Value = Asked> {
     let way =
         prop_oneof![6 => Just(Way::AtOnce), 2 => Just(Way::Staged), 1 => Just(Way::Abandoned)];
     let size = (1..=RECIPIENTS, 1..4_u8, any::<u8>());
-    (size, 0..60_u64, expiry, any::<bool>(), any::<bool>(), way).prop_map(
-        |((n, n_parts, routes), delay_s, expires_s, named, personal, way)| Asked {
+    let key = proptest::option::weighted(0.3, (0..3_u8, 0..2_u8));
+    (size, 0..60_u64, expiry, any::<bool>(), any::<bool>(), key, way).prop_map(
+        |((n, n_parts, routes), delay_s, expires_s, named, personal, key, way)| Asked {
             n,
             n_parts,
             routes,
@@ -136,6 +143,7 @@ pub(crate) fn asked() -> impl Strategy<Value = Asked> {
             expires_s,
             named,
             personal,
+            key,
             way,
         },
     )
@@ -158,6 +166,7 @@ pub(crate) fn steps() -> impl Strategy<Value = Step> {
         2 => Just(Step::Sweep),
         2 => proptest::option::weighted(0.4, 0..30_usize)
             .prop_map(|parts_left| Step::Credit { parts_left }),
+        1 => proptest::option::weighted(0.7, 0..12_u64).prop_map(|per_day| Step::Limit { per_day }),
     ]
 }
 
@@ -187,6 +196,11 @@ impl Asked {
         texts.map_or(Texts::Same, |texts| Texts::Each(texts.into()))
     }
 
+    /// The caller's key, with its body; a large request has none here.
+    pub(crate) fn key(&self) -> Option<(u8, u8)> {
+        self.key.filter(|_| self.way == Way::AtOnce)
+    }
+
     fn callbacks(&self) -> CallbackUrls {
         let url = |i: usize| format!("https://example.com/{i}?s=%d");
         match self.routes % 3 {
@@ -214,6 +228,7 @@ impl Asked {
             texts: self.texts(0, self.n),
             callbacks: self.callbacks(),
             certified: self.n % 2 == 1,
+            key: self.key().map(|(key, body)| Key { key: key.to_string(), body: [body; 32] }),
             ..w.request(1)
         }
     }
@@ -276,6 +291,12 @@ pub(crate) fn credit(w: &World, parts_left: Option<usize>) {
     let amount = left - w.balance();
     let name = w.ask(account::Find::Id(w.account)).unwrap().name;
     assert_eq!(w.run(account::Credit { name, amount, now: w.now() }), Some(left));
+}
+
+/// The operator limits what the account may send in a day.
+pub(crate) fn limit(w: &World, per_day: Option<u64>) {
+    let name = w.ask(account::Find::Id(w.account)).unwrap().name;
+    assert!(w.run(Set { name, changes: vec![Change::PerDay(per_day)] }));
 }
 
 /// The owner stops a sending or lets it go on, as the use case does: how it stands then, and how

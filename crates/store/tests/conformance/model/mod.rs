@@ -22,11 +22,13 @@ use proptest::prelude::*;
 pub(crate) use check::check;
 
 use crate::dump::alike_on_every_store;
-use crate::steps::{Asked, How, Step, credit, give_order, opt_out, steps};
+use crate::steps::{Asked, How, Step, credit, give_order, limit, opt_out, steps};
 use crate::world::{CREDIT, PRICE, World, cause, parts_of};
 
 /// How long a receipt is waited for.
 const RECEIPT_WAIT: Duration = Duration::from_secs(72 * 3_600);
+/// How long a caller's key is remembered.
+const KEY_KEPT: Duration = Duration::from_secs(48 * 3_600);
 /// Days for which a carrier's id is known.
 const ID_DAYS: i64 = 5;
 
@@ -112,13 +114,20 @@ pub(crate) struct Model {
     out: BTreeSet<usize>,
     /// What the account was given.
     given: Money,
+    /// What came with callers' keys, and when: the body, and the first message.
+    keys: BTreeMap<u8, (u8, MessageId, Instant)>,
+    /// Messages that the account may send in a day.
+    per_day: Option<u64>,
+    /// Those that it sent while there was a limit, by day.
+    counted: BTreeMap<i64, u64>,
 }
 
 impl Default for Model {
     fn default() -> Self {
         let (parts, messages, early) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let out = BTreeSet::new();
-        Self { parts, messages, sending: None, stop: None, early, out, given: CREDIT }
+        let (out, keys, counted) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
+        let (sending, stop, per_day) = (None, None, None);
+        Self { parts, messages, sending, stop, early, out, given: CREDIT, keys, per_day, counted }
     }
 }
 
@@ -223,6 +232,10 @@ pub(crate) fn apply(mut w: World, model: &mut Model, step: &Step) -> World {
             credit(&w, *parts_left);
             model.given += w.balance() - before;
         }
+        Step::Limit { per_day } => {
+            limit(&w, *per_day);
+            model.per_day = *per_day;
+        }
     }
     w
 }
@@ -277,18 +290,37 @@ fn accept(w: &World, model: &mut Model, asked: &Asked) {
     let n_priced: usize = (0..asked.n).filter(is_in).map(|i| usize::from(asked.n_parts(i))).sum();
     let is_poor = PRICE.times(n_priced).unwrap() > w.balance();
     let is_cancelled = asked.named && model.stop == Some(Stop::Cancelled);
+    let today = *model.counted.entry(w.now().day()).or_default() + asked.n as u64;
+    let is_too_many = model.per_day.is_some_and(|limit| today > limit);
+    let (key, body) = asked.key().unzip();
+    let since = w.now().minus(KEY_KEPT);
+    let seen = key.and_then(|key| model.keys.get(&key)).filter(|(.., at)| *at > since).copied();
     let (accepted, joined) = asked.accept(w);
     model.sending = model.sending.or(joined);
     let (first, sending) = match accepted {
         None => return,
+        Some(Accepted::Done { first, replayed: true, .. }) => {
+            return assert_eq!(
+                seen.map(|(body, first, _)| (Some(body), first)),
+                Some((body, first))
+            );
+        }
+        Some(Accepted::KeyReused) => return assert!(seen.is_some_and(|seen| Some(seen.0) != body)),
         Some(Accepted::Done { first, sending, .. }) => (first, sending),
         Some(Accepted::CampaignCancelled) => return assert!(is_cancelled),
+        Some(Accepted::DailyLimit) => return assert!(is_too_many),
         Some(refused) => {
             assert_eq!(refused, Accepted::NotEnoughCredits);
             return assert!(is_poor);
         }
     };
-    assert!(!is_poor && !is_cancelled);
+    assert!(!is_poor && !is_cancelled && !is_too_many && seen.is_none());
+    if let Some((key, body)) = key.zip(body) {
+        model.keys.insert(key, (body, first, w.now()));
+    }
+    if model.per_day.is_some() {
+        model.counted.insert(w.now().day(), today);
+    }
     if asked.named {
         assert_eq!(*model.sending.get_or_insert(sending), sending);
     }

@@ -22,7 +22,7 @@ use pombo_store::operation::uncertain::{Decide, Selection};
 
 use super::{Deed, Id, Told, Whom, check, tell};
 use crate::failover::allow;
-use crate::steps::{Asked, How, Step, credit, give_order, opt_out};
+use crate::steps::{Asked, How, Step, credit, give_order, limit, opt_out};
 use crate::world::{CREDIT, DAY, HOUR, World, cause, parts_of, phone};
 
 /// A part that is away.
@@ -154,6 +154,7 @@ impl Life {
                 credit(&w, *parts_left);
                 *self.given.entry(w.account).or_default() += w.balance() - before;
             }
+            Step::Limit { per_day } => limit(&w, *per_day),
         }
         w
     }
@@ -164,7 +165,7 @@ impl Life {
         if let Some(sending) = joined {
             self.sendings.insert(w.account, sending);
         }
-        let Some(Accepted::Done { first, sending, .. }) = accepted else { return };
+        let Some(Accepted::Done { first, sending, replayed: false, .. }) = accepted else { return };
         if asked.named {
             self.sendings.insert(w.account, sending);
         }
