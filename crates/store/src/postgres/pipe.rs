@@ -166,7 +166,7 @@ impl Batch {
 /// writer does.
 const ROWS_MAX: usize = 128;
 /// The same of what can be streamed: the more, the less each costs the server.
-const STREAMED_MAX: usize = 8_000;
+const STREAMED_MAX: usize = 12_000;
 /// Rows that are streamed, at least. The server makes room for a thousand before it takes the first,
 /// and says when: for fewer, lists cost less.
 const STREAMED_MIN: usize = 1_000;
