@@ -9,9 +9,7 @@ use pombo_domain::route::{UncertainPolicies, UncertainPolicy};
 use pombo_domain::time::Instant;
 
 use super::intent::unpack;
-use super::queue::enqueue;
-use super::request::Request;
-use super::uncertain::{self, Doubt, Resolution};
+use super::uncertain::{self, Doubt};
 use super::{Operation, part, request};
 use crate::error::Result;
 use crate::statement::statements;
@@ -56,31 +54,6 @@ struct Intent {
     parts: Vec<PartId>,
 }
 
-/// Parts that are sent again, side by side: one row of the queue, of which each is a way to a far
-/// database and back.
-struct Again {
-    queue: (RouteId, Lane, AccountId),
-    tries: u8,
-    first: PartId,
-    last: PartId,
-}
-
-impl Again {
-    /// Takes the part where it is the next one, and nothing can lie between that waits elsewhere.
-    fn takes(&mut self, other: &Self, request: Option<&Request>) -> bool {
-        let is_next = request.is_some_and(|request| {
-            request.n_parts == 1
-                && request.holds(self.last.message())
-                && self.last.message().plus(1) == other.first.message()
-        });
-        let takes = is_next && (self.queue, self.tries) == (other.queue, other.tries);
-        if takes {
-            self.last = other.last;
-        }
-        takes
-    }
-}
-
 impl Operation for Recover {
     type Answer = Recovered;
 
@@ -98,7 +71,6 @@ impl Operation for Recover {
         })?;
         let text = "stopped between submitting and storing the answer".to_owned();
         let cause = Cause { code: String::new(), text };
-        let mut again: Vec<Again> = Vec::new();
         for (n, intent) in intents.iter().enumerate() {
             if n % INTENTS_AT_ONCE == 0 {
                 let piece = intents[n..].iter().take(INTENTS_AT_ONCE);
@@ -110,7 +82,7 @@ impl Operation for Recover {
             let policies = *self.policies.get(&intent.route).unwrap_or(&held);
             for &part in &intent.parts {
                 let request = request::of_message(work, part.message())?;
-                let category = request.as_ref().map_or(Category::Transactional, |r| r.category);
+                let category = request.map_or(Category::Transactional, |r| r.category);
                 let doubt = Doubt {
                     part,
                     route: intent.route,
@@ -120,20 +92,10 @@ impl Operation for Recover {
                     policy: policies.of(category),
                     at: self.now,
                 };
-                let Some(resolution) = uncertain::record(work, &doubt, &cause)? else { continue };
-                found.n_uncertain += 1;
-                if resolution == Resolution::Resent {
-                    let queue = (intent.route, intent.lane, intent.account);
-                    let one = Again { queue, tries: intent.tries, first: part, last: part };
-                    let last = again.last_mut();
-                    if !last.is_some_and(|last| last.takes(&one, request.as_deref())) {
-                        again.push(one);
-                    }
+                if uncertain::doubt(work, &doubt, &cause)?.is_some() {
+                    found.n_uncertain += 1;
                 }
             }
-        }
-        for Again { queue, tries, first, last } in again {
-            enqueue(work, queue, (first, last), (self.now.micros(), tries))?;
         }
         work.prepare(END_INTENTS)?.execute(())?;
         found.n_unstaged = work.prepare(GIVE_UP_STAGINGS)?.execute(())?;

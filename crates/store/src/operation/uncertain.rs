@@ -97,21 +97,6 @@ pub(crate) fn doubt(
     doubt: &Doubt,
     cause: &Cause,
 ) -> Result<Option<Resolution>> {
-    let resolution = record(work, doubt, cause)?;
-    if resolution == Some(Resolution::Resent) {
-        let queue = (doubt.route, doubt.lane, doubt.account);
-        enqueue(work, queue, (doubt.part, doubt.part), (doubt.at.micros(), doubt.tries))?;
-    }
-    Ok(resolution)
-}
-
-/// Records the doubt; the caller puts what is sent again into its queue. `None` where the part was
-/// settled already.
-pub(crate) fn record(
-    work: &mut Work<'_>,
-    doubt: &Doubt,
-    cause: &Cause,
-) -> Result<Option<Resolution>> {
     let Some(before) = part::find(work, doubt.part)? else {
         return Ok(None);
     };
@@ -142,6 +127,10 @@ pub(crate) fn record(
         cause.text,
         resolution as i64
     ])?;
+    if resolution == Resolution::Resent {
+        let queue = (doubt.route, doubt.lane, doubt.account);
+        enqueue(work, queue, (doubt.part, doubt.part), (doubt.at.micros(), doubt.tries))?;
+    }
     Ok(Some(resolution))
 }
 

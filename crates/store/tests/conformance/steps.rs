@@ -132,7 +132,7 @@ pub(crate) fn asked() -> impl Strategy<Value = Asked> {
     let expiry = proptest::option::weighted(0.3, 1..120_u64);
     let way =
         prop_oneof![6 => Just(Way::AtOnce), 2 => Just(Way::Staged), 1 => Just(Way::Abandoned)];
-    let size = (1..=RECIPIENTS, 1..4_u8, any::<u8>());
+    let size = (1..=RECIPIENTS, 0..4_u8, any::<u8>());
     let key = proptest::option::weighted(0.3, (0..3_u8, 0..2_u8));
     (size, 0..60_u64, expiry, any::<bool>(), any::<bool>(), key, way).prop_map(
         |((n, n_parts, routes), delay_s, expires_s, named, personal, key, way)| Asked {
@@ -180,8 +180,11 @@ impl Asked {
         self.routes >> i & 1 == 1
     }
 
-    /// Messages of one request may differ in length, as personal ones do.
+    /// Messages of one request may differ in length, as personal ones do, or all have one part.
     pub(crate) fn n_parts(&self, i: usize) -> u8 {
+        if self.n_parts == 0 {
+            return 1;
+        }
         1 + u8::try_from((usize::from(self.n_parts) + i) % 3).unwrap()
     }
 
