@@ -12,7 +12,6 @@ use pombo_domain::id::{AccountId, RouteId};
 use pombo_domain::message::Lane;
 use pombo_peers::cluster::Cluster;
 use pombo_store::operation::claim::{Claim, ClaimAll};
-use pombo_store::operation::route;
 use pombo_store::{Options as Opening, Store};
 
 use crate::life::{self, now};
@@ -81,7 +80,7 @@ fn in_turn(nodes: u32, count: usize) -> Result<f64> {
     runtime.block_on(async {
         let store = &stores[0];
         let account = life::add_account(store, "bench").await?;
-        let route = store.run(route::Number { names: vec!["bench".to_owned()] }).await?[0];
+        let route = life::add_route(store, "bench").await?;
         wait(store, (account, route), count).await?;
         let begun = Instant::now();
         let claiming = stores.iter().map(|store| {

@@ -250,6 +250,12 @@ pub(crate) async fn add_account(store: &Store, name: &str) -> Result<AccountId> 
     store.run(account).await?.with_context(|| format!("account {name} is there already"))
 }
 
+/// A route's number.
+pub(crate) async fn add_route(store: &Store, name: &str) -> Result<RouteId> {
+    let routes = store.run(route::Number { names: vec![name.to_owned()] }).await?;
+    routes.first().copied().context("one name, one number")
+}
+
 /// The recipient of message `idx`.
 pub(crate) fn recipient(idx: usize, route: RouteId) -> Result<Recipient> {
     Ok(Recipient {

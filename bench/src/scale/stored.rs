@@ -8,11 +8,11 @@ use pombo_domain::id::{AccountId, RouteId};
 use pombo_domain::limits::ROWS_PER_OPERATION_MAX;
 use pombo_domain::opt_out::{Address, Source};
 use pombo_store::operation::accept::{Accept, Campaign};
-use pombo_store::operation::{opt_out, route};
+use pombo_store::operation::opt_out;
 use pombo_store::{Options as StoreOptions, Store};
 
 use super::{Dimension, Options, measure};
-use crate::life::{Life, Shape, Writer, accept, now, recipient};
+use crate::life::{Life, Shape, Writer, accept, add_route, now, recipient};
 use crate::process;
 use crate::store::Place;
 
@@ -74,7 +74,8 @@ fn one(options: &Options, dimension: Dimension, size: usize) -> Result<[f64; 6]>
 async fn fill(store: &Store, account: AccountId, dimension: Dimension, size: usize) -> Result<()> {
     match dimension {
         Dimension::Days => {
-            let route = quiet_route(store).await?;
+            // Nobody claims from its queue.
+            let route = add_route(store, "quiet").await?;
             for ago in (1..size).rev() {
                 let then = now().minus(DAY * u32::try_from(ago)?);
                 store.run(accept(account, vec![recipient(0, route)?], then)).await?;
@@ -98,9 +99,7 @@ async fn fill(store: &Store, account: AccountId, dimension: Dimension, size: usi
             }
         }
         Dimension::Sendings => {
-            let names = vec!["bench-0".to_owned()];
-            let routes = store.run(route::Number { names }).await?;
-            let route = *routes.first().context("one name, one number")?;
+            let route = add_route(store, "bench-0").await?;
             for idx in 0..size {
                 store.run(waiting(account, route, idx)?).await?;
             }
@@ -108,12 +107,6 @@ async fn fill(store: &Store, account: AccountId, dimension: Dimension, size: usi
         _ => {}
     }
     Ok(())
-}
-
-/// A route whose queue nobody claims from.
-async fn quiet_route(store: &Store) -> Result<RouteId> {
-    let routes = store.run(route::Number { names: vec!["quiet".to_owned()] }).await?;
-    routes.first().copied().context("one name, one number")
 }
 
 /// A campaign of its own that is due in a year, each at another time.
