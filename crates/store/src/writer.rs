@@ -13,6 +13,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::{oneshot, watch};
 
 use crate::error::{Error, Result};
+use crate::operation::queue::put_gathered;
 use crate::operation::{Foreseen, Operation, read_ahead};
 use crate::sql::Database;
 use crate::work::{Shelf, Work};
@@ -45,7 +46,7 @@ impl<O: Operation> Job for Waiting<O> {
 
     fn run(&mut self, work: &mut Work<'_>) -> Result<()> {
         self.answer = Some(self.operation.run(work)?);
-        Ok(())
+        put_gathered(work)
     }
 
     fn reply(self: Box<Self>, committed: Result<()>) {

@@ -1,6 +1,8 @@
 //! The queue: ranges of parts that wait, in the order in which they are due, for each route, lane and
 //! account.
 
+use std::collections::HashSet;
+
 use pombo_domain::id::{AccountId, PartId, RouteId};
 use pombo_domain::message::Lane;
 use pombo_domain::time::Instant;
@@ -18,6 +20,10 @@ statements! {
         values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing";
     QUEUED_AGAIN = "update queue set tries = $1, scheduled = $2 where route = $3 and lane = $4 \
         and account = $5 and due = $6 and first = $7 and last = $8";
+    NEW_ROW = "insert into queue (route, lane, account, due, first, last, tries, scheduled) \
+        values ($1, $2, $3, $4, $5, $6, $7, $8)";
+    IN_PLACE = "select last from queue where route = $1 and lane = $2 and account = $3 \
+        and due = $4 and first = $5";
     NEXT_ACCOUNT = "select lane, account, due from queue where route = $1 \
         and (lane, account) > ($2, $3) order by lane, account, due, first limit 1";
 }
@@ -60,14 +66,52 @@ pub(super) fn take(
     work.prepare(TAKE)?.write([route.0, lane as i64, account.0, row.due, row.first])
 }
 
-/// Puts a range of parts into a queue.
+/// A row and its queue.
+#[derive(Clone, Copy)]
+pub(crate) struct Queued {
+    queue: (RouteId, Lane, AccountId),
+    parts: (PartId, PartId),
+    due: i64,
+    tries: u8,
+    /// Its owner named the time.
+    scheduled: bool,
+}
+
+/// Puts a range of parts into a queue. Where each row would be a way to a server and back, it is there
+/// once the command is done: see [`put_gathered`].
 pub(crate) fn enqueue(
-    work: &Work<'_>,
+    work: &mut Work<'_>,
     queue: (RouteId, Lane, AccountId),
     parts: (PartId, PartId),
     (due, tries): (i64, u8),
 ) -> Result<()> {
-    put(work, queue, parts, (due, tries, false))
+    let row = Queued { queue, parts, due, tries, scheduled: false };
+    if work.is_far() {
+        work.queued().push(row);
+        return Ok(());
+    }
+    row.put(work)
+}
+
+/// Writes what a command has put into queues: a server is asked once for all of it.
+pub(crate) fn put_gathered(work: &mut Work<'_>) -> Result<()> {
+    let rows = std::mem::take(work.queued());
+    match rows[..] {
+        [] => return Ok(()),
+        [row] => return row.put(work),
+        _ => {}
+    }
+    let asked = rows.iter().map(|row| row.key());
+    let in_place = work.prepare(IN_PLACE)?.first_of_each(asked, |row| row.get::<i64>(0))?;
+    let mut keys = HashSet::new();
+    let (mut free, mut taken) = (Vec::new(), Vec::new());
+    for (row, found) in rows.into_iter().zip(in_place) {
+        let is_free = found.is_none() && keys.insert(row.key());
+        if is_free { &mut free } else { &mut taken }.push(row);
+    }
+    let mut insert = work.prepare(NEW_ROW)?;
+    free.iter().try_for_each(|row| insert.write(row.values(row.due)))?;
+    taken.iter().try_for_each(|row| row.put(work))
 }
 
 /// Puts a range of parts into a queue whose owner named the time.
@@ -82,18 +126,36 @@ pub(super) fn schedule(
 
 pub(super) fn put(
     work: &Work<'_>,
-    (route, lane, account): (RouteId, Lane, AccountId),
-    (first, last): (PartId, PartId),
+    queue: (RouteId, Lane, AccountId),
+    parts: (PartId, PartId),
     (due, tries, scheduled): (i64, u8, bool),
 ) -> Result<()> {
-    let (lane, account, first, last) = (lane as i64, account.0, first.0, last.0);
-    let (tries, scheduled) = (i64::from(tries), i64::from(scheduled));
-    place(due, |due| {
-        let place = [route.0, lane, account, due, first, last, tries, scheduled];
-        let same = [tries, scheduled, route.0, lane, account, due, first, last];
-        Ok(work.prepare(QUEUED)?.execute(place)? == 1
-            || work.prepare(QUEUED_AGAIN)?.execute(same)? == 1)
-    })
+    Queued { queue, parts, due, tries, scheduled }.put(work)
+}
+
+impl Queued {
+    fn put(&self, work: &Work<'_>) -> Result<()> {
+        place(self.due, |due| {
+            let row @ [route, lane, account, due, first, last, tries, scheduled] = self.values(due);
+            let same = [tries, scheduled, route, lane, account, due, first, last];
+            Ok(work.prepare(QUEUED)?.execute(row)? == 1
+                || work.prepare(QUEUED_AGAIN)?.execute(same)? == 1)
+        })
+    }
+
+    /// As [`NEW_ROW`] takes them.
+    fn values(&self, due: i64) -> [i64; 8] {
+        let (route, lane, account) = self.queue;
+        let (first, last) = self.parts;
+        let (tries, scheduled) = (i64::from(self.tries), i64::from(self.scheduled));
+        [route.0, lane as i64, account.0, due, first.0, last.0, tries, scheduled]
+    }
+
+    /// What no two rows share.
+    fn key(&self) -> [i64; 5] {
+        let [route, lane, account, due, first, ..] = self.values(self.due);
+        [route, lane, account, due, first]
+    }
 }
 
 /// Writes a row of a range that is due then: where another row has that very place, as the range has

@@ -24,8 +24,8 @@ statements! {
         where node not in (select id from node) and (first & 15) = 0";
 }
 
-/// Intents whose parts are read together; most have some dozens.
-const INTENTS_AT_ONCE: usize = 32;
+/// Parts that are read together.
+const READ_AT_ONCE: usize = 2_000;
 
 /// Runs before anything is claimed, and when a node has gone. Where only one can serve, nobody else
 /// is one; there it must not run later.
@@ -71,16 +71,14 @@ impl Operation for Recover {
         })?;
         let text = "stopped between submitting and storing the answer".to_owned();
         let cause = Cause { code: String::new(), text };
-        for (n, intent) in intents.iter().enumerate() {
-            if n % INTENTS_AT_ONCE == 0 {
-                let piece = intents[n..].iter().take(INTENTS_AT_ONCE);
-                let parts = piece.flat_map(|intent| intent.parts.iter().copied());
-                part::read_ahead(work, parts.clone())?;
-                request::read_ahead(work, parts.map(PartId::message))?;
-            }
-            let held = UncertainPolicies::from(UncertainPolicy::Hold);
-            let policies = *self.policies.get(&intent.route).unwrap_or(&held);
-            for &part in &intent.parts {
+        let held = UncertainPolicies::from(UncertainPolicy::Hold);
+        let left: Vec<(PartId, &Intent)> =
+            intents.iter().flat_map(|i| i.parts.iter().map(move |part| (*part, i))).collect();
+        for piece in left.chunks(READ_AT_ONCE) {
+            let parts = piece.iter().map(|(part, _)| *part);
+            part::read_ahead(work, parts.clone())?;
+            request::read_ahead(work, parts.map(PartId::message))?;
+            for &(part, intent) in piece {
                 let request = request::of_message(work, part.message())?;
                 let category = request.map_or(Category::Transactional, |r| r.category);
                 let doubt = Doubt {
@@ -89,7 +87,7 @@ impl Operation for Recover {
                     account: intent.account,
                     lane: intent.lane,
                     tries: intent.tries,
-                    policy: policies.of(category),
+                    policy: self.policies.get(&intent.route).unwrap_or(&held).of(category),
                     at: self.now,
                 };
                 if uncertain::doubt(work, &doubt, &cause)?.is_some() {

@@ -281,13 +281,16 @@ impl Operation for Decide {
         let open: Vec<(PartId, RouteId, AccountId)> = work.prepare(OPEN)?.all((), |row| {
             Ok((PartId(row.get(0)?), RouteId(row.get(1)?), AccountId(row.get(2)?)))
         })?;
-        let meant = open.into_iter().filter(|(part, route, _)| match &self.selection {
+        let meant = open.iter().filter(|(part, route, _)| match &self.selection {
             Selection::All => true,
             Selection::Parts(parts) => parts.contains(part),
             Selection::Route(only) => route == only,
         });
+        let first = meant.clone().take(ROWS_PER_OPERATION_MAX).map(|(part, ..)| *part);
+        part::read_ahead(work, first.clone())?;
+        request::read_ahead(work, first.map(PartId::message))?;
         let mut n = 0;
-        for (id, route, account) in meant {
+        for &(id, route, account) in meant {
             let Some(before) = part::find(work, id)? else {
                 continue;
             };
@@ -328,8 +331,7 @@ impl Decide {
         } else {
             Resolution::Dropped
         };
-        work.prepare(RESOLVE)?.execute([resolution as i64, id.0])?;
-        Ok(())
+        work.prepare(RESOLVE)?.write([resolution as i64, id.0])
     }
 }
 

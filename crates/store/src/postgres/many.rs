@@ -13,11 +13,12 @@ pub(super) fn write(text: &str, kinds: &[Type]) -> Option<String> {
     let rows = rows(kinds, "")?;
     let named = named(text);
     if let Some((head, rest)) = named.split_once(" values (") {
-        // Whether two of its rows meet in one, nobody looks at.
-        if !text.starts_with("insert into ") || rest.contains("do update") {
+        let (values, after) = closed(rest)?;
+        // Where two of its rows may meet in one, it must be known when they do.
+        let may_meet = after.contains("do update");
+        if !text.starts_with("insert into ") || (may_meet && update_of(text).is_none()) {
             return None;
         }
-        let (values, after) = closed(rest)?;
         return Some(format!("{head} select {values} from {rows}{after}"));
     }
     let (what, which) = named.split_once(" where ")?;
@@ -95,7 +96,7 @@ pub(super) fn table_of(text: &str) -> &str {
     rest.split(' ').next().unwrap_or(rest)
 }
 
-/// An update of the row that one parameter names.
+/// An update of the row that one parameter names, or an insert that becomes one where the row is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Update {
     /// Which, counted from 0.
@@ -105,15 +106,32 @@ pub(super) struct Update {
 }
 
 pub(super) fn update_of(text: &str) -> Option<Update> {
+    if text.starts_with("insert into ") {
+        return Some(Update { key: upsert_key(text)?, is_plain: false });
+    }
     let (_, rest) = text.strip_prefix("update ")?.split_once(" set ")?;
     let (sets, which) = rest.split_once(" where ")?;
-    let parameter = |text: &str| text.strip_prefix('$')?.parse::<usize>().ok()?.checked_sub(1);
     let (column, key) = which.split_once(" = ")?;
     let key = parameter(key).filter(|_| !column.contains(' '))?;
     let is_plain = sets
         .split(", ")
         .all(|set| set.split_once(" = ").is_some_and(|(_, value)| parameter(value).is_some()));
     Some(Update { key, is_plain })
+}
+
+/// The parameter that an upsert names its row by, where it is one parameter.
+fn upsert_key(text: &str) -> Option<usize> {
+    let (insert, update) = text.split_once(" on conflict (")?;
+    let (key, _) = update.split_once(") do update set ").filter(|(_, set)| !set.contains('$'))?;
+    let (into, values) = insert.split_once(") values (")?;
+    let (_, columns) = into.split_once(" (")?;
+    let mut given = columns.split(", ").zip(values.strip_suffix(')')?.split(", "));
+    parameter(given.find(|(column, _)| *column == key)?.1)
+}
+
+/// The number of a parameter, counted from 0, where a text is one.
+fn parameter(text: &str) -> Option<usize> {
+    text.strip_prefix('$')?.parse::<usize>().ok()?.checked_sub(1)
 }
 
 #[cfg(test)]
@@ -148,8 +166,16 @@ mod tests {
                 ),
             ),
             (
-                "insert into t (a) values ($1) on conflict (a) do update set a = 1",
+                "insert into t (a, b) values ($1, 0) on conflict (a) do update set b = excluded.b",
                 vec![int()],
+                Some(
+                    "insert into t (a, b) select given.a1, 0 from unnest(cast($1 as bigint[])) as \
+                     given(a1) on conflict (a) do update set b = excluded.b",
+                ),
+            ),
+            (
+                "insert into t (a, b) values ($1, $2) on conflict (a, b) do update set c = 1",
+                vec![int(), int()],
                 None,
             ),
             ("update t set a = $1 where b > $2 and c = $3", vec![int(), int(), int()], None),
@@ -179,10 +205,17 @@ mod tests {
 
     #[test]
     fn of_updates_the_row_and_whether_the_last_wins_are_known() {
-        let update = |text| update_of(text).map(|update| (update.key, update.is_plain));
+        let update = |text: &str| update_of(text).map(|update| (update.key, update.is_plain));
         assert_eq!(update("update t set a = $1, b = $2 where id = $3"), Some((2, true)));
         assert_eq!(update("update t set a = a + $1 where id = $2"), Some((1, false)));
         assert_eq!(update("update t set a = $1 where id > $2"), None);
+        let upsert =
+            |rest: &str| update(&format!("insert into t (a, b, c) values (0, $1, $2) {rest}"));
+        assert_eq!(upsert("on conflict (c) do update set b = excluded.b"), Some((1, false)));
+        for other in ["(a) do update set b = 1", "(b, c) do update set a = 1", "do nothing"] {
+            assert_eq!(upsert(&format!("on conflict {other}")), None, "{other}");
+        }
+        assert_eq!(upsert("on conflict (c) do update set b = $1"), None);
         assert_eq!(update("delete from t where a = $1"), None);
         assert_eq!(table_of("update part_1 set a = $1"), "part_1");
         assert_eq!(table_of("insert into t (a) values ($1)"), "t");

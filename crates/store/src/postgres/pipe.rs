@@ -252,11 +252,18 @@ mod tests {
             // Gone, and there again.
             ints("delete from b where id = $1", &[id]);
             ints("insert into b (id, n) values ($1, $2)", &[id, id * 2]);
+            // Both of two that meet in one row count, as they do where the row is new.
+            let upsert = "insert into b (id, n) values ($1, $2) \
+                on conflict (id) do update set n = b.n + excluded.n";
+            ints(upsert, &[id, 5]);
+            ints(upsert, &[id, 2]);
+            ints(upsert, &[id + 2_000, id]);
             // Looks at what was written before it, and at nothing that comes after.
             let look = "insert into b (id, n) select id + 1000, n from a where id = $1";
             ints(look, &[id]);
             ints("update a set n = n + $1 where id = $2", &[10, id]);
-            expected.extend([(id, (id + 12, id * 2)), (id + 1_000, (0, id + 2))]);
+            expected.extend([(id, (id + 12, id * 2 + 7)), (id + 1_000, (0, id + 2))]);
+            expected.insert(id + 2_000, (0, id));
         }
         // Rows that share what names them.
         let mut named = database.prepare("update a set n = $1 where name = $2");

@@ -21,6 +21,7 @@ pub(crate) use money::{LedgerKind, MoneyBook, Today};
 use totals::TotalsBook;
 
 use crate::error::Result;
+use crate::operation::queue::Queued;
 use crate::operation::request::Request;
 use crate::sql::{Database, Prepared};
 use crate::sqlite::Lending;
@@ -180,6 +181,8 @@ pub struct Work<'c> {
     at: Instant,
     /// The numbers that it has given out.
     n_numbers: u16,
+    /// What the command that runs has put into queues.
+    queued: Vec<Queued>,
 }
 
 impl std::fmt::Debug for Work<'_> {
@@ -191,7 +194,14 @@ impl std::fmt::Debug for Work<'_> {
 impl<'c> Work<'c> {
     pub(crate) fn new(database: Database<'c>, shelf: &'c mut Shelf) -> Self {
         let lending = Lending::default();
-        Self { database, lending, shelf, at: Instant::from_micros(0), n_numbers: 0 }
+        Self {
+            database,
+            lending,
+            shelf,
+            at: Instant::from_micros(0),
+            n_numbers: 0,
+            queued: Vec::new(),
+        }
     }
 
     /// The connection, for what is no statement of its own.
@@ -233,6 +243,11 @@ impl<'c> Work<'c> {
     /// Rows that need not be looked up.
     pub(crate) const fn known(&mut self) -> &mut Known {
         &mut self.shelf.known
+    }
+
+    /// Rows for queues that are not written yet.
+    pub(crate) const fn queued(&mut self) -> &mut Vec<Queued> {
+        &mut self.queued
     }
 
     /// Writes what was gathered: the last thing before the commit.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use pombo_domain::campaign::Order;
 use pombo_domain::id::RouteId;
 use pombo_domain::message::{EventKind, Lane, PartState};
+use pombo_domain::route::ReceiptId;
 use pombo_store::operation::accept::{Accept, Campaign};
 use pombo_store::operation::campaign::{GiveBack, SetStop};
 use pombo_store::operation::divert::{Choose, Divert, Diverted, Place};
@@ -179,6 +180,32 @@ fn what_went_and_came_back_while_its_sending_is_paused_is_held_beside_the_rest()
         let mut claimed = [parts_of(&w.claim(10)), parts_of(&w.claim(10))].concat();
         claimed.sort();
         assert_eq!(claimed, [first.part(0), first.plus(1).part(0)]);
+        assert!(w.is_queue_empty());
+    });
+}
+
+#[test]
+fn what_comes_back_together_has_a_place_each_beside_the_range_it_left() {
+    on_every_store(|w| {
+        let first = w.accept(w.request(4));
+        let other = w.other_route;
+        // The range stays, as its last cannot go.
+        let choose: Choose = Arc::new(move |_, to| (to != phone(3)).then_some(other));
+        assert_eq!(divert(&w, Place::default(), &choose).n_moved, 3);
+        let claimed = w.claim_on(other, 10);
+        assert_eq!(parts_of(&claimed).len(), 3);
+        let (due, intents) = (w.now(), claimed.work.iter().map(|work| work.intent));
+        let back = |n| {
+            let fate = Fate::Again { due, route: w.route, tries: 0, cause: None };
+            w.settled(first.plus(n).part(0), fate)
+        };
+        let mut items: Vec<Item> = (0..3).map(back).collect();
+        items.extend(intents.map(Item::IntentDone));
+        w.settle_on(other, ReceiptId::Same, items);
+        w.pass(crate::world::HOUR);
+        let mut claimed: Vec<_> = (0..4).flat_map(|_| parts_of(&w.claim(10))).collect();
+        claimed.sort();
+        assert_eq!(claimed, [0, 1, 2, 3].map(|n| first.plus(n).part(0)));
         assert!(w.is_queue_empty());
     });
 }

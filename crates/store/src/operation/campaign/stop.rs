@@ -170,7 +170,7 @@ fn next_held(
 }
 
 fn give_back(
-    work: &Work<'_>,
+    work: &mut Work<'_>,
     which: crate::statement::Statement,
     by: [i64; 2],
     given: &mut Given,
