@@ -67,7 +67,7 @@ fn attempt(session: &Session, place: &str) -> std::result::Result<(), OpenError>
          create table if not exists schema_version (version bigint not null)"
     );
     session.batch(&begin).map_err(unusable)?;
-    let found = version(session).map_err(unusable)?;
+    let found = Database::Postgres(session).version().map_err(unusable)?;
     if found > known {
         return Err(OpenError::Newer { path: place.to_owned(), found, known });
     }
@@ -99,12 +99,6 @@ fn run(session: &Session, step: &Step) -> Result<()> {
         session.batch(&each_day.replace("{day}", &name["part_".len()..]))?;
     }
     Ok(())
-}
-
-fn version(session: &Session) -> Result<i64> {
-    let database = Database::Postgres(session);
-    let found = database.prepare("select version from schema_version")?;
-    Ok({ found }.first((), |row| row.get(0))?.unwrap_or(0))
 }
 
 /// The step in this engine's words. `numbered`: keys that nobody names are given by the server.
