@@ -105,7 +105,9 @@ impl<'c> Database<'c> {
     pub(crate) fn version(self) -> Result<i64> {
         match self {
             Self::Sqlite(_) => self.prepare("pragma user_version"),
-            Self::Postgres(_) => self.prepare("select coalesce(max(version), 0) from schema_version"),
+            Self::Postgres(_) => {
+                self.prepare("select coalesce(max(version), 0) from schema_version")
+            }
         }?
         .one((), |row| row.get(0))
     }
