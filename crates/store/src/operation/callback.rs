@@ -299,13 +299,27 @@ impl Requests {
         for message in messages {
             days.entry(day_of(message.0)).or_default().insert(message);
         }
-        for messages in days.into_values() {
+        for mut messages in days.into_values() {
             if let (Some(first), Some(last)) = (messages.first(), messages.last()) {
-                let found = request::between(view, (*first, *last), messages.len())?;
-                self.by_id.extend(found.into_iter().map(|request| (request.id.0, request)));
+                self.keep(request::between(view, (*first, *last), messages.len())?);
             }
+            messages.retain(|message| !self.has(*message));
+            // Many of one request, or one of many.
+            if let Some(first) = messages.pop_first() {
+                self.keep(request::seen(view, first)?);
+                messages.retain(|message| !self.has(*message));
+            }
+            self.keep(request::seen_each(view, &messages)?);
         }
         Ok(())
+    }
+
+    fn keep(&mut self, found: impl IntoIterator<Item = Request>) {
+        self.by_id.extend(found.into_iter().map(|request| (request.id.0, request)));
+    }
+
+    fn has(&self, id: MessageId) -> bool {
+        self.by_id.range(..=id.0).next_back().is_some_and(|(_, known)| known.holds(id))
     }
 
     pub(crate) fn of(&mut self, view: &mut View<'_>, id: MessageId) -> Result<Option<&Request>> {

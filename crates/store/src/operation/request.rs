@@ -216,6 +216,24 @@ pub(crate) fn seen(view: &mut View<'_>, message: MessageId) -> Result<Option<Req
     Ok(found.filter(|request| request.holds(message)))
 }
 
+/// The requests of messages of one day, as far as there are any.
+pub(crate) fn seen_each(
+    view: &mut View<'_>,
+    messages: &BTreeSet<MessageId>,
+) -> Result<impl Iterator<Item = Request> + use<>> {
+    let statement = match messages.first() {
+        Some(first) => view.prepare_for(REQUEST_OF, first.0)?,
+        None => None,
+    };
+    let found = match statement {
+        Some(mut statement) => {
+            statement.first_of_each(messages.iter().map(|id| [id.0]), Request::from_row)?
+        }
+        None => Vec::new(),
+    };
+    Ok(found.into_iter().flatten())
+}
+
 /// At most `limit` requests whose first messages lie between these two, which are of one day.
 pub(crate) fn between(
     view: &mut View<'_>,
