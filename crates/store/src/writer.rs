@@ -166,32 +166,43 @@ struct Commands {
 }
 
 impl Commands {
-    /// All that waits, as far as one transaction takes it.
+    /// All that waits, as far as one transaction takes it; there is something.
     fn group(&mut self) -> Vec<Box<dyn Job>> {
         let mut group = Vec::new();
-        let mut rows = 0;
-        let mut next = self.queue.recv().ok();
-        if next.is_none() {
+        match self.queue.recv() {
+            Ok(message) => drop(self.take(message, &mut group)),
             // Whoever could have waited for the end is gone.
-            self.closing = Some(channel().0);
+            Err(_) => self.closing = Some(channel().0),
         }
-        while let Some(message) = next.take() {
-            match message {
-                Message::Job(job) => {
-                    rows += job.rows();
-                    group.push(job);
-                }
-                Message::Close(done) => {
-                    self.closing = Some(done);
-                    break;
-                }
-            }
-            if rows < GROUP_ROWS_MAX {
-                next = self.queue.try_recv().ok();
-            }
-        }
-        self.backlog.fetch_sub(rows, Ordering::Relaxed);
+        self.join(&mut group);
         group
+    }
+
+    /// Adds what has come meanwhile, as far as one transaction takes it.
+    fn join(&mut self, group: &mut Vec<Box<dyn Job>>) {
+        let mut rows: usize = group.iter().map(|job| job.rows()).sum();
+        while self.closing.is_none()
+            && rows < GROUP_ROWS_MAX
+            && let Ok(message) = self.queue.try_recv()
+        {
+            rows += self.take(message, group);
+        }
+    }
+
+    /// Takes one out of the queue; answers its rows.
+    fn take(&mut self, message: Message, group: &mut Vec<Box<dyn Job>>) -> usize {
+        match message {
+            Message::Job(job) => {
+                let rows = job.rows();
+                self.backlog.fetch_sub(rows, Ordering::Relaxed);
+                group.push(job);
+                rows
+            }
+            Message::Close(done) => {
+                self.closing = Some(done);
+                0
+            }
+        }
     }
 
     /// Refuses all that waits: it was not begun. Answers whether the store is to stay open.
@@ -235,10 +246,10 @@ impl<E: Engine> Loop<E> {
 
     /// Commits the group, or each of its commands alone where the group as a whole fails.
     fn commit(&mut self, mut group: Vec<Box<dyn Job>>) {
-        let mut done = self.transaction(&mut group);
+        let mut done = self.transaction(&mut group, true);
         // A connection that was lost blames no command: the next one may carry them all.
         if done.as_ref().is_err_and(|failed| failed.again && failed.error.is_passing()) {
-            done = self.transaction(&mut group);
+            done = self.transaction(&mut group, true);
         }
         match done {
             Ok(()) => group.into_iter().for_each(|job| job.reply(Ok(()))),
@@ -257,7 +268,7 @@ impl<E: Engine> Loop<E> {
                         continue;
                     }
                     let mut alone = vec![job];
-                    let done = self.transaction(&mut alone).map_err(|failed| {
+                    let done = self.transaction(&mut alone, false).map_err(|failed| {
                         // Where nothing can be begun any more, the others need not find out.
                         if !failed.again {
                             gone = Some(failed.error.clone());
@@ -271,10 +282,18 @@ impl<E: Engine> Loop<E> {
         self.engine.tend();
     }
 
-    fn transaction(&mut self, group: &mut [Box<dyn Job>]) -> std::result::Result<(), Failed> {
+    /// Where others write too, the turn is waited for: what comes meanwhile joins, where it `may`.
+    fn transaction(
+        &mut self,
+        group: &mut Vec<Box<dyn Job>>,
+        may: bool,
+    ) -> std::result::Result<(), Failed> {
         if let Err(error) = self.engine.begin() {
             self.engine.roll_back();
             return Err(Failed { error, again: false });
+        }
+        if may {
+            self.commands.join(group);
         }
         let done = self.work(group);
         if done.is_err() {

@@ -265,6 +265,36 @@ fn the_turn_is_taken_from_a_node_that_died_with_it() {
 }
 
 #[test]
+fn what_comes_while_a_node_waits_for_its_turn_is_written_in_that_turn() {
+    on_servers(|w| {
+        let _two = second(&w);
+        wait_until("the first sees it", || nodes(&w.store).all().len() == 2);
+        let ask = |what: &str| w.place.database().run(what).parse::<i64>().unwrap();
+        let before = ask("select number from turn");
+        let holding = format!(
+            "set application_name = 'holder'; select pg_advisory_xact_lock({TURN}), pg_sleep(60)"
+        );
+        let locks = |granted| {
+            let which = "locktype = 'advisory' and granted =";
+            ask(&format!("select count(1) from pg_locks where {which} {granted}"))
+        };
+        let (place, store) = (&w.place, &w.store);
+        let [one, other] = [w.request(1), w.request(1)];
+        std::thread::scope(|scope| {
+            scope.spawn(|| place.database().run_until_ended(&holding));
+            wait_until("somebody has the turn", || locks(true) == 1);
+            scope.spawn(|| store.run_blocking(one).unwrap());
+            wait_until("one waits for it", || locks(false) == 1);
+            scope.spawn(|| store.run_blocking(other).unwrap());
+            wait_until("another has come", || store.backlog() > 0);
+            ask("select count(pg_terminate_backend(pid)) from pg_stat_activity \
+                 where application_name = 'holder'");
+        });
+        assert_eq!(ask("select number from turn"), before + 1);
+    });
+}
+
+#[test]
 fn who_was_taken_over_sends_and_writes_nothing_more() {
     on_servers(|w| {
         let (message, _) = w.flying();
