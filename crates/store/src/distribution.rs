@@ -10,7 +10,7 @@ const KINDS: &str = include_str!("../migrations/distribution.tsv");
 
 /// Statements that look at rows of accounts and at others that do not lie with them. The first three
 /// are what a server does for one that died, the last what it reads when it starts.
-const ACROSS: &[&str] = &["END_INTENTS", "GIVE_UP_STAGINGS", "INTENTS", "SET_APART"];
+const ACROSS: &[&str] = &["END_INTENTS", "GIVE_UP_STAGINGS", "INTENTS", "NEWS", "SET_APART"];
 
 /// By what a table's rows would be divided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -302,13 +302,17 @@ pub(super) fn read_ahead(work: &mut Work<'_>, accounts: &BTreeSet<AccountId>) ->
     }
     let asked = unknown.iter().map(|account| [account.0]);
     let found = work.prepare(ANY)?.first_of_each(asked, |_| Ok(()))?;
-    let found = unknown.into_iter().zip(found).map(|(account, any)| (account, any.is_some()));
+    keep(work, unknown.into_iter().zip(found).map(|(account, any)| (account, any.is_some())));
+    Ok(())
+}
+
+/// Keeps in mind which of them have a list.
+pub(super) fn keep(work: &mut Work<'_>, have_lists: impl IntoIterator<Item = (AccountId, bool)>) {
     let kept = work.has_opt_outs();
     if kept.len() >= ACCOUNTS_KEPT {
         kept.clear();
     }
-    kept.extend(found);
-    Ok(())
+    kept.extend(have_lists);
 }
 
 fn has_list(work: &mut Work<'_>, account: AccountId) -> Result<bool> {
@@ -316,11 +320,7 @@ fn has_list(work: &mut Work<'_>, account: AccountId) -> Result<bool> {
         return Ok(*has_list);
     }
     let has_list = work.prepare(ANY)?.first([account.0], |_| Ok(()))?.is_some();
-    let kept = work.has_opt_outs();
-    if kept.len() >= ACCOUNTS_KEPT {
-        kept.clear();
-    }
-    kept.insert(account, has_list);
+    keep(work, [(account, has_list)]);
     Ok(has_list)
 }
 

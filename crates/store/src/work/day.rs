@@ -30,14 +30,15 @@ impl Days {
         Ok(())
     }
 
-    /// The same, where tables have come or gone since.
-    pub(crate) fn follow(&mut self, database: Database<'_>) -> Result<()> {
+    /// The same, where tables have come or gone since; answers whether they have.
+    pub(crate) fn follow(&mut self, database: Database<'_>) -> Result<bool> {
         let schema = database.schema_version()?;
-        if schema != self.schema {
+        let have_changed = schema != self.schema;
+        if have_changed {
             self.reload(database)?;
             self.schema = schema;
         }
-        Ok(())
+        Ok(have_changed)
     }
 
     /// Makes the day's tables where they are missing; inside the caller's transaction. After a newer

@@ -1,7 +1,8 @@
 //! Rows that the writer has read or written lately, where to look one up is a way to a server and back:
 //! a part is claimed, sent and reported within seconds, and what comes next of it is asked of nobody.
-//! Whoever writes such a row keeps it true here. All is forgotten when a transaction is rolled back,
-//! another process has committed, or the server had to be called again.
+//! Whoever writes such a row keeps it true here. All is forgotten when a transaction is rolled back, or
+//! the server had to be called again; when another process has committed, all but the parts of which
+//! that wrote no event.
 //!
 //! The embedded engine finds a row as fast as it would be found here, so that nothing is kept for it.
 
@@ -169,6 +170,10 @@ impl Known {
 
     pub(crate) fn clear(&mut self) {
         self.parts.clear();
+        self.clear_but_parts();
+    }
+
+    pub(crate) fn clear_but_parts(&mut self) {
         self.carriers.clear();
         self.keys.clear();
         self.campaigns.clear();

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use pombo_domain::campaign::Stop;
-use pombo_domain::id::{AccountId, CampaignId, MessageId, RouteId, SendingId};
+use pombo_domain::id::{AccountId, CampaignId, MessageId, PartId, RouteId, SendingId};
 use pombo_domain::time::Instant;
 
 pub(crate) use day::Days;
@@ -23,24 +23,45 @@ use totals::TotalsBook;
 use crate::error::Result;
 use crate::operation::queue::Queued;
 use crate::operation::request::Request;
-use crate::sql::{Database, Prepared};
+use crate::sql::{Database, Prepared, Row};
 use crate::sqlite::Lending;
 use crate::statement::{Statement, statements};
 use ids::Ids;
 
+/// Receipts that wait for their answer, sendings that send nothing, and the last message whose parts
+/// are written ahead of its request.
+macro_rules! set_apart {
+    () => {
+        "select cast(0 as bigint), route, hash from unmatched \
+         union all select cast(1 as bigint), sending, state from stopped \
+         union all select cast(2 as bigint), max(last) >> 4, 0 from staging"
+    };
+}
+
+/// The last message, and the last event.
+macro_rules! last_ids {
+    () => {
+        "(select max(id + messages - 1) from request_{day} \
+         where id = (select max(id) from request_{day})), (select max(id) from event_{day})"
+    };
+}
+
 statements! {
-    /// Receipts that wait for their answer, sendings that send nothing, and the last message whose
-    /// parts are written ahead of its request.
-    SET_APART = "select cast(0 as bigint), route, hash from unmatched \
-        union all select cast(1 as bigint), sending, state from stopped \
-        union all select cast(2 as bigint), max(last) >> 4, 0 from staging";
-    LAST_IDS = "select (select max(id + messages - 1) from request_{day} \
-        where id = (select max(id) from request_{day})), (select max(id) from event_{day})";
+    SET_APART = set_apart!();
+    LAST_IDS = concat!("select cast(3 as bigint), ", last_ids!());
+    /// Both, and the parts that were changed since an event.
+    NEWS = concat!(
+        set_apart!(), " union all select cast(3 as bigint), ", last_ids!(),
+        " union all select kind, part, id from (select cast(4 as bigint) as kind, part, id \
+         from event_{day} where id > $1 limit $2) as changed"
+    );
     CAMPAIGNS = "update sequence set next = next + $1 where name = 'campaign' returning next";
 }
 
 /// Requests kept in memory, so that what was just accepted need not be read back.
 const REQUESTS_KEPT: usize = 4_096;
+/// Parts that another process has changed since, beyond which all are read anew.
+const CHANGED_MAX: i64 = 2_000;
 /// Campaign numbers set aside at a time.
 const CAMPAIGNS_AT_ONCE: i64 = 10_000;
 
@@ -52,6 +73,10 @@ pub(crate) struct Shelf {
     days: Days,
     messages: Ids,
     events: Ids,
+    /// The newest event that is known to be in the tables, and the last number that was given to one
+    /// when the transaction before began.
+    seen: i64,
+    begun: i64,
     money: MoneyBook,
     totals: TotalsBook,
     /// The sendings that send nothing; few at a time.
@@ -79,6 +104,8 @@ impl Shelf {
             days: Days::default(),
             messages: Ids::after(0),
             events: Ids::after(0),
+            seen: 0,
+            begun: 0,
             money: MoneyBook::default(),
             totals: TotalsBook::default(),
             stopped: HashMap::new(),
@@ -105,6 +132,10 @@ impl Shelf {
         if std::mem::replace(&mut self.n_calls, database.n_calls()) != database.n_calls() {
             self.forget();
         }
+        // What was written since is in the tables: of a rollback nothing would be left here.
+        if self.events.last() > self.begun {
+            self.seen = self.events.last();
+        }
         if self.stale || turn != self.turn {
             // Numbers set aside are this process's, whatever others commit.
             let campaigns = if self.stale { 0..0 } else { self.campaigns.clone() };
@@ -112,41 +143,60 @@ impl Shelf {
             self.campaigns = campaigns;
             self.turn = turn;
         }
+        self.begun = self.events.last();
         Ok(())
     }
 
-    /// Reads everything anew: at the start, after a rollback, after another process's commit.
+    /// Reads anew what may be another: at the start and after a rollback everything, after another
+    /// process's commit what that may have changed.
     pub(crate) fn reset(&mut self, database: Database<'_>) -> Result<()> {
-        let is_stale = self.stale;
-        self.forget();
-        match is_stale {
-            true => self.days.reload(database)?,
-            false => self.days.follow(database)?,
-        }
-        let set_apart: Vec<(i64, Option<i64>, i64)> = database
-            .prepare(SET_APART.sql)?
-            .all((), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-        for (kind, whose, what) in set_apart {
-            let whose = whose.unwrap_or(0);
-            match (kind, Stop::from_stored(what)) {
-                (0, _) => drop(self.early.insert((RouteId(whose), what))),
-                (1, Some(stop)) => drop(self.stopped.insert(SendingId(whose), stop)),
-                (2, _) => self.messages.raise(whose),
-                _ => {}
-            }
+        let was_stale = std::mem::replace(&mut self.stale, true);
+        if was_stale {
+            self.forget();
+            self.days.reload(database)?;
+        } else if self.days.follow(database)? {
+            self.forget();
+        } else {
+            self.forget_but_requests_and_parts();
         }
         // Ids rise with the days: where the newest has both kinds, an older one has none beyond.
         let newest: Vec<i64> = self.days.newest_first(i64::MIN).take(2).collect();
-        for day in newest {
-            let (message, event): (Option<i64>, Option<i64>) = self
-                .days
-                .prepare(database, LAST_IDS, day)?
-                .one((), |row| Ok((row.get(0)?, row.get(1)?)))?;
-            self.messages.raise(message.unwrap_or(0));
-            self.events.raise(event.unwrap_or(0));
-            if message.is_some() && event.is_some() {
-                break;
+        let mut rows = match newest.first() {
+            Some(day) => {
+                let since = if was_stale { i64::MAX } else { self.seen };
+                self.days.prepare(database, NEWS, *day)?.all([since, CHANGED_MAX], news_row)?
             }
+            None => database.prepare(SET_APART.sql)?.all((), news_row)?,
+        };
+        let has_both = |row: &News| row.0 == 3 && row.1.is_some() && row.2.is_some();
+        if let Some(day) = newest.get(1)
+            && !rows.iter().any(has_both)
+        {
+            rows.push(self.days.prepare(database, LAST_IDS, *day)?.one((), news_row)?);
+        }
+        let before = std::mem::take(&mut self.seen);
+        let mut n_changed = 0;
+        for (kind, whose, what) in rows {
+            let (some, number) = (whose.unwrap_or(0), what.unwrap_or(0));
+            match (kind, Stop::from_stored(number)) {
+                (0, _) => drop(self.early.insert((RouteId(some), number))),
+                (1, Some(stop)) => drop(self.stopped.insert(SendingId(some), stop)),
+                (2, _) => self.messages.raise(some),
+                (3, _) => {
+                    self.messages.raise(some);
+                    self.events.raise(number);
+                    self.seen = self.seen.max(number);
+                }
+                (4, _) => {
+                    n_changed += 1;
+                    self.known.forget_part(PartId(some));
+                }
+                _ => {}
+            }
+        }
+        // Some may have been changed on a day before, or more than were read.
+        if n_changed == CHANGED_MAX || newest.first().is_none_or(|day| *day != day_of(before)) {
+            self.known.clear();
         }
         self.stale = false;
         Ok(())
@@ -156,19 +206,32 @@ impl Shelf {
         self.requests.iter_mut().for_each(BTreeMap::clear);
     }
 
-    /// Forgets all that can be read again, so that nothing of a rolled back transaction is left
-    /// even where reading it again fails.
-    pub(crate) fn forget(&mut self) {
-        self.stale = true;
+    /// Requests stay as they were accepted, and no part changes without an event.
+    fn forget_but_requests_and_parts(&mut self) {
         self.money.clear();
         self.totals.clear();
         self.stopped.clear();
         self.has_opt_outs.clear();
+        self.early.clear();
+        self.known.clear_but_parts();
+    }
+
+    /// Forgets all that can be read again, so that nothing of a rolled back transaction is left
+    /// even where reading it again fails.
+    pub(crate) fn forget(&mut self) {
+        self.stale = true;
+        self.forget_but_requests_and_parts();
         self.forget_requests();
         self.known.clear();
         self.campaigns = 0..0;
-        self.early.clear();
     }
+}
+
+/// A kind, and two numbers.
+type News = (i64, Option<i64>, Option<i64>);
+
+fn news_row(row: &Row<'_>) -> Result<News> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
 }
 
 /// An open transaction.

@@ -13,6 +13,10 @@ use crate::statement::statements;
 
 statements! {
     STANDING = "select balance, per_day, spend_cap from account where id = $1";
+    /// With whether anybody has opted out of its text messages.
+    STANDING_AND_LIST = "select balance, per_day, spend_cap, (select count(1) from \
+        (select 1 from opt_out where account = account.id and channel = 0 limit 1) as any_one) \
+        from account where id = $1";
     GIVE_BACK = "insert into ledger (account, at, kind, amount) values ($1, $2, $3, $4)";
     TODAY = "select messages, spent from account_day where account = $1 and day = $2";
     COUNT = "insert into account_day (account, day, messages, spent) values ($1, $2, $3, $4) \
@@ -137,23 +141,30 @@ impl MoneyBook {
         Ok(Standing { balance: before.balance + change, ..before })
     }
 
-    /// Looks at these accounts, as far as they are not known, in one question.
+    /// Looks at these accounts, as far as they are not known, in one question; answers whether
+    /// anybody has opted out of the text messages of each that was looked at.
     pub(crate) fn read_ahead(
         &mut self,
         database: Database<'_>,
         accounts: &BTreeSet<AccountId>,
-    ) -> Result<()> {
+    ) -> Result<Vec<(AccountId, bool)>> {
         let unknown = accounts.iter().filter(|account| self.standings.get(account).is_none());
         let unknown: Vec<AccountId> = unknown.copied().collect();
         if unknown.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let asked = unknown.iter().map(|account| [account.0]);
-        let found = database.prepare(STANDING.sql)?.first_of_each(asked, Standing::from_row)?;
+        let found = database
+            .prepare(STANDING_AND_LIST.sql)?
+            .first_of_each(asked, |row| Ok((Standing::from_row(row)?, row.get(3)?)))?;
+        let mut has_list = Vec::with_capacity(found.len());
         for (account, found) in unknown.into_iter().zip(found) {
-            found.into_iter().for_each(|found| self.standings.insert(account, found));
+            if let Some((standing, has_one)) = found {
+                self.standings.insert(account, standing);
+                has_list.push((account, has_one));
+            }
         }
-        Ok(())
+        Ok(has_list)
     }
 
     /// What a day counts so far.

@@ -129,6 +129,7 @@ fn nodes_write_in_turn_and_each_sees_what_the_others_wrote() {
 fn what_a_node_knows_of_parts_and_balances_is_forgotten_when_another_has_written() {
     on_servers(|w| {
         let two = second(&w);
+        wait_until("the first sees it", || nodes(&w.store).all().len() == 2);
         let (message, _) = w.flying();
         w.settle(vec![w.sent(message.part(0), "a1")]);
         let delivered = || w.to_settle(vec![w.receipt("a1", PartState::Delivered, 0)]);

@@ -94,6 +94,10 @@ impl Place {
         }
     }
 
+    fn open(&self) -> Store {
+        Store::open(&self.url(), &Options::default()).unwrap()
+    }
+
     /// The database, where it is one.
     pub(crate) fn database(&self) -> &pombo_peers::postgres::Database {
         let Self::Postgres(database) = self else { panic!("{self:?} is no server") };
@@ -121,6 +125,8 @@ pub(crate) struct World {
     pub(crate) clock: Cell<Instant>,
     /// What becomes of what carriers do not deliver.
     pub(crate) failover: RefCell<Option<Failover>>,
+    /// Another node, which runs a third of all commands, and how many there were.
+    pub(crate) second: Option<(Store, Cell<usize>)>,
 }
 
 /// Every engine there is, each with a fresh store.
@@ -136,6 +142,16 @@ pub(crate) fn on_files(test: impl Fn(World)) {
 /// Runs a test of what only servers have.
 pub(crate) fn on_servers(test: impl Fn(World)) {
     test(World::postgres());
+}
+
+/// Runs a test on a server whose store two nodes serve.
+pub(crate) fn on_two_nodes(test: impl Fn(World)) {
+    let world = World::postgres();
+    let second = world.place.open();
+    for store in [&world.store, &second] {
+        wait_until("they see each other", || store.nodes().borrow().all().len() == 2);
+    }
+    test(World { second: Some((second, Cell::new(0))), ..world });
 }
 
 /// Runs a test on every engine.
@@ -157,7 +173,7 @@ impl World {
     }
 
     fn at(place: Place) -> Self {
-        let store = Store::open(&place.url(), &Options::default()).unwrap();
+        let store = place.open();
         let add = |name: &str| account::Add {
             name: name.to_owned(),
             password_hash: "hash".to_owned(),
@@ -173,7 +189,18 @@ impl World {
         let (route, other_route) = (routes[0], routes[1]);
         let failover = RefCell::default();
         let rules = Arc::default();
-        Self { store, place, account, other_account, route, other_route, rules, clock, failover }
+        Self {
+            store,
+            place,
+            account,
+            other_account,
+            route,
+            other_route,
+            rules,
+            clock,
+            failover,
+            second: None,
+        }
     }
 
     pub(crate) fn now(&self) -> Instant {
@@ -190,7 +217,9 @@ impl World {
     }
 
     pub(crate) fn run<O: Operation>(&self, operation: O) -> O::Answer {
-        self.store.run_blocking(operation).unwrap()
+        let is_its = |n: &Cell<usize>| n.replace(n.get() + 1) % 3 == 1;
+        let second = self.second.as_ref().filter(|(_, n)| is_its(n)).map(|(store, _)| store);
+        second.unwrap_or(&self.store).run_blocking(operation).unwrap()
     }
 
     pub(crate) fn ask<Q: Question>(&self, question: Q) -> Q::Answer {
@@ -199,11 +228,12 @@ impl World {
 
     /// Closes the store as a crash would leave it, and opens it again.
     pub(crate) fn reopened(self) -> Self {
-        let Self { store, .. } = self;
+        let Self { store, second, .. } = self;
         store.close();
-        drop(store);
-        let store = Store::open(&self.place.url(), &Options::default()).unwrap();
-        Self { store, ..self }
+        second.iter().for_each(|(store, _)| store.close());
+        let store = self.place.open();
+        let second = second.map(|(_, n)| (self.place.open(), n));
+        Self { store, second, ..self }
     }
 
     /// Closes the store; its place stays.
@@ -219,7 +249,7 @@ impl World {
         drop(store);
         copy(&place.folder().file());
         let place = Place::Postgres(to);
-        let store = Store::open(&place.url(), &Options::default()).unwrap();
+        let store = place.open();
         Self { store, place, ..self }
     }
 

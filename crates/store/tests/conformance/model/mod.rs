@@ -23,7 +23,7 @@ pub(crate) use check::check;
 
 use crate::dump::alike_on_every_store;
 use crate::steps::{Asked, How, Step, credit, give_order, limit, opt_out, steps};
-use crate::world::{CREDIT, PRICE, World, cause, parts_of};
+use crate::world::{CREDIT, PRICE, World, cause, on_two_nodes, parts_of};
 
 /// How long a receipt is waited for.
 const RECEIPT_WAIT: Duration = Duration::from_secs(72 * 3_600);
@@ -447,27 +447,40 @@ pub(crate) fn drain(w: &World, model: &mut Model) {
     check(w, model);
 }
 
+/// A life, to its end.
+fn live(mut world: World, steps: &[Step]) -> World {
+    let mut model = Model::default();
+    for step in steps {
+        world = apply(world, &mut model, step);
+    }
+    check(&world, &model);
+    drain(&world, &mut model);
+    world
+}
+
+fn config(cases: u32) -> ProptestConfig {
+    let (max_shrink_iters, failure_persistence) = (2_000, None);
+    ProptestConfig { cases, max_shrink_iters, failure_persistence, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 48,
-        max_shrink_iters: 2_000,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(config(48))]
 
     #[test]
     fn whatever_happens_nothing_is_lost_doubled_or_charged_wrongly(
         steps in proptest::collection::vec(steps(), 1..60)
     ) {
-        alike_on_every_store(|world| {
-            let mut world = world;
-            let mut model = Model::default();
-            for step in &steps {
-                world = apply(world, &mut model, step);
-            }
-            check(&world, &model);
-            drain(&world, &mut model);
-            world
-        });
+        alike_on_every_store(|world| live(world, &steps));
+    }
+}
+
+proptest! {
+    #![proptest_config(config(24))]
+
+    #[test]
+    fn whatever_happens_on_two_nodes_neither_goes_by_what_the_other_has_changed(
+        steps in proptest::collection::vec(steps(), 1..60)
+    ) {
+        on_two_nodes(|world| drop(live(world, &steps)));
     }
 }
