@@ -9,7 +9,8 @@ use crate::statement;
 const KINDS: &str = include_str!("../migrations/distribution.tsv");
 
 /// Statements that look at rows of accounts and at others that do not lie with them. The first three
-/// are what a server does for one that died, the last what it reads when it starts.
+/// are what a server does for one that died, the others what it reads when it starts, and when
+/// another has written.
 const ACROSS: &[&str] = &["END_INTENTS", "GIVE_UP_STAGINGS", "INTENTS", "NEWS", "SET_APART"];
 
 /// By what a table's rows would be divided.

@@ -21,6 +21,10 @@ use crate::work::{Shelf, Work};
 /// Rows after which a group is committed even if more commands wait.
 const GROUP_ROWS_MAX: usize = 8_000;
 
+/// Rows that wait, beyond which nobody's command is taken. Requests stay far below it: they are asked to
+/// come later long before.
+const BACKLOG_MAX: usize = 400_000;
+
 /// A command with the one who waits for it.
 trait Job: Send {
     fn rows(&self) -> usize;
@@ -122,10 +126,15 @@ impl Writer {
         Ok(Self { queue, backlog, events })
     }
 
+    /// # Errors
+    /// [`Error::Unavailable`] where too much waits.
     pub(crate) fn submit<O: Operation>(
         &self,
         operation: O,
     ) -> Result<oneshot::Receiver<Result<O::Answer>>> {
+        if self.backlog() >= BACKLOG_MAX {
+            return Err(Error::Unavailable("too many commands wait for the store".into()));
+        }
         let (reply, answer) = oneshot::channel();
         self.backlog.fetch_add(operation.rows(), Ordering::Relaxed);
         let job = Box::new(Waiting { operation, answer: None, reply });
@@ -332,5 +341,53 @@ impl<E: Engine> Loop<E> {
                 .map_err(|_| Error::Failed("a command panicked".into()))??;
         }
         work.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::{Options, Store};
+
+    /// Waits until the gate is open.
+    struct Wait(Arc<Mutex<()>>, usize);
+
+    impl Operation for Wait {
+        type Answer = ();
+
+        fn rows(&self) -> usize {
+            self.1
+        }
+
+        fn run(&self, _work: &mut Work<'_>) -> Result<()> {
+            drop(self.0.lock());
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn where_too_much_waits_commands_are_refused_for_now() {
+        let folder = std::env::temp_dir().join(format!("pombo-writer-{}", std::process::id()));
+        let url = format!("sqlite:{}", folder.join("pombo.db").display());
+        let store = Store::open(&url, &Options::default()).expect("it can be made");
+        let gate = Arc::new(Mutex::new(()));
+        let closed = gate.lock().expect("nobody has it");
+        let submit = |rows| store.writer.submit(Wait(Arc::clone(&gate), rows));
+        let first = submit(1).expect("it is taken");
+        while store.backlog() > 0 {
+            std::thread::yield_now();
+        }
+        let much = submit(BACKLOG_MAX).expect("nothing waits yet");
+        let refused = submit(1).expect_err("too much waits");
+        assert!(refused.is_passing(), "{refused}");
+        drop(closed);
+        for answer in [first, much] {
+            answer.blocking_recv().expect("it is told").expect("it is done");
+        }
+        assert!(submit(1).is_ok());
+        store.close();
+        let _ = std::fs::remove_dir_all(&folder);
     }
 }

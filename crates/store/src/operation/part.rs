@@ -304,6 +304,7 @@ fn insert(work: &mut Work<'_>, id: i64, step: &Step<'_>, prev: i64) -> Result<()
         step.code,
         step.detail,
     ])?;
+    work.event_is_written(id);
     Ok(())
 }
 

@@ -23,6 +23,7 @@ impl Days {
     /// Looks up which days there are: at first, after a rollback, after another process's commit.
     pub(crate) fn reload(&mut self, database: Database<'_>) -> Result<()> {
         self.texts.clear();
+        self.schema = database.schema_version()?;
         let names = database.tables("part_")?;
         self.known.clear();
         self.known
@@ -32,11 +33,9 @@ impl Days {
 
     /// The same, where tables have come or gone since; answers whether they have.
     pub(crate) fn follow(&mut self, database: Database<'_>) -> Result<bool> {
-        let schema = database.schema_version()?;
-        let have_changed = schema != self.schema;
+        let have_changed = database.schema_version()? != self.schema;
         if have_changed {
             self.reload(database)?;
-            self.schema = schema;
         }
         Ok(have_changed)
     }

@@ -60,7 +60,7 @@ statements! {
 
 /// Requests kept in memory, so that what was just accepted need not be read back.
 const REQUESTS_KEPT: usize = 4_096;
-/// Parts that another process has changed since, beyond which all are read anew.
+/// Events that others have written since, from which on all parts are forgotten.
 const CHANGED_MAX: i64 = 2_000;
 /// Campaign numbers set aside at a time.
 const CAMPAIGNS_AT_ONCE: i64 = 10_000;
@@ -73,10 +73,10 @@ pub(crate) struct Shelf {
     days: Days,
     messages: Ids,
     events: Ids,
-    /// The newest event that is known to be in the tables, and the last number that was given to one
-    /// when the transaction before began.
+    /// The newest event that is known to be in the tables, as far as the transactions before tell,
+    /// and the newest that was written since: numbers are spent on some that are not.
     seen: i64,
-    begun: i64,
+    written: i64,
     money: MoneyBook,
     totals: TotalsBook,
     /// The sendings that send nothing; few at a time.
@@ -105,7 +105,7 @@ impl Shelf {
             messages: Ids::after(0),
             events: Ids::after(0),
             seen: 0,
-            begun: 0,
+            written: 0,
             money: MoneyBook::default(),
             totals: TotalsBook::default(),
             stopped: HashMap::new(),
@@ -132,10 +132,8 @@ impl Shelf {
         if std::mem::replace(&mut self.n_calls, database.n_calls()) != database.n_calls() {
             self.forget();
         }
-        // What was written since is in the tables: of a rollback nothing would be left here.
-        if self.events.last() > self.begun {
-            self.seen = self.events.last();
-        }
+        // It was committed: of a rollback nothing is left here.
+        self.seen = self.seen.max(std::mem::take(&mut self.written));
         if self.stale || turn != self.turn {
             // Numbers set aside are this process's, whatever others commit.
             let campaigns = if self.stale { 0..0 } else { self.campaigns.clone() };
@@ -143,7 +141,6 @@ impl Shelf {
             self.campaigns = campaigns;
             self.turn = turn;
         }
-        self.begun = self.events.last();
         Ok(())
     }
 
@@ -220,6 +217,7 @@ impl Shelf {
     /// even where reading it again fails.
     pub(crate) fn forget(&mut self) {
         self.stale = true;
+        self.written = 0;
         self.forget_but_requests_and_parts();
         self.forget_requests();
         self.known.clear();
@@ -378,6 +376,11 @@ impl<'c> Work<'c> {
         let id = self.shelf.events.block(1, now);
         self.shelf.days.ensure(self.database, ids::day_of(id))?;
         Ok(id)
+    }
+
+    /// Tells that an event is written.
+    pub(crate) const fn event_is_written(&mut self, id: i64) {
+        self.shelf.written = id;
     }
 
     /// Makes sure that a day has its tables.

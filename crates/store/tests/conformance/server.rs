@@ -137,6 +137,17 @@ fn what_a_node_knows_of_parts_and_balances_is_forgotten_when_another_has_written
         let again = w.run(delivered());
         assert_eq!((again.n_matched, again.n_repeated), (0, 1));
 
+        // Also where a number was spent on an event that was not written: this one has its end.
+        let [one, ended] = [w.flying().0, w.flying().0];
+        let sent = || vec![w.sent(one.part(0), "b1"), w.sent(ended.part(0), "c1")];
+        w.settle(sent());
+        w.settle(vec![w.receipt("c1", PartState::Delivered, 0)]);
+        w.settle(vec![w.sent(ended.part(0), "c1")]);
+        let delivered = || w.to_settle(vec![w.receipt("b1", PartState::Delivered, 0)]);
+        assert_eq!(two.run_blocking(delivered()).unwrap().n_matched, 1);
+        let again = w.run(delivered());
+        assert_eq!((again.n_matched, again.n_repeated), (0, 1));
+
         let amount = -w.balance();
         let taken = Credit { name: "alpha".to_owned(), amount, now: w.now() };
         two.run_blocking(taken).unwrap();

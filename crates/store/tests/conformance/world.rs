@@ -187,8 +187,7 @@ impl World {
         let routes = store.run_blocking(route::Number { names }).unwrap();
         let clock = Cell::new(NOON);
         let (route, other_route) = (routes[0], routes[1]);
-        let failover = RefCell::default();
-        let rules = Arc::default();
+        let (failover, rules) = (RefCell::default(), Arc::default());
         Self {
             store,
             place,
@@ -230,6 +229,7 @@ impl World {
     pub(crate) fn reopened(self) -> Self {
         let Self { store, second, .. } = self;
         store.close();
+        drop(store);
         second.iter().for_each(|(store, _)| store.close());
         let store = self.place.open();
         let second = second.map(|(_, n)| (self.place.open(), n));
