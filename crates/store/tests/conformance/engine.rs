@@ -258,7 +258,7 @@ fn a_store_of_the_first_version_keeps_what_waits_in_it() {
          insert into callback_due (event, due, tries, url, failure) values
              (1, 1, 0, 'https://example.com/dlr?id=1', '');
          create table part_20000 (id integer primary key);
-         create table event_20000 (id integer primary key);
+         create table event_20000 (id integer primary key, part integer);
          create table request_20000 (id integer primary key, messages integer, sending integer);",
     )
     .unwrap();
