@@ -340,8 +340,7 @@ impl Claim {
     }
 
     fn put(&self, work: &Work<'_>, row: &QueueRow) -> Result<()> {
-        let queue = (self.route, self.lane, self.account);
-        put(work, queue, (PartId(row.first), PartId(row.last)), (row.due, row.tries, row.scheduled))
+        put(work, (self.route, self.lane, self.account), row)
     }
 
     /// When the request's own times of the week open, if they are closed now; no later than it

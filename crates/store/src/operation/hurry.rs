@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use pombo_domain::id::{AccountId, PartId, RouteId};
+use pombo_domain::id::{AccountId, RouteId};
 use pombo_domain::message::Lane;
 use pombo_domain::retry::WAIT_MAX;
 use pombo_domain::time::Instant;
@@ -67,8 +67,7 @@ impl Operation for Hurry {
             take(work, *queue, row)?;
             // A part that went to another route and came back stands beside the range that begins
             // with it: both cannot have the same place.
-            let parts = (PartId(row.first), PartId(row.last));
-            put(work, *queue, parts, (self.now.micros(), row.tries, row.scheduled))?;
+            put(work, *queue, &QueueRow { due: self.now.micros(), ..*row })?;
         }
         Ok(Hurried { n: rows.len(), more: rows.len() >= self.rows() })
     }

@@ -29,8 +29,8 @@ statements! {
 }
 
 /// Parts that wait together: from the first to the last, as far as they are of its route.
-#[derive(Clone, Copy)]
-pub(super) struct QueueRow {
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct QueueRow {
     pub(super) due: i64,
     pub(super) first: i64,
     pub(super) last: i64,
@@ -55,7 +55,16 @@ impl QueueRow {
         let [first, last] = [self.first, self.last].map(|part| PartId(part).message().0);
         usize::try_from(last - first + 1).unwrap_or(1)
     }
+
+    /// As [`NEW_ROW`] takes them.
+    fn values(&self, (route, lane, account): (RouteId, Lane, AccountId)) -> [i64; 8] {
+        let Self { due, first, last, tries, scheduled } = *self;
+        [route.0, lane as i64, account.0, due, first, last, tries.into(), scheduled.into()]
+    }
 }
+
+/// A queue, and a row for it.
+pub(crate) type Queued = ((RouteId, Lane, AccountId), QueueRow);
 
 /// Takes a row out of its queue.
 pub(super) fn take(
@@ -66,17 +75,6 @@ pub(super) fn take(
     work.prepare(TAKE)?.write([route.0, lane as i64, account.0, row.due, row.first])
 }
 
-/// A row and its queue.
-#[derive(Clone, Copy)]
-pub(crate) struct Queued {
-    queue: (RouteId, Lane, AccountId),
-    parts: (PartId, PartId),
-    due: i64,
-    tries: u8,
-    /// Its owner named the time.
-    scheduled: bool,
-}
-
 /// Puts a range of parts into a queue. Where each row would be a way to a server and back, it is there
 /// once the command is done: see [`put_gathered`].
 pub(crate) fn enqueue(
@@ -85,12 +83,13 @@ pub(crate) fn enqueue(
     parts: (PartId, PartId),
     (due, tries): (i64, u8),
 ) -> Result<()> {
-    let row = Queued { queue, parts, due, tries, scheduled: false };
+    let (first, last) = (parts.0.0, parts.1.0);
+    let row = QueueRow { due, first, last, tries, scheduled: false };
     if work.is_far() {
-        work.queued().push(row);
+        work.queued().push((queue, row));
         return Ok(());
     }
-    row.put(work)
+    put(work, queue, &row)
 }
 
 /// Writes what a command has put into queues: a server is asked once for all of it.
@@ -98,64 +97,49 @@ pub(crate) fn put_gathered(work: &mut Work<'_>) -> Result<()> {
     let rows = std::mem::take(work.queued());
     match rows[..] {
         [] => return Ok(()),
-        [row] => return row.put(work),
+        [(queue, row)] => return put(work, queue, &row),
         _ => {}
     }
-    let asked = rows.iter().map(|row| row.key());
-    let in_place = work.prepare(IN_PLACE)?.first_of_each(asked, |row| row.get::<i64>(0))?;
+    let key = |(queue, row): &Queued| {
+        let [route, lane, account, due, first, ..] = row.values(*queue);
+        [route, lane, account, due, first]
+    };
+    let in_place = work.prepare(IN_PLACE)?.first_of_each(rows.iter().map(key), |_| Ok(()))?;
     let mut keys = HashSet::new();
     let (mut free, mut taken) = (Vec::new(), Vec::new());
     for (row, found) in rows.into_iter().zip(in_place) {
-        let is_free = found.is_none() && keys.insert(row.key());
+        let is_free = found.is_none() && keys.insert(key(&row));
         if is_free { &mut free } else { &mut taken }.push(row);
     }
     let mut insert = work.prepare(NEW_ROW)?;
-    free.iter().try_for_each(|row| insert.write(row.values(row.due)))?;
-    taken.iter().try_for_each(|row| row.put(work))
+    free.iter().try_for_each(|(queue, row)| insert.write(row.values(*queue)))?;
+    taken.iter().try_for_each(|(queue, row)| put(work, *queue, row))
 }
 
 /// Puts a range of parts into a queue whose owner named the time.
 pub(super) fn schedule(
     work: &Work<'_>,
     queue: (RouteId, Lane, AccountId),
-    parts: (PartId, PartId),
+    (first, last): (PartId, PartId),
     due: i64,
 ) -> Result<()> {
-    put(work, queue, parts, (due, 0, true))
+    let (first, last) = (first.0, last.0);
+    put(work, queue, &QueueRow { due, first, last, tries: 0, scheduled: true })
 }
 
+/// Puts a row into a queue.
 pub(super) fn put(
     work: &Work<'_>,
     queue: (RouteId, Lane, AccountId),
-    parts: (PartId, PartId),
-    (due, tries, scheduled): (i64, u8, bool),
+    row: &QueueRow,
 ) -> Result<()> {
-    Queued { queue, parts, due, tries, scheduled }.put(work)
-}
-
-impl Queued {
-    fn put(&self, work: &Work<'_>) -> Result<()> {
-        place(self.due, |due| {
-            let row @ [route, lane, account, due, first, last, tries, scheduled] = self.values(due);
-            let same = [tries, scheduled, route, lane, account, due, first, last];
-            Ok(work.prepare(QUEUED)?.execute(row)? == 1
-                || work.prepare(QUEUED_AGAIN)?.execute(same)? == 1)
-        })
-    }
-
-    /// As [`NEW_ROW`] takes them.
-    fn values(&self, due: i64) -> [i64; 8] {
-        let (route, lane, account) = self.queue;
-        let (first, last) = self.parts;
-        let (tries, scheduled) = (i64::from(self.tries), i64::from(self.scheduled));
-        [route.0, lane as i64, account.0, due, first.0, last.0, tries, scheduled]
-    }
-
-    /// What no two rows share.
-    fn key(&self) -> [i64; 5] {
-        let [route, lane, account, due, first, ..] = self.values(self.due);
-        [route, lane, account, due, first]
-    }
+    place(row.due, |due| {
+        let row = QueueRow { due, ..*row }.values(queue);
+        let [route, lane, account, due, first, last, tries, scheduled] = row;
+        let same = [tries, scheduled, route, lane, account, due, first, last];
+        Ok(work.prepare(QUEUED)?.execute(row)? == 1
+            || work.prepare(QUEUED_AGAIN)?.execute(same)? == 1)
+    })
 }
 
 /// Writes a row of a range that is due then: where another row has that very place, as the range has
