@@ -86,9 +86,7 @@ pub struct Foreseen {
 /// Reads what commands will look at, where looking at each takes long.
 pub(crate) fn read_ahead(work: &mut Work<'_>, foreseen: &Foreseen) -> Result<()> {
     let (money, database) = work.money();
-    let have_lists = money.read_ahead(database, &foreseen.accounts)?;
-    opt_out::keep(work, have_lists);
-    opt_out::read_ahead(work, &foreseen.accounts)?;
+    money.read_ahead(database, &foreseen.accounts)?;
     key::read_ahead(work, &foreseen.keys)
 }
 

@@ -1,7 +1,6 @@
 //! Opt-outs: whom accounts do not message any more. One process writes at a time, so that what a
 //! command sees here holds until its commit: nobody is let through by a list that grows meanwhile.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use pombo_domain::address::Phone;
@@ -42,9 +41,6 @@ statements! {
 /// Entries that a list counts, at most.
 pub const COUNT_MAX: i64 = 1_000_000;
 
-/// Accounts of which the writer keeps in mind whether they have a list.
-const ACCOUNTS_KEPT: usize = 65_536;
-
 /// Puts addresses on an account's list; at most
 /// [`pombo_domain::limits::ROWS_PER_OPERATION_MAX`] of them.
 #[derive(Debug, Clone)]
@@ -70,7 +66,7 @@ impl Operation for Add {
     }
 
     fn run(&self, work: &mut Work<'_>) -> Result<usize> {
-        work.has_opt_outs().remove(&self.account);
+        work.money().0.look_again(self.account);
         let mut n = 0;
         let mut insert = work.prepare(ADD)?;
         for address in &self.addresses {
@@ -112,7 +108,7 @@ impl Operation for Remove {
     }
 
     fn run(&self, work: &mut Work<'_>) -> Result<usize> {
-        work.has_opt_outs().remove(&self.account);
+        work.money().0.look_again(self.account);
         let mut n = 0;
         let (by, at) = (self.source as i64, self.now.micros());
         for address in &self.addresses {
@@ -287,41 +283,11 @@ pub(super) fn among(
     account: AccountId,
     phones: impl Iterator<Item = Phone>,
 ) -> Result<Vec<usize>> {
-    if !has_list(work, account)? {
+    let (money, database) = work.money();
+    if !money.standing(database, account)?.has_opt_outs {
         return Ok(Vec::new());
     }
     listed(&mut work.prepare(IS_LISTED)?, account, phones)
-}
-
-/// Reads which of these accounts have a list, where looking at each takes long.
-pub(super) fn read_ahead(work: &mut Work<'_>, accounts: &BTreeSet<AccountId>) -> Result<()> {
-    let unknown = accounts.iter().filter(|account| !work.has_opt_outs().contains_key(account));
-    let unknown: Vec<AccountId> = unknown.copied().collect();
-    if unknown.is_empty() {
-        return Ok(());
-    }
-    let asked = unknown.iter().map(|account| [account.0]);
-    let found = work.prepare(ANY)?.first_of_each(asked, |_| Ok(()))?;
-    keep(work, unknown.into_iter().zip(found).map(|(account, any)| (account, any.is_some())));
-    Ok(())
-}
-
-/// Keeps in mind which of them have a list.
-pub(super) fn keep(work: &mut Work<'_>, have_lists: impl IntoIterator<Item = (AccountId, bool)>) {
-    let kept = work.has_opt_outs();
-    if kept.len() >= ACCOUNTS_KEPT {
-        kept.clear();
-    }
-    kept.extend(have_lists);
-}
-
-fn has_list(work: &mut Work<'_>, account: AccountId) -> Result<bool> {
-    if let Some(has_list) = work.has_opt_outs().get(&account) {
-        return Ok(*has_list);
-    }
-    let has_list = work.prepare(ANY)?.first([account.0], |_| Ok(()))?.is_some();
-    keep(work, [(account, has_list)]);
-    Ok(has_list)
 }
 
 /// Ends a part that waits, because its recipient has opted out: what it had reserved is given back.

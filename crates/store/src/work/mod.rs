@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use pombo_domain::campaign::Stop;
-use pombo_domain::id::{AccountId, CampaignId, MessageId, PartId, RouteId, SendingId};
+use pombo_domain::id::{CampaignId, MessageId, PartId, RouteId, SendingId};
 use pombo_domain::time::Instant;
 
 pub(crate) use day::Days;
@@ -81,8 +81,6 @@ pub(crate) struct Shelf {
     totals: TotalsBook,
     /// The sendings that send nothing; few at a time.
     stopped: HashMap<SendingId, Stop>,
-    /// Whether somebody has opted out of an account's text messages, for accounts asked about.
-    has_opt_outs: HashMap<AccountId, bool>,
     /// The younger, and the older half.
     requests: [BTreeMap<i64, Arc<Request>>; 2],
     known: Known,
@@ -109,7 +107,6 @@ impl Shelf {
             money: MoneyBook::default(),
             totals: TotalsBook::default(),
             stopped: HashMap::new(),
-            has_opt_outs: HashMap::new(),
             requests: Default::default(),
             known: Known::new(database.is_far()),
             early: HashSet::new(),
@@ -208,7 +205,6 @@ impl Shelf {
         self.money.clear();
         self.totals.clear();
         self.stopped.clear();
-        self.has_opt_outs.clear();
         self.early.clear();
         self.known.clear_but_parts();
     }
@@ -346,12 +342,6 @@ impl<'c> Work<'c> {
     /// The sendings that send nothing; whoever changes them writes the table too.
     pub(crate) fn stopped(&mut self) -> &mut HashMap<SendingId, Stop> {
         &mut self.shelf.stopped
-    }
-
-    /// Whether somebody has opted out of an account's text messages, as far as it was asked before;
-    /// whoever changes the lists forgets or mends what stands here.
-    pub(crate) fn has_opt_outs(&mut self) -> &mut HashMap<AccountId, bool> {
-        &mut self.shelf.has_opt_outs
     }
 
     /// A block of message ids whose day has its tables.

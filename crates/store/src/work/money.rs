@@ -12,9 +12,7 @@ use crate::sql::{Database, Row};
 use crate::statement::statements;
 
 statements! {
-    STANDING = "select balance, per_day, spend_cap from account where id = $1";
-    /// With whether anybody has opted out of its text messages.
-    STANDING_AND_LIST = "select balance, per_day, spend_cap, (select count(1) from \
+    STANDING = "select balance, per_day, spend_cap, (select count(1) from \
         (select 1 from opt_out where account = account.id and channel = 0 limit 1) as any_one) \
         from account where id = $1";
     GIVE_BACK = "insert into ledger (account, at, kind, amount) values ($1, $2, $3, $4)";
@@ -93,6 +91,8 @@ pub(crate) struct Standing {
     pub(crate) per_day: Option<i64>,
     /// What it may spend a UTC day; `None`: no limit.
     pub(crate) spend_cap: Option<Money>,
+    /// Whether somebody has opted out of its text messages.
+    pub(crate) has_opt_outs: bool,
 }
 
 impl Standing {
@@ -104,7 +104,8 @@ impl Standing {
     fn from_row(row: &Row<'_>) -> Result<Self> {
         let balance = Money::from_micros(row.get(0)?);
         let spend_cap: Option<i64> = row.get(2)?;
-        Ok(Self { balance, per_day: row.get(1)?, spend_cap: spend_cap.map(Money::from_micros) })
+        let spend_cap = spend_cap.map(Money::from_micros);
+        Ok(Self { balance, per_day: row.get(1)?, spend_cap, has_opt_outs: row.get(3)? })
     }
 }
 
@@ -135,36 +136,30 @@ impl MoneyBook {
                 found
             }
         };
-        let unknown = Standing { balance: Money::ZERO, per_day: None, spend_cap: None };
+        let unknown =
+            Standing { balance: Money::ZERO, per_day: None, spend_cap: None, has_opt_outs: false };
         let before = before.unwrap_or(unknown);
         let change = self.accounts.get(&account).map_or(Money::ZERO, |entry| entry.change);
         Ok(Standing { balance: before.balance + change, ..before })
     }
 
-    /// Looks at these accounts, as far as they are not known, in one question; answers whether
-    /// anybody has opted out of the text messages of each that was looked at.
+    /// Looks at these accounts, as far as they are not known, in one question.
     pub(crate) fn read_ahead(
         &mut self,
         database: Database<'_>,
         accounts: &BTreeSet<AccountId>,
-    ) -> Result<Vec<(AccountId, bool)>> {
+    ) -> Result<()> {
         let unknown = accounts.iter().filter(|account| self.standings.get(account).is_none());
         let unknown: Vec<AccountId> = unknown.copied().collect();
         if unknown.is_empty() {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let asked = unknown.iter().map(|account| [account.0]);
-        let found = database
-            .prepare(STANDING_AND_LIST.sql)?
-            .first_of_each(asked, |row| Ok((Standing::from_row(row)?, row.get(3)?)))?;
-        let mut has_list = Vec::with_capacity(found.len());
+        let found = database.prepare(STANDING.sql)?.first_of_each(asked, Standing::from_row)?;
         for (account, found) in unknown.into_iter().zip(found) {
-            if let Some((standing, has_one)) = found {
-                self.standings.insert(account, standing);
-                has_list.push((account, has_one));
-            }
+            found.into_iter().for_each(|found| self.standings.insert(account, found));
         }
-        Ok(has_list)
+        Ok(())
     }
 
     /// What a day counts so far.
@@ -255,7 +250,8 @@ impl MoneyBook {
         Ok(())
     }
 
-    /// Looks at the account anew when it is asked for next: its limits were changed.
+    /// Looks at the account anew when it is asked for next: its limits were changed, or who has opted
+    /// out.
     pub(crate) fn look_again(&mut self, account: AccountId) {
         self.standings.remove(&account);
     }
