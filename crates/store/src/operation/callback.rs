@@ -303,11 +303,11 @@ impl Requests {
             if let (Some(first), Some(last)) = (messages.first(), messages.last()) {
                 self.keep(request::between(view, (*first, *last), messages.len())?);
             }
-            messages.retain(|message| !self.has(*message));
+            messages.retain(|message| self.place_of(*message).is_none());
             // Many of one request, or one of many.
             if let Some(first) = messages.pop_first() {
                 self.keep(request::seen(view, first)?);
-                messages.retain(|message| !self.has(*message));
+                messages.retain(|message| self.place_of(*message).is_none());
             }
             self.keep(request::seen_each(view, &messages)?);
         }
@@ -318,21 +318,21 @@ impl Requests {
         self.by_id.extend(found.into_iter().map(|request| (request.id.0, request)));
     }
 
-    fn has(&self, id: MessageId) -> bool {
-        self.by_id.range(..=id.0).next_back().is_some_and(|(_, known)| known.holds(id))
+    /// Where the request of a message is kept, where it is.
+    fn place_of(&self, id: MessageId) -> Option<i64> {
+        let (place, known) = self.by_id.range(..=id.0).next_back()?;
+        known.holds(id).then_some(*place)
     }
 
     pub(crate) fn of(&mut self, view: &mut View<'_>, id: MessageId) -> Result<Option<&Request>> {
-        let holds = |request: &Request| request.holds(id);
-        if !self.last.as_ref().is_some_and(holds) {
+        if !self.last.as_ref().is_some_and(|request| request.holds(id)) {
             if let Some(before) = self.last.take()
                 && (before.n_messages > 1 || view.is_far())
             {
                 self.by_id.insert(before.id.0, before);
             }
-            let known = self.by_id.range(..=id.0).next_back().filter(|(_, known)| holds(known));
-            self.last = match known.map(|(known, _)| *known) {
-                Some(known) => self.by_id.remove(&known),
+            self.last = match self.place_of(id) {
+                Some(place) => self.by_id.remove(&place),
                 None => request::seen(view, id)?,
             };
         }

@@ -13,7 +13,7 @@ use pombo_domain::time::Instant;
 use super::View;
 use crate::error::Result;
 use crate::sql::Row;
-use crate::statement::statements;
+use crate::statement::{Statement, statements};
 use crate::work::{Work, day_of};
 
 /// A stored request.
@@ -221,16 +221,7 @@ pub(crate) fn seen_each(
     view: &mut View<'_>,
     messages: &BTreeSet<MessageId>,
 ) -> Result<impl Iterator<Item = Request> + use<>> {
-    let statement = match messages.first() {
-        Some(first) => view.prepare_for(REQUEST_OF, first.0)?,
-        None => None,
-    };
-    let found = match statement {
-        Some(mut statement) => {
-            statement.first_of_each(messages.iter().map(|id| [id.0]), Request::from_row)?
-        }
-        None => Vec::new(),
-    };
+    let found = first_of_each(view, REQUEST_OF, messages.iter().copied(), Request::from_row)?;
     Ok(found.into_iter().flatten())
 }
 
@@ -250,10 +241,20 @@ pub(crate) fn callbacks_of(
     view: &mut View<'_>,
     messages: &[MessageId],
 ) -> Result<Vec<Option<String>>> {
-    let statement = match messages.first() {
-        Some(first) => view.prepare_for(CALLBACK_OF, first.0)?,
-        None => None,
-    };
-    let Some(mut statement) = statement else { return Ok(vec![None; messages.len()]) };
-    statement.first_of_each(messages.iter().map(|message| [message.0]), |row| row.get(0))
+    first_of_each(view, CALLBACK_OF, messages.iter().copied(), |row| row.get(0))
+}
+
+/// What a statement says of each of some messages, which are of one day; nothing where there was no
+/// such day.
+fn first_of_each<T>(
+    view: &mut View<'_>,
+    statement: Statement,
+    messages: impl Iterator<Item = MessageId> + Clone,
+    read: impl FnMut(&Row<'_>) -> Result<T>,
+) -> Result<Vec<Option<T>>> {
+    let Some(first) = messages.clone().next() else { return Ok(Vec::new()) };
+    match view.prepare_for(statement, first.0)? {
+        Some(mut statement) => statement.first_of_each(messages.map(|id| [id.0]), read),
+        None => Ok(messages.map(|_| None).collect()),
+    }
 }
