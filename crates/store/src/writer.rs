@@ -175,7 +175,8 @@ struct Commands {
 }
 
 impl Commands {
-    /// All that waits, as far as one transaction takes it; there is something.
+    /// Waits for something, and takes all that waits then, as far as one transaction takes it; nothing
+    /// where the store is to be closed.
     fn group(&mut self) -> Vec<Box<dyn Job>> {
         let mut group = Vec::new();
         match self.queue.recv() {
@@ -291,17 +292,17 @@ impl<E: Engine> Loop<E> {
         self.engine.tend();
     }
 
-    /// Where others write too, the turn is waited for: what comes meanwhile joins, where it `may`.
+    /// Where others write too, the turn is waited for: what comes meanwhile joins a group that may grow.
     fn transaction(
         &mut self,
         group: &mut Vec<Box<dyn Job>>,
-        may: bool,
+        may_grow: bool,
     ) -> std::result::Result<(), Failed> {
         if let Err(error) = self.engine.begin() {
             self.engine.roll_back();
             return Err(Failed { error, again: false });
         }
-        if may {
+        if may_grow {
             self.commands.join(group);
         }
         let done = self.work(group);
