@@ -35,6 +35,13 @@ fn second(w: &World) -> Store {
     Store::open(&w.place.url(), &Options::default()).unwrap()
 }
 
+/// The same, once the first sees it.
+fn seen_second(w: &World) -> Store {
+    let two = second(w);
+    wait_until("the first sees it", || nodes(&w.store).all().len() == 2);
+    two
+}
+
 fn nodes(store: &Store) -> Arc<Nodes> {
     Arc::clone(&store.nodes().borrow())
 }
@@ -94,8 +101,7 @@ fn what_one_node_has_a_link_of_the_others_know() {
 #[test]
 fn a_node_is_woken_by_the_others_commits_and_not_by_its_own() {
     on_servers(|w| {
-        let two = second(&w);
-        wait_until("the first sees it", || nodes(&w.store).all().len() == 2);
+        let two = seen_second(&w);
         let (own, others) = (w.store.woken(), two.woken());
         w.message();
         wait_until("it is woken", || others.has_changed().unwrap());
@@ -128,8 +134,7 @@ fn nodes_write_in_turn_and_each_sees_what_the_others_wrote() {
 #[test]
 fn what_a_node_knows_of_parts_and_balances_is_forgotten_when_another_has_written() {
     on_servers(|w| {
-        let two = second(&w);
-        wait_until("the first sees it", || nodes(&w.store).all().len() == 2);
+        let two = seen_second(&w);
         let (message, _) = w.flying();
         w.settle(vec![w.sent(message.part(0), "a1")]);
         let delivered = || w.to_settle(vec![w.receipt("a1", PartState::Delivered, 0)]);
@@ -279,8 +284,7 @@ fn the_turn_is_taken_from_a_node_that_died_with_it() {
 #[test]
 fn what_comes_while_a_node_waits_for_its_turn_is_written_in_that_turn() {
     on_servers(|w| {
-        let _two = second(&w);
-        wait_until("the first sees it", || nodes(&w.store).all().len() == 2);
+        let _two = seen_second(&w);
         let ask = |what: &str| w.place.database().run(what).parse::<i64>().unwrap();
         let before = ask("select number from turn");
         let holding = format!(

@@ -22,6 +22,12 @@ const RECIPIENTS: usize = 5;
 /// Recipients whose parts are staged together.
 const STAGED_AT_ONCE: usize = 2;
 
+/// So many lives; one that goes wrong is made shorter so many times.
+pub(crate) fn lives(cases: u32, max_shrink_iters: u32) -> ProptestConfig {
+    let failure_persistence = None;
+    ProptestConfig { cases, max_shrink_iters, failure_persistence, ..ProptestConfig::default() }
+}
+
 /// One thing that happens.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {

@@ -22,7 +22,7 @@ use proptest::prelude::*;
 pub(crate) use check::check;
 
 use crate::dump::alike_on_every_store;
-use crate::steps::{Asked, How, Step, credit, give_order, limit, opt_out, steps};
+use crate::steps::{Asked, How, Step, credit, give_order, limit, lives, opt_out, steps};
 use crate::world::{CREDIT, PRICE, World, cause, on_two_nodes, parts_of};
 
 /// How long a receipt is waited for.
@@ -458,13 +458,8 @@ fn live(mut world: World, steps: &[Step]) -> World {
     world
 }
 
-fn config(cases: u32) -> ProptestConfig {
-    let (max_shrink_iters, failure_persistence) = (2_000, None);
-    ProptestConfig { cases, max_shrink_iters, failure_persistence, ..ProptestConfig::default() }
-}
-
 proptest! {
-    #![proptest_config(config(48))]
+    #![proptest_config(lives(48, 2_000))]
 
     #[test]
     fn whatever_happens_nothing_is_lost_doubled_or_charged_wrongly(
@@ -475,7 +470,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(config(24))]
+    #![proptest_config(lives(24, 2_000))]
 
     #[test]
     fn whatever_happens_on_two_nodes_neither_goes_by_what_the_other_has_changed(

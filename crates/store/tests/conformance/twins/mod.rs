@@ -15,7 +15,7 @@ use pombo_domain::route::ReceiptId;
 use proptest::prelude::*;
 
 use crate::dump::alike_on_every_store;
-use crate::steps::{How, Step, asked, hows, steps, told};
+use crate::steps::{How, Step, asked, hows, lives, steps, told};
 use crate::world::{World, on_files};
 use life::Life;
 
@@ -155,13 +155,8 @@ fn live(mut world: World, deeds: &[Deed]) -> (World, Vec<String>) {
     (world, life.answers)
 }
 
-fn config(cases: u32) -> ProptestConfig {
-    let (max_shrink_iters, failure_persistence) = (500, None);
-    ProptestConfig { cases, max_shrink_iters, failure_persistence, ..ProptestConfig::default() }
-}
-
 proptest! {
-    #![proptest_config(config(20))]
+    #![proptest_config(lives(20, 500))]
 
     #[test]
     fn both_engines_answer_alike_and_on_each_the_money_adds_up(
@@ -182,7 +177,7 @@ proptest! {
 
 proptest! {
     // A file is quick, and what is rare needs many lives to come about.
-    #![proptest_config(config(150))]
+    #![proptest_config(lives(150, 500))]
 
     #[test]
     fn in_a_long_life_nothing_is_lost_or_doubled_and_the_money_adds_up(
