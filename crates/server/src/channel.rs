@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use pombo_app::App;
 use pombo_app::clock::Clock;
-use pombo_app::notify::{Letter, Post};
-use pombo_channels::callback;
+use pombo_app::notify::{Letter, Post, Unanswered};
+use pombo_channels::callback::{self, CallFailed};
 use pombo_channels::sandbox::{self, Phones};
 use pombo_channels::sharing::{Giver, Taker, sharing};
 use pombo_channels::sms::smpp;
@@ -294,20 +294,31 @@ pub(crate) fn caller(config: &Config) -> Arc<dyn Post> {
 struct Customers(callback::Caller);
 
 impl Post for Customers {
-    fn get(&self, url: String) -> BoxFuture<'static, Result<u16, String>> {
+    fn get(&self, url: String) -> BoxFuture<'static, Result<u16, Unanswered>> {
         let caller = self.0.clone();
-        Box::pin(async move { caller.get(&url).await.map_err(|e| e.to_string()) })
+        Box::pin(async move {
+            let answered = caller.get(&url).await;
+            answered.map_err(|failed| unanswered(&failed, CallFailed::to_string))
+        })
     }
 
-    fn post(&self, url: String, letter: Letter) -> BoxFuture<'static, Result<u16, String>> {
+    fn post(&self, url: String, letter: Letter) -> BoxFuture<'static, Result<u16, Unanswered>> {
         let caller = self.0.clone();
         let Letter { media_type, headers, body } = letter;
         let content = callback::Content { media_type, headers, body: body.into() };
         Box::pin(async move {
             let answered = caller.post(&url, content).await;
             // The owner of the URL reads this, who must not learn our network's names from it.
-            answered.map_err(|failed| failed.for_owner())
+            answered.map_err(|failed| unanswered(&failed, CallFailed::for_owner))
         })
+    }
+}
+
+/// Why a call brought no status, what failed `in_words`.
+fn unanswered(failed: &CallFailed, in_words: fn(&CallFailed) -> String) -> Unanswered {
+    match failed {
+        CallFailed::Busy => Unanswered::Unsent,
+        failed => Unanswered::Failed(in_words(failed)),
     }
 }
 

@@ -132,9 +132,14 @@ impl State {
         self.places = (self.places + 1).min(PER_ENDPOINT);
     }
 
+    /// Halves its places.
+    fn makes_room(&mut self) {
+        self.places = (self.places / 2).max(PER_STRANGER);
+    }
+
     fn failed(&mut self, now: Instant) {
         self.failures = self.failures.saturating_add(1);
-        self.places = (self.places / 2).max(PER_STRANGER);
+        self.makes_room();
         if self.failures >= FAILURES_MAX {
             self.left_alone_until = Some(now.plus(LEFT_ALONE));
             self.dead_since.get_or_insert(now);
@@ -158,6 +163,20 @@ pub(super) enum Place {
     Full,
     /// It did not answer of late.
     Down,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// With an answer, a refusal too, after so long.
+    Answered {
+        /// Since it was sent off.
+        took: Duration,
+    },
+    /// Without one.
+    Failed,
+    /// Before it began: too many others, of other endpoints too, wait for its server.
+    Unsent,
 }
 
 impl Endpoints {
@@ -198,14 +217,8 @@ impl Endpoints {
         Place::Free { stranger }
     }
 
-    /// Gives the place back and learns whether the endpoint is alive: a refusal is an answer too.
-    pub(super) fn leave(
-        &mut self,
-        (from, stranger): (&Endpoint, bool),
-        answered: bool,
-        took: Duration,
-        now: Instant,
-    ) {
+    /// Gives the place back and learns whether the endpoint is alive.
+    pub(super) fn leave(&mut self, (from, stranger): (&Endpoint, bool), end: End, now: Instant) {
         self.n_calls -= 1;
         if let Some(calls) = self.accounts.get_mut(&from.account) {
             calls.all -= 1;
@@ -218,10 +231,10 @@ impl Endpoints {
             return;
         };
         state.on_the_way -= 1;
-        if answered {
-            state.answered(took, now)
-        } else {
-            state.failed(now)
+        match end {
+            End::Answered { took } => state.answered(took, now),
+            End::Failed => state.failed(now),
+            End::Unsent => state.makes_room(),
         }
         // A few at a time, so that one look serves them together.
         if state.has_filed && 2 * state.room(now) >= state.places {
@@ -331,12 +344,12 @@ mod tests {
 
     fn answers(endpoints: &mut Endpoints, from: &Endpoint, took: Duration, now: Instant) {
         let stranger = endpoints.states[from].usual.is_none();
-        endpoints.leave((from, stranger), true, took, now);
+        endpoints.leave((from, stranger), End::Answered { took }, now);
     }
 
     fn fails(endpoints: &mut Endpoints, from: &Endpoint, now: Instant) {
         let stranger = endpoints.states[from].usual.is_none();
-        endpoints.leave((from, stranger), false, SLOW, now);
+        endpoints.leave((from, stranger), End::Failed, now);
     }
 
     /// An endpoint that has answered, often enough to have all its places.

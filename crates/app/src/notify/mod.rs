@@ -29,11 +29,20 @@ pub(crate) use subscriptions::Subscriptions;
 
 /// Makes one HTTP request; the channel that speaks HTTP implements it.
 pub trait Post: Send + Sync {
-    /// GETs a URL; answers the status, or what failed in words.
-    fn get(&self, url: String) -> BoxFuture<'static, Result<u16, String>>;
+    /// GETs a URL; answers the status.
+    fn get(&self, url: String) -> BoxFuture<'static, Result<u16, Unanswered>>;
 
     /// POSTs a letter to a URL, likewise.
-    fn post(&self, url: String, letter: Letter) -> BoxFuture<'static, Result<u16, String>>;
+    fn post(&self, url: String, letter: Letter) -> BoxFuture<'static, Result<u16, Unanswered>>;
+}
+
+/// Why a request brought no status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unanswered {
+    /// Too many others wait for the same server: it was not sent, and is no try.
+    Unsent,
+    /// It was tried; what failed, in words.
+    Failed(String),
 }
 
 /// A running notifier.

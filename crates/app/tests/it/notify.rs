@@ -25,6 +25,8 @@ pub(crate) enum Host {
     Answers(u16),
     Refuses,
     Hangs,
+    /// Too many calls wait for it.
+    IsCrowded,
     /// Answers every third request with 500, the others with 200.
     Flaky,
 }
@@ -73,7 +75,7 @@ impl Sink {
 }
 
 impl Sink {
-    fn answer(&self, url: &str) -> BoxFuture<'static, Result<u16, String>> {
+    fn answer(&self, url: &str) -> BoxFuture<'static, Result<u16, notify::Unanswered>> {
         let name = url.split('/').nth(2).unwrap().to_owned();
         let path = url.trim_start_matches("http://").to_owned();
         let hosts = self.hosts.lock().unwrap();
@@ -89,9 +91,10 @@ impl Sink {
         };
         Box::pin(async move {
             match host {
-                Host::Flaky => Err("it is one or the other".into()),
+                Host::Flaky => Err(notify::Unanswered::Failed("it is one or the other".into())),
                 Host::Answers(status) => Ok(status),
-                Host::Refuses => Err("connection refused".into()),
+                Host::Refuses => Err(notify::Unanswered::Failed("connection refused".into())),
+                Host::IsCrowded => Err(notify::Unanswered::Unsent),
                 Host::Hangs => std::future::pending().await,
             }
         })
@@ -99,13 +102,17 @@ impl Sink {
 }
 
 impl notify::Post for Sink {
-    fn get(&self, url: String) -> BoxFuture<'static, Result<u16, String>> {
+    fn get(&self, url: String) -> BoxFuture<'static, Result<u16, notify::Unanswered>> {
         let answer = self.answer(&url);
         self.seen.lock().unwrap().push(url);
         answer
     }
 
-    fn post(&self, url: String, letter: notify::Letter) -> BoxFuture<'static, Result<u16, String>> {
+    fn post(
+        &self,
+        url: String,
+        letter: notify::Letter,
+    ) -> BoxFuture<'static, Result<u16, notify::Unanswered>> {
         let answer = self.answer(&url);
         let taken = letter.clone();
         self.letters.lock().unwrap().push((url, letter));
@@ -244,6 +251,25 @@ async fn a_failed_callback_is_repeated_five_times_and_given_up() {
     house.clock.move_to(minutes(at + 60));
     tokio::time::sleep(Duration::from_millis(1_200)).await;
     assert_eq!(sink.seen("sink.example").len(), 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callback_that_finds_too_many_waiting_for_its_host_goes_again_soon_and_it_is_no_try() {
+    let (house, caller, sink) = told(false).await;
+    sink.host("sink.example", Host::IsCrowded);
+    let _carrier = Carrier::start(house.desk("a"), |_, _| Says::Refuse);
+    house.send(&caller, to("sink.example", 1)).await;
+    // More often than there are tries.
+    for second in 1..=6 {
+        filed(&house, NOON.plus(Duration::from_secs(second))).await;
+        assert_eq!(all_filed(&house).await[0].tries, 0);
+        house.clock.move_to(NOON.plus(Duration::from_secs(second)));
+    }
+    until("it is tried seven times", || sink.seen("sink.example").len() == 7).await;
+    sink.host("sink.example", Host::Answers(200));
+    house.clock.move_to(NOON.plus(Duration::from_secs(7)));
+    none_filed(&house).await;
+    assert_eq!(sink.seen("sink.example").len(), 8);
 }
 
 /// Everything that is filed.

@@ -1,11 +1,14 @@
 //! One call after the other: what waits behind which, how a call goes off, and how it ends.
 
 use super::*;
+use crate::notify::endpoints::End;
 use crate::notify::letter;
 use crate::notify::subscriptions::Subscription;
 
 /// Waits before the second to the sixth try (360NRS: five retries, each this long after the one before).
 const RETRY_MINUTES: [u64; 5] = [1, 2, 3, 4, 5];
+/// Before a call that found too many others waiting for its server goes again.
+const CROWDED_PAUSE: Duration = Duration::from_secs(1);
 /// Tries of a notification that is given up.
 const TRIES: u8 = 6;
 /// The receiver wants no more (Standard Webhooks: disable the endpoint).
@@ -109,7 +112,7 @@ pub(super) struct Told {
     /// Its endpoint had never answered when it went.
     stranger: bool,
     took: Duration,
-    result: Result<u16, String>,
+    result: Result<u16, Unanswered>,
 }
 
 impl Notifier {
@@ -186,9 +189,9 @@ impl Notifier {
             (What::Notification(owed), Some(to)) => {
                 self.post.post(to.url.clone(), letter::write(owed, to, started))
             }
-            (What::Notification(_), None) => {
-                Box::pin(std::future::ready(Err("there is no URL any more".to_owned())))
-            }
+            (What::Notification(_), None) => Box::pin(std::future::ready(Err(Unanswered::Failed(
+                "there is no URL any more".to_owned(),
+            )))),
         };
         let call = Arc::new(call);
         if call.filed.is_none() {
@@ -260,32 +263,51 @@ impl Notifier {
         if was_filed {
             call.filed = Some(0); // It took long, and was filed meanwhile.
         }
-        self.endpoints.leave((&call.endpoint, stranger), result.is_ok(), took, now);
+        let end = match result {
+            Ok(_) => End::Answered { took },
+            Err(Unanswered::Failed(_)) => End::Failed,
+            Err(Unanswered::Unsent) => End::Unsent,
+        };
+        self.endpoints.leave((&call.endpoint, stranger), end, now);
         while let Some(next) = self.endpoints.next_waiting(&call.endpoint) {
             self.call(next);
         }
-        let takes = |status: u16| match self.subscription(&call) {
+        match result {
+            Err(Unanswered::Unsent) => {
+                counted("put_off", call.debt.to);
+                self.file(&call, CROWDED_PAUSE, "too many calls wait for its server");
+            }
+            Err(Unanswered::Failed(why)) => self.tried(&call, Some(&why), false),
+            Ok(status) if self.takes(&call, status) => self.tried(&call, None, false),
+            Ok(status) => {
+                let failure = format!("answered with status {status}");
+                self.tried(&call, Some(&failure), status == GONE);
+            }
+        }
+        if let Some(next) = self.next_in_line(&call) {
+            self.call(next);
+        }
+    }
+
+    /// Whether a status says that the call was taken.
+    fn takes(&self, call: &Call, status: u16) -> bool {
+        match self.subscription(call) {
             Some(to) => to.map_or(status == 200, |to| to.format.takes(status)),
             None => (200..300).contains(&status),
-        };
-        let is_gone = result == Ok(GONE);
-        let failure = match result {
-            Ok(status) if takes(status) => None,
-            Ok(status) => Some(format!("answered with status {status}")),
-            Err(why) => Some(why),
-        };
+        }
+    }
+
+    /// A call was tried, and was taken where nothing failed.
+    fn tried(&mut self, call: &Call, failure: Option<&str>, is_gone: bool) {
         if call.debt.to == Target::Notification {
-            self.note_health(call.endpoint.account, failure.as_deref(), is_gone);
+            self.note_health(call.endpoint.account, failure, is_gone);
         }
         match failure {
             None => {
                 counted("delivered", call.debt.to);
-                self.over(&call);
+                self.over(call);
             }
-            Some(failure) => self.failed(&call, &failure),
-        }
-        if let Some(next) = self.next_in_line(&call) {
-            self.call(next);
+            Some(failure) => self.failed(call, failure),
         }
     }
 

@@ -25,11 +25,11 @@ use pombo_store::operation::notification::owed::{AgainOwed, Audience, OwedNotifi
 use pombo_store::{Error, Store};
 use tokio::sync::oneshot;
 
-use super::Post;
 use super::endpoints::{CALLS_MAX, Endpoints, Place};
 use super::progress::{Counts, Progress, Saving};
 use super::subscriptions::{Snapshot, Subscriptions};
 use super::url::{endpoint_of, expand, is_passing};
+use super::{Post, Unanswered};
 use crate::clock::Clock;
 pub(super) use calls::Call;
 use calls::{Line, LineKey, Told, counted};
