@@ -68,7 +68,7 @@ async fn open(
             (StatusCode::NOT_FOUND, DISCREET, [STRICT], Html(page)).into_response()
         }
         Err(fault) => {
-            tracing::error!(error = &fault as &dyn std::error::Error, "a link was not looked up");
+            super::failing::log("a link was not looked up", &fault);
             let later = [(header::RETRY_AFTER, "5")];
             (StatusCode::SERVICE_UNAVAILABLE, DISCREET, later).into_response()
         }

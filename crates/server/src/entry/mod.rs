@@ -5,6 +5,7 @@
 
 mod body;
 mod connection;
+mod failing;
 mod link;
 pub mod nrs360;
 mod ops;

@@ -10,7 +10,7 @@ use pombo_app::error::{Error, Fault, Refusal};
 use pombo_domain::country::Cause;
 use pombo_domain::sms::{CannotEncode, Unfit};
 
-use crate::entry::{Response, json};
+use crate::entry::{Response, failing, json};
 
 macro_rules! codes {
     ($($name:ident = $code:literal, $http:literal, $description:literal;)*) => {
@@ -355,7 +355,7 @@ pub(crate) fn not_encodable(character: char, position: usize) -> String {
 impl Problem {
     /// The store does not say what became of it.
     pub(super) fn unanswered() -> Self {
-        tracing::error!("a request was given up: the store has not answered");
+        failing::log_unanswered();
         Self { http: 503, header: retry_after(Duration::from_secs(5)), ..Code::Database.into() }
     }
 
@@ -369,7 +369,7 @@ impl Problem {
 
 impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
-        tracing::error!(error = &fault as &dyn std::error::Error, "a request failed");
+        failing::log("a request failed", &fault);
         match fault {
             Fault::StoreUnavailable(_) => Self {
                 http: 503,

@@ -14,7 +14,7 @@ use super::campaign::{As, date};
 use super::error::Problem;
 use super::query::pairs;
 use super::write;
-use crate::entry::{House, Response};
+use crate::entry::{House, Response, failing};
 
 /// Column 0 is the campaign's name, 4 the event, 5 the phone, 9 a call's duration.
 const COLUMNS: [&str; 13] = [
@@ -128,7 +128,7 @@ fn stream(report: Report, lines: Lines) -> Response {
             }
             Ok(None) => None,
             Err(fault) => {
-                tracing::error!(error = &fault as &dyn std::error::Error, "a report broke off");
+                failing::log("a report broke off", &fault);
                 Some((Err(fault), None))
             }
         }
