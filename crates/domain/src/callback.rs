@@ -15,6 +15,7 @@ use crate::address::Phone;
 use crate::id::{CampaignId, MessageId, SendingId};
 use crate::limits::CALLBACK_URL_BYTES_MAX;
 use crate::money::Money;
+use crate::plain_url::PlainUrl;
 use crate::time::Instant;
 
 /// A notification URL with escapes such as `%i`.
@@ -73,7 +74,8 @@ impl Template {
             return Err(BadCallbackUrl);
         }
         let origin = format!("{scheme}://{authority}/");
-        let has_host = url::Url::parse(&origin).is_ok_and(|url| url.has_host());
+        let has_host = PlainUrl::read(&origin).is_some()
+            || url::Url::parse(&origin).is_ok_and(|url| url.has_host());
         if has_host { Ok(Self(text.into())) } else { Err(BadCallbackUrl) }
     }
 

@@ -9,6 +9,7 @@ pub mod address;
 pub mod callback;
 pub mod csv;
 pub mod link;
+pub mod plain_url;
 pub mod price;
 pub mod share;
 pub mod sms;

@@ -7,6 +7,7 @@
 //! its own. The callbacks of one part, and the notifications of one message, go one
 //! after the other.
 
+mod counters;
 mod endpoints;
 mod letter;
 mod notifier;

@@ -274,7 +274,7 @@ impl Notifier {
         }
         match result {
             Err(Unanswered::Unsent) => {
-                counted("put_off", call.debt.to);
+                self.counters.count(Became::PutOff, call.debt.to, 1);
                 self.file(&call, CROWDED_PAUSE, "too many calls wait for its server");
             }
             Err(Unanswered::Failed(why)) => self.tried(&call, Some(&why), false),
@@ -304,7 +304,7 @@ impl Notifier {
         }
         match failure {
             None => {
-                counted("delivered", call.debt.to);
+                self.counters.count(Became::Delivered, call.debt.to, 1);
                 self.over(call);
             }
             Some(failure) => self.failed(call, failure),
@@ -319,16 +319,16 @@ impl Notifier {
         let is_overtaken = call.is_passing && line.is_some_and(|line| !line.calls.is_empty());
         match RETRY_MINUTES.get(usize::from(tries)) {
             Some(_) if is_overtaken => {
-                counted("failed", to);
+                self.counters.count(Became::Failed, to, 1);
                 self.over(call);
             }
             Some(minutes) => {
-                counted("failed", to);
+                self.counters.count(Became::Failed, to, 1);
                 let retry = Call { filed: Some(tries + 1), ..call.clone() };
                 self.file(&retry, Duration::from_secs(minutes * 60), failure);
             }
             None => {
-                counted("given_up", to);
+                self.counters.count(Became::GivenUp, to, 1);
                 tracing::info!(event = event.0, %failure, "a callback was given up after six tries");
                 if to == Target::Notification {
                     let (account, at) = (call.endpoint.account, self.clock.now());
@@ -364,12 +364,4 @@ impl Notifier {
             self.progress.file(call.deferred(now, "it waits behind another"));
         }
     }
-}
-
-pub(super) fn counted(result: &'static str, to: Target) {
-    let name = match to {
-        Target::Callback => "pombo_callbacks_total",
-        Target::Notification => "pombo_notifications_total",
-    };
-    metrics::counter!(name, "result" => result).increment(1);
 }

@@ -110,7 +110,7 @@ impl Notifier {
         if call.filed.is_some() {
             self.retrying.remove(&call.debt); // It is there already.
         } else {
-            counted("put_off", call.debt.to);
+            self.counters.count(Became::PutOff, call.debt.to, 1);
             self.file(call, Duration::ZERO, why);
         }
     }

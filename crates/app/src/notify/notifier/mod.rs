@@ -25,6 +25,7 @@ use pombo_store::operation::notification::owed::{AgainOwed, Audience, OwedNotifi
 use pombo_store::{Error, Store};
 use tokio::sync::oneshot;
 
+use super::counters::{Became, Counters};
 use super::endpoints::{CALLS_MAX, Endpoints, Place};
 use super::progress::{Counts, Progress, Saving};
 use super::subscriptions::{Snapshot, Subscriptions};
@@ -32,7 +33,7 @@ use super::url::{endpoint_of, expand, is_passing};
 use super::{Post, Unanswered};
 use crate::clock::Clock;
 pub(super) use calls::Call;
-use calls::{Line, LineKey, Told, counted};
+use calls::{Line, LineKey, Told};
 use filed::Look;
 use replay::{Failing, Replay};
 
@@ -97,6 +98,7 @@ pub(super) struct Notifier {
     is_late: bool,
     is_stopping: bool,
     look: Look,
+    counters: Counters,
 }
 
 /// What has been waited for.
@@ -149,6 +151,7 @@ impl Notifier {
             is_late: false,
             is_stopping: false,
             look: Look::default(),
+            counters: Counters::new(),
         }
     }
 
@@ -281,8 +284,7 @@ impl Notifier {
             }
             Done::GaveUp(Ok(n)) => {
                 if n > 0 {
-                    metrics::counter!("pombo_callbacks_total", "result" => "given_up")
-                        .increment(n as u64);
+                    self.counters.count(Became::GivenUp, Target::Callback, n);
                     tracing::warn!(n, "callbacks were given up: their server does not answer");
                 }
             }

@@ -1,0 +1,31 @@
+//! What became of callbacks and notifications, for the operator's metrics.
+
+use metrics::Counter;
+use pombo_store::operation::callback_due::Target;
+
+/// What became of a try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Became {
+    Delivered,
+    Failed,
+    GivenUp,
+    PutOff,
+}
+
+/// Counts it without looking the metric up by its name.
+pub(super) struct Counters([[Counter; 4]; 2]);
+
+impl Counters {
+    /// Registers them.
+    pub(super) fn new() -> Self {
+        let of = |name: &'static str| {
+            ["delivered", "failed", "given_up", "put_off"]
+                .map(|result| metrics::counter!(name, "result" => result))
+        };
+        Self([of("pombo_callbacks_total"), of("pombo_notifications_total")])
+    }
+
+    pub(super) fn count(&self, became: Became, to: Target, n: usize) {
+        self.0[to as usize][became as usize].increment(n as u64);
+    }
+}
