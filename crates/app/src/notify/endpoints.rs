@@ -186,11 +186,9 @@ impl Endpoints {
         if self.states.len() >= ENDPOINTS_MAX {
             self.states.retain(|_, state| state.on_the_way > 0 || !state.waiting.is_empty());
         }
-        if !self.states.contains_key(to) {
-            self.states.insert(to.clone(), State::new(now));
-        }
-        let Some(state) = self.states.get_mut(to) else {
-            return Place::Full;
+        let state = match self.states.get_mut(to) {
+            Some(state) => state,
+            None => self.states.entry(to.clone()).or_insert_with(|| State::new(now)),
         };
         let stranger = state.usual.is_none();
         let calls = self.accounts.entry(to.account).or_default();

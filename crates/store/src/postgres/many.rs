@@ -43,22 +43,24 @@ pub(super) fn stream(text: &str, n_values: usize) -> Option<String> {
 
 /// The form of a question: its rows, behind the number of the values that they answer.
 pub(super) fn question(text: &str, kinds: &[Type]) -> Option<String> {
-    let rows = rows(kinds, " with ordinality")?;
-    Some(format!("select given.n, q.* from {rows} cross join lateral ({}) as q", named(text)))
+    let numbers =
+        format!(", generate_subscripts(cast($1 as {}), 1) as n", list_of(kinds.first()?)?);
+    let rows = rows(kinds, &numbers)?;
+    Some(format!(
+        "select cast(given.n as bigint), q.* from {rows} cross join lateral ({}) as q",
+        named(text)
+    ))
 }
 
-fn rows(kinds: &[Type], ordinality: &str) -> Option<String> {
-    let mut lists = Vec::new();
-    let mut names = Vec::new();
+/// The rows that lists stand for, as `given`; with `more` columns. The lists are taken apart in step, item
+/// by item: as functions in `from` each would be kept whole before the first row.
+fn rows(kinds: &[Type], more: &str) -> Option<String> {
+    let mut items = Vec::new();
     for (idx, kind) in kinds.iter().enumerate() {
-        lists.push(format!("cast(${} as {})", idx + 1, list_of(kind)?));
-        names.push(format!("a{}", idx + 1));
+        let n = idx + 1;
+        items.push(format!("unnest(cast(${n} as {})) as a{n}", list_of(kind)?));
     }
-    if !ordinality.is_empty() {
-        names.push("n".to_owned());
-    }
-    let (lists, names) = (lists.join(", "), names.join(", "));
-    (!kinds.is_empty()).then(|| format!("unnest({lists}){ordinality} as given({names})"))
+    (!kinds.is_empty()).then(|| format!("(select {}{more}) as given", items.join(", ")))
 }
 
 /// `$N` becomes the name of a list's item.
@@ -146,31 +148,32 @@ mod tests {
                 "insert into t (a, b, c) values ($1, 0, $2) on conflict do nothing",
                 vec![int(), Type::TEXT],
                 Some(
-                    "insert into t (a, b, c) select given.a1, 0, given.a2 from unnest(cast($1 as bigint[]), \
-                     cast($2 as text[])) as given(a1, a2) on conflict do nothing",
+                    "insert into t (a, b, c) select given.a1, 0, given.a2 from (select unnest(cast($1 as \
+                     bigint[])) as a1, unnest(cast($2 as text[])) as a2) as given on conflict do nothing",
                 ),
             ),
             (
                 "update t set a = $1, b = b + $2 where id = $3",
                 vec![int(), int(), int()],
                 Some(
-                    "update t set a = given.a1, b = b + given.a2 from unnest(cast($1 as bigint[]), \
-                     cast($2 as bigint[]), cast($3 as bigint[])) as given(a1, a2, a3) where id = given.a3",
+                    "update t set a = given.a1, b = b + given.a2 from (select unnest(cast($1 as bigint[])) as a1, \
+                     unnest(cast($2 as bigint[])) as a2, unnest(cast($3 as bigint[])) as a3) as given \
+                     where id = given.a3",
                 ),
             ),
             (
                 "delete from t where a = $1",
                 vec![Type::BYTEA],
                 Some(
-                    "delete from t using unnest(cast($1 as bytea[])) as given(a1) where a = given.a1",
+                    "delete from t using (select unnest(cast($1 as bytea[])) as a1) as given where a = given.a1",
                 ),
             ),
             (
                 "insert into t (a, b) values ($1, 0) on conflict (a) do update set b = excluded.b",
                 vec![int()],
                 Some(
-                    "insert into t (a, b) select given.a1, 0 from unnest(cast($1 as bigint[])) as \
-                     given(a1) on conflict (a) do update set b = excluded.b",
+                    "insert into t (a, b) select given.a1, 0 from (select unnest(cast($1 as bigint[])) as a1) \
+                     as given on conflict (a) do update set b = excluded.b",
                 ),
             ),
             (
@@ -196,8 +199,9 @@ mod tests {
         assert_eq!(
             question(text, &[int(), int()]).as_deref(),
             Some(
-                "select given.n, q.* from unnest(cast($1 as bigint[]), cast($2 as bigint[])) \
-                 with ordinality as given(a1, a2, n) cross join lateral \
+                "select cast(given.n as bigint), q.* from (select unnest(cast($1 as bigint[])) as a1, \
+                 unnest(cast($2 as bigint[])) as a2, generate_subscripts(cast($1 as bigint[]), 1) as n) \
+                 as given cross join lateral \
                  (select a from t where b = given.a1 order by a limit given.a2) as q"
             )
         );
