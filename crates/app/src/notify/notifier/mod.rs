@@ -48,7 +48,7 @@ const EVENTS_AT_ONCE: usize = 500;
 /// Results in memory above which nothing more is read before they are written down.
 const UNSAVED_MAX: usize = 1_000;
 /// Pause between two reads that found few, and between two looks where there are many filed callbacks.
-const READ_EVERY: Duration = Duration::from_millis(4);
+const READ_EVERY: Duration = Duration::from_millis(10);
 /// How often what is done is written down.
 const SAVE_EVERY: Duration = Duration::from_millis(100);
 /// How often filed callbacks are looked at otherwise.
@@ -202,7 +202,7 @@ impl Notifier {
                     if may_look && self.look.more {
                         self.look();
                     }
-                    // Every commit rings; a few milliseconds' events are read together.
+                    // Every commit rings; some milliseconds' events are read together.
                     pause.as_mut().reset(tokio::time::Instant::now() + READ_EVERY);
                 }
             }
