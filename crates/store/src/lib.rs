@@ -16,6 +16,7 @@ mod postgres;
 mod process;
 mod reader;
 mod recent;
+pub mod seldom;
 mod sql;
 mod sqlite;
 mod statement;

@@ -15,6 +15,7 @@ use tokio::sync::{oneshot, watch};
 use crate::error::{Error, Result};
 use crate::operation::queue::put_gathered;
 use crate::operation::{Foreseen, Operation, read_ahead};
+use crate::seldom::Seldom;
 use crate::sql::Database;
 use crate::work::{Shelf, Work};
 
@@ -118,7 +119,8 @@ impl Writer {
         let shelf = Shelf::load(engine.database(), node)?;
         let (tell, events) = watch::channel(shelf.last_event());
         let commands = Commands { queue: commands, backlog: Arc::clone(&backlog), closing: None };
-        let mut loop_ = Loop { engine, shelf, commands, events: tell };
+        let passing = Seldom::default();
+        let mut loop_ = Loop { engine, shelf, commands, events: tell, passing };
         let run = move || loop_.run();
         if let Err(error) = std::thread::Builder::new().name("store-write".into()).spawn(run) {
             tracing::error!(%error, "the writer thread could not be started");
@@ -237,6 +239,8 @@ struct Loop<E: Engine> {
     shelf: Shelf,
     commands: Commands,
     events: watch::Sender<i64>,
+    /// Complaints of what passes.
+    passing: Seldom,
 }
 
 impl<E: Engine> Loop<E> {
@@ -266,11 +270,11 @@ impl<E: Engine> Loop<E> {
             // Where no transaction could be opened no command is to blame; where nobody knows
             // whether it was kept, running them again could do everything twice.
             Err(Failed { error, again }) if group.len() == 1 || !again => {
-                tracing::warn!(%error, commands = group.len(), "rolled back");
+                self.log(&error, group.len(), "rolled back");
                 group.into_iter().for_each(|job| job.reply(Err(error.clone())));
             }
             Err(Failed { error, .. }) => {
-                tracing::warn!(%error, commands = group.len(), "a group failed; each goes alone");
+                self.log(&error, group.len(), "a group failed; each goes alone");
                 let mut gone = None;
                 for job in group {
                     if let Some(error) = &gone {
@@ -290,6 +294,15 @@ impl<E: Engine> Loop<E> {
             }
         }
         self.engine.tend();
+    }
+
+    /// Logs that a transaction was undone; where it is not for its commands, once a second.
+    fn log(&self, error: &Error, commands: usize, what: &'static str) {
+        if !error.is_passing() {
+            tracing::warn!(%error, commands, "{what}");
+        } else if let Some(n_more) = self.passing.turn() {
+            tracing::warn!(%error, commands, n_more, "{what}");
+        }
     }
 
     /// Where others write too, the turn is waited for: what comes meanwhile joins a group that may grow.
