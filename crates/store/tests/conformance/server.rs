@@ -259,6 +259,10 @@ fn a_node_whose_process_has_ended_on_this_machine_is_taken_over_at_once() {
     });
 }
 
+/// Counts who has the turn or waits for it in this database, which is one of many of its server.
+const TURNS: &str = "select count(1) from pg_locks where locktype = 'advisory' \
+     and database = (select oid from pg_database where datname = current_database())";
+
 #[test]
 fn the_turn_is_taken_from_a_node_that_died_with_it() {
     on_servers(|w| {
@@ -268,10 +272,7 @@ fn the_turn_is_taken_from_a_node_that_died_with_it() {
         );
         std::thread::scope(|scope| {
             scope.spawn(|| w.place.database().run_until_ended(&holding));
-            wait_until("it has the turn", || {
-                w.place.database().run("select count(1) from pg_locks where locktype = 'advisory'")
-                    == "1"
-            });
+            wait_until("it has the turn", || w.place.database().run(TURNS) == "1");
             let begun = Instant::now();
             w.place.database().run(DEAD);
             // Its patience for a lock is ten seconds.
@@ -290,10 +291,7 @@ fn what_comes_while_a_node_waits_for_its_turn_is_written_in_that_turn() {
         let holding = format!(
             "set application_name = 'holder'; select pg_advisory_xact_lock({TURN}), pg_sleep(60)"
         );
-        let locks = |granted| {
-            let which = "locktype = 'advisory' and granted =";
-            ask(&format!("select count(1) from pg_locks where {which} {granted}"))
-        };
+        let locks = |granted| ask(&format!("{TURNS} and granted = {granted}"));
         let (place, store) = (&w.place, &w.store);
         let [one, other] = [w.request(1), w.request(1)];
         std::thread::scope(|scope| {
