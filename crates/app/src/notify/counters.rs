@@ -3,7 +3,7 @@
 use metrics::Counter;
 use pombo_store::operation::callback_due::Target;
 
-/// What became of a try.
+/// What became of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Became {
     Delivered,

@@ -40,7 +40,8 @@ pub trait Post: Send + Sync {
 /// Why a request brought no status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unanswered {
-    /// Too many others wait for the same server: it was not sent, and is no try.
+    /// Too many others wait for the same server, or it has waited too long for its turn there: it was
+    /// not sent, and is no try.
     Unsent,
     /// It was tried; what failed, in words.
     Failed(String),

@@ -273,8 +273,11 @@ impl Notifier {
             self.call(next);
         }
         match result {
+            Err(Unanswered::Unsent) if self.is_overtaken(&call) => self.over(&call),
             Err(Unanswered::Unsent) => {
-                self.counters.count(Became::PutOff, call.debt.to, 1);
+                if call.filed.is_none() {
+                    self.counters.count(Became::PutOff, call.debt.to, 1);
+                }
                 self.file(&call, CROWDED_PAUSE, "too many calls wait for its server");
             }
             Err(Unanswered::Failed(why)) => self.tried(&call, Some(&why), false),
@@ -315,10 +318,8 @@ impl Notifier {
     fn failed(&mut self, call: &Call, failure: &str) {
         let (tries, Debt { event, to }) = (call.filed.unwrap_or(0), call.debt);
         tracing::debug!(event = event.0, tries, %failure, "a callback failed");
-        let line = call.line.and_then(|key| self.lines.get(&key));
-        let is_overtaken = call.is_passing && line.is_some_and(|line| !line.calls.is_empty());
         match RETRY_MINUTES.get(usize::from(tries)) {
-            Some(_) if is_overtaken => {
+            Some(_) if self.is_overtaken(call) => {
                 self.counters.count(Became::Failed, to, 1);
                 self.over(call);
             }
@@ -338,6 +339,12 @@ impl Notifier {
                 self.over(call);
             }
         }
+    }
+
+    /// Whether it tells of no end, and another of its line can be told by now.
+    fn is_overtaken(&self, call: &Call) -> bool {
+        let line = call.line.and_then(|key| self.lines.get(&key));
+        call.is_passing && line.is_some_and(|line| !line.calls.is_empty())
     }
 
     /// Nothing more is to be done for this call.
