@@ -13,19 +13,29 @@ pub(super) enum Became {
 }
 
 /// Counts it without looking the metric up by its name.
-pub(super) struct Counters([[Counter; 4]; 2]);
+pub(super) struct Counters {
+    callbacks: [Counter; 4],
+    notifications: [Counter; 4],
+}
 
 impl Counters {
-    /// Registers them.
+    /// Registers them, so that an alarm sees them rise.
     pub(super) fn new() -> Self {
         let of = |name: &'static str| {
             ["delivered", "failed", "given_up", "put_off"]
                 .map(|result| metrics::counter!(name, "result" => result))
         };
-        Self([of("pombo_callbacks_total"), of("pombo_notifications_total")])
+        Self {
+            callbacks: of("pombo_callbacks_total"),
+            notifications: of("pombo_notifications_total"),
+        }
     }
 
     pub(super) fn count(&self, became: Became, to: Target, n: usize) {
-        self.0[to as usize][became as usize].increment(n as u64);
+        let counters = match to {
+            Target::Callback => &self.callbacks,
+            Target::Notification => &self.notifications,
+        };
+        counters[became as usize].increment(n as u64);
     }
 }

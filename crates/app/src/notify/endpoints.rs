@@ -8,6 +8,7 @@ use pombo_domain::id::AccountId;
 use pombo_domain::time::Instant;
 use pombo_store::operation::callback_due::Endpoint;
 
+use super::Unanswered;
 use super::notifier::Call;
 
 /// Calls to one endpoint at a time, once it has shown that it answers.
@@ -165,20 +166,6 @@ pub(super) enum Place {
     Down,
 }
 
-/// How a call ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    /// With an answer, a refusal too, after so long.
-    Answered {
-        /// Since it was sent off.
-        took: Duration,
-    },
-    /// Without one.
-    Failed,
-    /// Before it began: too many others, of other endpoints too, wait for its server.
-    Unsent,
-}
-
 impl Endpoints {
     /// Takes a place at the endpoint, where one is free. With `patience` the line before a fast one
     /// may be as long as the caller likes.
@@ -215,8 +202,14 @@ impl Endpoints {
         Place::Free { stranger }
     }
 
-    /// Gives the place back and learns whether the endpoint is alive.
-    pub(super) fn leave(&mut self, (from, stranger): (&Endpoint, bool), end: End, now: Instant) {
+    /// Gives the place back and learns whether the endpoint is alive: a refusal is an answer too.
+    pub(super) fn leave(
+        &mut self,
+        (from, stranger): (&Endpoint, bool),
+        result: &Result<u16, Unanswered>,
+        took: Duration,
+        now: Instant,
+    ) {
         self.n_calls -= 1;
         if let Some(calls) = self.accounts.get_mut(&from.account) {
             calls.all -= 1;
@@ -229,10 +222,11 @@ impl Endpoints {
             return;
         };
         state.on_the_way -= 1;
-        match end {
-            End::Answered { took } => state.answered(took, now),
-            End::Failed => state.failed(now),
-            End::Unsent => state.makes_room(),
+        match result {
+            Ok(_) => state.answered(took, now),
+            Err(Unanswered::Failed(_)) => state.failed(now),
+            // Others, of other endpoints too, wait for its server.
+            Err(Unanswered::Unsent) => state.makes_room(),
         }
         // A few at a time, so that one look serves them together.
         if state.has_filed && 2 * state.room(now) >= state.places {
@@ -342,12 +336,12 @@ mod tests {
 
     fn answers(endpoints: &mut Endpoints, from: &Endpoint, took: Duration, now: Instant) {
         let stranger = endpoints.states[from].usual.is_none();
-        endpoints.leave((from, stranger), End::Answered { took }, now);
+        endpoints.leave((from, stranger), &Ok(200), took, now);
     }
 
     fn fails(endpoints: &mut Endpoints, from: &Endpoint, now: Instant) {
         let stranger = endpoints.states[from].usual.is_none();
-        endpoints.leave((from, stranger), End::Failed, now);
+        endpoints.leave((from, stranger), &Err(Unanswered::Failed(String::new())), SLOW, now);
     }
 
     /// An endpoint that has answered, often enough to have all its places.

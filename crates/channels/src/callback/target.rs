@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use pombo_domain::plain_url::{PlainHost, PlainUrl};
+use pombo_domain::plain_url::PlainUrl;
 use url::{Host, Position, Url};
 
 use super::failure::CallFailed;
@@ -39,8 +39,9 @@ impl Target {
         if text.len() > URL_BYTES_MAX {
             return Err(CallFailed::BadUrl("it is too long"));
         }
-        if let Some(plain) = PlainUrl::read(text) {
-            return Ok(Self::plain(plain));
+        if let Some(PlainUrl { tls, host, port, target }) = PlainUrl::read(text) {
+            let origin = Origin { tls, host: host.to_owned(), port };
+            return Ok(Self { origin, path: target.to_owned(), authorization: None });
         }
         let url = Url::parse(text).map_err(|_| CallFailed::BadUrl("it is no absolute URL"))?;
         let tls = match url.scheme() {
@@ -56,14 +57,6 @@ impl Target {
         }
         let (path, authorization) = (path.to_owned(), authorization(&url));
         Ok(Self { origin: Origin { tls, host, port }, path, authorization })
-    }
-
-    fn plain(PlainUrl { tls, host, port, target }: PlainUrl<'_>) -> Self {
-        let host = match host {
-            PlainHost::Name(name) => Host::Domain(name.to_owned()),
-            PlainHost::V4(address) => Host::Ipv4(address),
-        };
-        Self { origin: Origin { tls, host, port }, path: target.to_owned(), authorization: None }
     }
 }
 

@@ -118,9 +118,6 @@ pub(crate) fn metrics_recorder() -> &'static PrometheusHandle {
         // There from the start, so that an alarm sees them rise.
         metrics::counter!("pombo_messages_accepted_total").absolute(0);
         metrics::counter!("pombo_receipts_missing_total").absolute(0);
-        for result in ["delivered", "failed", "given_up", "put_off"] {
-            metrics::counter!("pombo_callbacks_total", "result" => result).absolute(0);
-        }
         handle
     })
 }

@@ -1,7 +1,6 @@
 //! One call after the other: what waits behind which, how a call goes off, and how it ends.
 
 use super::*;
-use crate::notify::endpoints::End;
 use crate::notify::letter;
 use crate::notify::subscriptions::Subscription;
 
@@ -263,12 +262,7 @@ impl Notifier {
         if was_filed {
             call.filed = Some(0); // It took long, and was filed meanwhile.
         }
-        let end = match result {
-            Ok(_) => End::Answered { took },
-            Err(Unanswered::Failed(_)) => End::Failed,
-            Err(Unanswered::Unsent) => End::Unsent,
-        };
-        self.endpoints.leave((&call.endpoint, stranger), end, now);
+        self.endpoints.leave((&call.endpoint, stranger), &result, took, now);
         while let Some(next) = self.endpoints.next_waiting(&call.endpoint) {
             self.call(next);
         }
