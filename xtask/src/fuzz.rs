@@ -79,6 +79,8 @@ fn build(target: &str) -> Result<()> {
         cargo()
             .args(["build", "--release", "--manifest-path", "fuzz/Cargo.toml", "--bin", target])
             .args(["--target", &triple()])
+            .arg("--target-dir")
+            .arg(root().join("fuzz/target"))
             .env("RUSTFLAGS", INSTRUMENTATION),
     )
 }

@@ -153,14 +153,17 @@ fn while_too_much_waits_for_the_store_requests_are_429_and_what_was_taken_before
     let (begun, begins) = channel();
     let slow = |rows, until| Slow { rows, begun: begun.clone(), until: Mutex::new(until) };
     let json = r#"{"to":["34666555444"],"from":"TEST","message":"busy"}"#;
+    // More rows than whatever else may stand in the line.
+    let to: Vec<String> = (0..100).map(|n| format!("346665550{n:02}")).collect();
+    let many = format!(r#"{{"to":{to:?},"from":"TEST","message":"busy"}}"#);
     std::thread::scope(|threads| {
         let store = house.store.clone();
         let first = slow(1, until);
         threads.spawn(move || store.run_blocking(first));
         begins.recv().unwrap();
         // It stands in the line, before the next, and is taken.
-        let before = threads.spawn(|| house.send(json));
-        wait_until(|| house.store.backlog() > 0);
+        let before = threads.spawn(|| house.send(&many));
+        wait_until(|| house.store.backlog() > 100);
         let store = house.store.clone();
         let (end, ended) = channel();
         let second = slow(200_001, ended);
