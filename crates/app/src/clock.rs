@@ -1,9 +1,12 @@
 //! The only reader of the time.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use pombo_domain::time::Instant;
+
+/// When this process first asked how long it runs.
+static BEGAN: LazyLock<tokio::time::Instant> = LazyLock::new(tokio::time::Instant::now);
 
 /// Tells the time: the system's, or one that a test sets.
 #[derive(Debug, Clone, Default)]
@@ -42,6 +45,19 @@ impl Clock {
                 let since = std::time::SystemTime::now()
                     .duration_since(std::time::UNIX_EPOCH)
                     .unwrap_or_default();
+                Instant::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+            }
+        }
+    }
+
+    /// A time that nobody sets: only how far two of them are apart means anything. Of a held clock
+    /// it is the time that a test sets.
+    #[must_use]
+    pub fn steady(&self) -> Instant {
+        match &self.held {
+            Some(_) => self.now(),
+            None => {
+                let since = BEGAN.elapsed();
                 Instant::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
             }
         }

@@ -101,7 +101,11 @@ async fn look(app: &App) -> Result<(), Error> {
             return Ok(());
         }
         for message in owed {
-            answer(app, &message).await?;
+            if let Done::Later(pause) = answer(app, &message).await? {
+                tokio::time::sleep(pause).await;
+                // What came meanwhile goes first: somebody may have opted out.
+                return Ok(());
+            }
         }
     }
 }
@@ -145,8 +149,16 @@ async fn conversations(
     Ok((found, n_seen))
 }
 
+/// What became of an answer.
+enum Done {
+    /// It is over.
+    Now,
+    /// It is owed until the house has room, which may be after this long.
+    Later(Duration),
+}
+
 /// Answers who opted out or in, by their account's words, from the number that they wrote to.
-async fn answer(app: &App, message: &Message) -> Result<(), Error> {
+async fn answer(app: &App, message: &Message) -> Result<Done, Error> {
     let store = &app.inner.store;
     let mut by = None;
     if let (Some(account), Some(effect)) = (message.account, message.effect)
@@ -167,10 +179,7 @@ async fn answer(app: &App, message: &Message) -> Result<(), Error> {
                 }
                 Err(NotSent::Refused(
                     Refusal::Busy { retry_after } | Refusal::NoRoom { retry_after },
-                )) => {
-                    tokio::time::sleep(retry_after).await;
-                    return Ok(());
-                }
+                )) => return Ok(Done::Later(retry_after)),
                 Err(why) => {
                     tracing::warn!(account = account.0, %why, "an opt-out is not answered");
                 }
@@ -181,7 +190,8 @@ async fn answer(app: &App, message: &Message) -> Result<(), Error> {
             ),
         }
     }
-    store.run(Answered { id: message.id, by }).await
+    store.run(Answered { id: message.id, by }).await?;
+    Ok(Done::Now)
 }
 
 fn accepted(fate: &Fate) -> Option<MessageId> {

@@ -71,7 +71,7 @@ impl Rebinding {
 }
 
 impl Network for Rebinding {
-    fn resolve<'a>(&'a self, _: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
+    fn resolve<'a>(&'a self, _: &'a str, _: bool) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
         let answer = self.answers.lock().unwrap().pop_front();
         Box::pin(async { answer.ok_or_else(|| io::Error::other("one look-up too many")) })
     }
@@ -134,7 +134,7 @@ async fn a_name_without_addresses_is_a_failed_look_up() {
 async fn an_address_that_does_not_answer_gives_the_next_one_its_share_of_the_time() {
     struct FirstIsSilent(SocketAddr);
     impl Network for FirstIsSilent {
-        fn resolve<'a>(&'a self, _: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
+        fn resolve<'a>(&'a self, _: &'a str, _: bool) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
             Box::pin(async { Ok(vec!["2600::1".parse().unwrap(), PUBLIC]) })
         }
         fn connect(&self, address: SocketAddr) -> BoxFuture<'_, io::Result<TcpStream>> {
@@ -162,7 +162,7 @@ struct Nowhere {
 }
 
 impl Network for Nowhere {
-    fn resolve<'a>(&'a self, _: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
+    fn resolve<'a>(&'a self, _: &'a str, _: bool) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
         Box::pin(async { Ok(vec![PUBLIC]) })
     }
 

@@ -64,7 +64,7 @@ async fn proxy(
 struct Everywhere(SocketAddr);
 
 impl Network for Everywhere {
-    fn resolve<'a>(&'a self, _: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
+    fn resolve<'a>(&'a self, _: &'a str, _: bool) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
         Box::pin(async { Ok(vec![IpAddr::V4(Ipv4Addr::new(8, 8, 4, 4))]) })
     }
 

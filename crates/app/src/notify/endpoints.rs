@@ -1,5 +1,8 @@
 //! Each endpoint has its own places and a short line before them; what is beyond waits in the
 //! store. A dead endpoint is left alone a while, and an account has only so many calls at a time.
+//!
+//! Every `now` here is [`Clock::steady`](crate::clock::Clock::steady): a clock that is set makes no
+//! endpoint dead, and none alive.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
@@ -115,7 +118,7 @@ impl State {
     /// How many more it could take.
     fn room(&self, now: Instant) -> usize {
         match self.left_alone_until {
-            Some(until) if is_ahead(until, now) => 0,
+            Some(until) if now < until => 0,
             Some(_) => 1, // To see whether it is back.
             None => {
                 let busy = self.on_the_way + self.waiting.len();
@@ -148,11 +151,6 @@ impl State {
     }
 }
 
-/// Whether it is still to be left alone; not for longer because the clock was set back meanwhile.
-fn is_ahead(until: Instant, now: Instant) -> bool {
-    now < until && until.since(now) <= LEFT_ALONE
-}
-
 /// Whether a call may go now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
@@ -178,25 +176,29 @@ impl Endpoints {
             None => self.states.entry(to.clone()).or_insert_with(|| State::new(now)),
         };
         let stranger = state.usual.is_none();
-        let calls = self.accounts.entry(to.account).or_default();
-        if let Some(until) = state.left_alone_until {
-            if is_ahead(until, now) {
-                return Place::Down;
+        match state.left_alone_until {
+            Some(until) if now < until => return Place::Down,
+            Some(_) => {} // One is let through to see.
+            None if state.on_the_way >= state.places => {
+                let is_short =
+                    state.waiting.len() < state.line(now) || (patience && state.is_fast(now));
+                return if is_short { Place::Soon } else { Place::Full };
             }
-            // One is let through to see.
-            state.left_alone_until = Some(now.plus(LEFT_ALONE));
-        } else if state.on_the_way >= state.places {
-            let is_short =
-                state.waiting.len() < state.line(now) || (patience && state.is_fast(now));
-            return if is_short { Place::Soon } else { Place::Full };
-        } else if self.n_calls >= CALLS_MAX || !calls.has_room(stranger) {
+            None => {}
+        }
+        let has_room = |calls: &Calls| calls.has_room(stranger);
+        if self.n_calls >= CALLS_MAX || !self.accounts.get(&to.account).is_none_or(has_room) {
             return Place::Full;
+        }
+        if state.left_alone_until.is_some() {
+            state.left_alone_until = Some(now.plus(LEFT_ALONE));
         }
         if state.on_the_way == 0 {
             state.owes_since = now;
         }
         state.on_the_way += 1;
         self.n_calls += 1;
+        let calls = self.accounts.entry(to.account).or_default();
         calls.all += 1;
         calls.strangers += usize::from(stranger);
         Place::Free { stranger }
@@ -394,6 +396,24 @@ mod tests {
         assert_eq!(endpoints.place_for(&other, NOW, false), Place::Full);
         fails(&mut endpoints, &of(1, "http://0/"), NOW);
         assert!(is_free(endpoints.place_for(&other, NOW, false)));
+    }
+
+    #[test]
+    fn looking_whether_dead_endpoints_are_back_takes_no_more_calls_than_others() {
+        let urls: Vec<_> = (0..100).map(|n| of(1, &format!("http://{n}/"))).collect();
+        let mut endpoints = Endpoints::default();
+        for url in &urls {
+            for _ in 0..FAILURES_MAX {
+                assert!(is_free(endpoints.place_for(url, NOW, false)));
+                fails(&mut endpoints, url, NOW);
+            }
+        }
+        let later = NOW.plus(LEFT_ALONE);
+        let places = urls.iter().map(|url| endpoints.place_for(url, later, false));
+        assert_eq!(places.filter(|place| is_free(*place)).count(), STRANGERS_PER_ACCOUNT);
+        fails(&mut endpoints, &urls[0], later);
+        let next = endpoints.place_for(&urls[STRANGERS_PER_ACCOUNT], later, false);
+        assert!(is_free(next), "whoever had to wait is next");
     }
 
     #[test]

@@ -28,8 +28,9 @@ pub enum CallFailed {
     /// The TLS handshake failed: certificate, name, version.
     #[error("TLS failed: {0}")]
     Tls(String),
-    /// Too many calls wait for this host, or this one waited too long for its turn. Nothing was sent.
-    #[error("too many calls wait for this host")]
+    /// Too many calls wait for this host, or for names to be looked up, or this one waited too long for its
+    /// turn. Nothing was sent.
+    #[error("too many calls wait")]
     Busy,
     /// The status did not come in time.
     #[error("timeout")]

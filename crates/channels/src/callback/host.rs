@@ -1,5 +1,6 @@
 //! One server's share of the caller: its checked addresses, its few connections, its queue.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -163,8 +164,12 @@ impl Host {
         if let Some(known) = last.as_ref().filter(|known| known.until > Instant::now()) {
             return known.result.clone();
         }
-        let result = match timeout_at(deadline, shared.network.resolve(name)).await {
+        let is_known = last.as_ref().is_some_and(|last| last.result.is_ok());
+        let result = match timeout_at(deadline, shared.network.resolve(name, is_known)).await {
             Ok(Ok(addresses)) => checked(addresses, shared),
+            Ok(Err(error)) if error.kind() == io::ErrorKind::ResourceBusy => {
+                return Err(CallFailed::Busy);
+            }
             Ok(Err(error)) => Err(CallFailed::Dns(error.to_string())),
             Err(_) => Err(CallFailed::Dns("timeout".into())),
         };

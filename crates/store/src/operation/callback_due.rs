@@ -36,8 +36,10 @@ statements! {
     DIE = "insert into dead_letter (account, event, at, tries, failure) values ($1, $2, $3, $4, $5) \
         on conflict (account, event) do update set at = excluded.at, tries = excluded.tries, \
         failure = excluded.failure";
-    GIVE_UP = "delete from callback_due where event in (select event from callback_due \
-        where account = $1 and endpoint = $2 and due < $3 order by due limit $4)";
+    /// The same event may owe a notification too, which is not given up with it.
+    GIVE_UP = "delete from callback_due where target = 0 and event in \
+        (select event from callback_due where target = 0 and account = $1 and endpoint = $2 \
+        and due < $3 order by due limit $4)";
 }
 
 /// How long a callback waits for a server that does not answer at all, from when it was due.

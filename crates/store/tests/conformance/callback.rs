@@ -12,6 +12,7 @@ use pombo_store::operation::callback::{After, Cursor, Owed};
 use pombo_store::operation::callback_due::{
     Debt, Deferred, Due, DueCallbacks, Endpoint, GiveUp, Settle, Target,
 };
+use pombo_store::operation::notification::ENDPOINT;
 
 use crate::world::{HOUR, PRICE, World, on_every_store, phone};
 
@@ -192,13 +193,17 @@ fn what_was_due_for_too_long_is_given_up() {
         w.run(Settle { deferred: old.to_vec(), ..Settle::default() });
         let new = deferred(3, &to, w.now().plus(HOUR), 1);
         w.run(Settle { deferred: vec![new], ..Settle::default() });
+        // The same event owes its account a notification, which waits for another server.
+        let notified = Debt { event: EventId(1), to: Target::Notification };
+        let other = Deferred { debt: notified, ..deferred(1, &at(1, ENDPOINT), w.now(), 1) };
+        w.run(Settle { deferred: vec![other], ..Settle::default() });
         let give_up = |w: &World| w.run(GiveUp { endpoint: to.clone(), now: w.now() });
         assert!(w.ask(due(w.now())).stale.is_empty());
         assert_eq!(give_up(&w), 0);
         w.pass(HOUR + Duration::from_secs(1));
         assert_eq!(w.ask(due(w.now())).stale, vec![to.clone()]);
         assert_eq!(give_up(&w), 2);
-        assert_eq!(events(&w.ask(due(w.now()))), [3]);
+        assert_eq!(events(&w.ask(due(w.now()))), [1, 3]);
     });
 }
 

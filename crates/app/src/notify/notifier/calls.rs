@@ -149,7 +149,7 @@ impl Notifier {
     pub(super) fn call(&mut self, call: Call) {
         let mut next = Some(call);
         while let Some(call) = next {
-            let now = self.clock.now();
+            let now = self.clock.steady();
             let patience = call.filed.is_none() && !self.is_late;
             let place = match self.subscription(&call) {
                 _ if self.is_stopping => Place::Full, // It is told after the next start.
@@ -182,11 +182,11 @@ impl Notifier {
     }
 
     fn send(&mut self, call: Call, stranger: bool) {
-        let started = self.clock.now();
+        let (at, started) = (self.clock.now(), self.clock.steady());
         let request = match (&call.what, self.subscription(&call).flatten()) {
             (What::Callback(url), _) => self.post.get(url.clone()),
             (What::Notification(owed), Some(to)) => {
-                self.post.post(to.url.clone(), letter::write(owed, to, started))
+                self.post.post(to.url.clone(), letter::write(owed, to, at))
             }
             (What::Notification(_), None) => Box::pin(std::future::ready(Err(Unanswered::Failed(
                 "there is no URL any more".to_owned(),
@@ -202,9 +202,9 @@ impl Notifier {
                 // Another node may be telling it by now.
                 tokio::time::sleep(UNSURE_PAUSE).await;
             }
-            let asked = clock.now();
+            let asked = clock.steady();
             let result = request.await;
-            Done::Told(Told { call, stranger, took: clock.now().since(asked), result })
+            Done::Told(Told { call, stranger, took: clock.steady().since(asked), result })
         }));
     }
 
@@ -256,7 +256,7 @@ impl Notifier {
 
     pub(super) fn settle(&mut self, told: Told) {
         let Told { call, stranger, took, result } = told;
-        let now = self.clock.now();
+        let now = self.clock.steady();
         let was_filed = call.filed.is_none() && self.fresh.remove(&call.debt).is_none();
         let mut call = Arc::unwrap_or_clone(call);
         if was_filed {

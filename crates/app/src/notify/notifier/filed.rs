@@ -25,7 +25,7 @@ pub(super) struct Look {
 impl Notifier {
     /// Looks for filed callbacks whose time has come.
     pub(super) fn look(&mut self) {
-        let mut rooms = self.endpoints.rooms(self.clock.now());
+        let mut rooms = self.endpoints.rooms(self.clock.steady());
         // Those that are being tried are still filed, and come first.
         for endpoint in self.retrying.values() {
             if let Some(room) = rooms.get_mut(endpoint).filter(|room| **room > 0) {
@@ -81,12 +81,12 @@ impl Notifier {
         }
         for endpoint in due.stale {
             // What became due while this process did not run has the same hour.
-            if self.endpoints.was_dead_for(&endpoint, KEPT, self.clock.now()) {
+            if self.endpoints.was_dead_for(&endpoint, KEPT, self.clock.steady()) {
                 self.give_up(endpoint);
             }
         }
         for endpoint in due.waiting {
-            self.endpoints.has_filed(&endpoint, self.clock.now());
+            self.endpoints.has_filed(&endpoint, self.clock.steady());
         }
     }
 
@@ -117,7 +117,7 @@ impl Notifier {
 
     /// Puts off what waits in line before endpoints that are quick no more.
     pub(super) fn put_off_tired(&mut self) {
-        for call in self.endpoints.tired(self.clock.now(), self.is_stopping) {
+        for call in self.endpoints.tired(self.clock.steady(), self.is_stopping) {
             self.put_off(&call, "its server became slow");
             if let Some(next) = self.next_in_line(&call) {
                 self.call(next);
@@ -127,7 +127,7 @@ impl Notifier {
 
     /// Files what has been on its way for long, and what waits behind it.
     pub(super) fn file_slow(&mut self, slow: Duration) {
-        let now = self.clock.now();
+        let now = self.clock.steady();
         let is_slow = |since: Instant| now.since(since) >= slow;
         let debts: Vec<Debt> = self
             .fresh

@@ -83,7 +83,7 @@ pub(super) struct Notifier {
     leaving: VecDeque<(Counts, LineKey)>,
     /// Filed calls that are being tried now, and the endpoint of each.
     retrying: HashMap<Debt, Endpoint>,
-    /// Calls on their way that are not filed: since when.
+    /// Calls on their way that are not filed: since when, by a clock that nobody sets.
     fresh: HashMap<Debt, (Instant, Arc<Call>)>,
     endpoints: Endpoints,
     work: FuturesUnordered<BoxFuture<'static, Done>>,

@@ -92,7 +92,7 @@ impl Notifier {
 
     /// The next account of which something is to be told anew, and how much its endpoint takes.
     pub(super) fn next_replay(&self) -> Option<(AccountId, usize)> {
-        let now = self.clock.now();
+        let now = self.clock.steady();
         let mut idle = self.replays.iter().filter(|(_, replay)| replay.is_idle());
         idle.find_map(|(account, _)| {
             let is_told = self.subscribed.get(account).is_some_and(|to| !to.is_disabled);
@@ -195,10 +195,11 @@ impl Notifier {
             self.failing.remove(&account);
             return;
         };
-        let now = self.clock.now();
-        let failing = self.failing.entry(account).or_insert(Failing { since: now, n: 0 });
+        // A clock that is set forward is no hour of failures.
+        let steady = self.clock.steady();
+        let failing = self.failing.entry(account).or_insert(Failing { since: steady, n: 0 });
         failing.n = failing.n.saturating_add(1);
-        let is_hopeless = failing.n >= FAILURES_MIN && now.since(failing.since) >= PATIENCE;
+        let is_hopeless = failing.n >= FAILURES_MIN && steady.since(failing.since) >= PATIENCE;
         if !is_gone && !is_hopeless {
             return;
         }
@@ -208,6 +209,7 @@ impl Notifier {
         } else {
             format!("it took nothing for an hour; the last try: {failure}")
         };
+        let now = self.clock.now();
         let disable = op::notification::Disable { account, reason: reason.clone(), now };
         let (store, subscriptions) = (self.store.clone(), self.subscriptions.clone());
         self.work.push(Box::pin(async move {

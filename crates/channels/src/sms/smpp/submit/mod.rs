@@ -45,8 +45,8 @@ impl<'a> Composer<'a> {
     /// The outcome of all its parts, where it cannot: nothing is ever changed silently.
     pub(super) fn check(&self, attempt: &Attempt, now: Instant) -> Result<(), Outcome> {
         if attempt.expires.is_some_and(|end| end <= now) {
-            let cause = local("expired before it was submitted");
-            return Err(Outcome::Refused { state: PartState::Expired, cause });
+            // Its queue knows whether it has expired, or waits for its country's next times.
+            return Err(Outcome::Unsent);
         }
         let text = &attempt.body.segmented;
         if text.tables() != ShiftTables::None {
