@@ -6,10 +6,11 @@
 //! within each table, which is all that matters, and within each row that is updated.
 
 use std::collections::HashMap;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use tokio::task::JoinHandle;
 use tokio_postgres::types::Type;
@@ -69,19 +70,47 @@ pub(super) struct Batch {
     places: HashMap<i64, usize>,
 }
 
-/// How many rows a batch has written.
-type Written = std::result::Result<u64, tokio_postgres::Error>;
+/// What became of writes.
+type Written = std::result::Result<(), tokio_postgres::Error>;
 
-/// A batch that was sent.
+/// Batches that were sent together.
 pub(super) type Sent = JoinHandle<Written>;
 
-/// A batch that the server has not answered yet.
-pub(super) type Writing<'b> = Pin<Box<dyn Future<Output = Written> + 'b>>;
+/// What the server has not answered yet.
+pub(super) type Writing<'b> = Pin<Box<dyn Future<Output = Written> + Send + 'b>>;
 
-/// Waits for what became of a batch that was sent. A panic there is one here: a write of which nobody
+/// Waits for what became of batches that were sent. A panic there is one here: a write of which nobody
 /// knows must not be committed.
 pub(super) fn answer<'b>(sent: Sent) -> Writing<'b> {
     Box::pin(async { sent.await.unwrap_or_else(|lost| resume_unwind(lost.into_panic())) })
+}
+
+/// Sends batches, in their order, and waits for what became of them all.
+pub(super) async fn send_all(batches: Vec<Batch>, client: Arc<Client>) -> Written {
+    let mut writes = writing(&batches, &client);
+    poll_fn(|context| poll_all(&mut writes, context)).await
+}
+
+/// Batches to be sent, each when it is first looked at.
+pub(super) fn writing<'b>(batches: &'b [Batch], client: &'b Client) -> Vec<Writing<'b>> {
+    batches.iter().map(|batch| -> Writing<'b> { Box::pin(batch.send(client)) }).collect()
+}
+
+/// Looks at each, in this order, until none is left, or one has failed.
+pub(super) fn poll_all(writes: &mut Vec<Writing<'_>>, context: &mut Context<'_>) -> Poll<Written> {
+    let mut failed = None;
+    writes.retain_mut(|write| match write.as_mut().poll(context) {
+        Poll::Pending => true,
+        Poll::Ready(done) => {
+            failed = failed.take().or(done.err());
+            false
+        }
+    });
+    match failed {
+        Some(error) => Poll::Ready(Err(error)),
+        None if writes.is_empty() => Poll::Ready(Ok(())),
+        None => Poll::Pending,
+    }
 }
 
 /// As they are sent.
@@ -122,17 +151,18 @@ impl Batch {
     }
 
     /// Sends it, and waits for what became of it.
-    pub(super) async fn send(&self, client: &Client) -> Written {
+    async fn send(&self, client: &Client) -> Written {
         if let (true, Some(stream), Rows::Many(columns)) =
             (self.n >= STREAMED_MIN, &self.write.stream, &self.rows)
         {
-            return stream_rows(client, stream, columns).await;
+            return stream_rows(client, stream, columns).await.map(drop);
         }
-        match (&self.rows, &self.write.many) {
+        let written = match (&self.rows, &self.write.many) {
             (Rows::Many(columns), Some(many)) => client.execute_raw(many, columns).await,
             (Rows::Many(columns), None) => client.execute_raw(&self.write.one, columns).await,
             (Rows::One(values), _) => client.execute_raw(&self.write.one, values).await,
-        }
+        };
+        written.map(drop)
     }
 
     /// Adds a row, where the batch takes it.
@@ -280,6 +310,37 @@ mod tests {
             .all((), |row| Ok((row.get::<i64>(0)?, (row.get(1)?, row.get(2)?))))
             .expect("it answers");
         assert_eq!(found.into_iter().collect::<BTreeMap<_, (i64, i64)>>(), expected);
+    }
+
+    #[test]
+    fn whatever_is_written_goes_before_the_word_that_ends_the_transaction() {
+        let server = pombo_peers::postgres::Database::fresh();
+        let (session, _) = super::super::migrated(&server.url());
+        let database = Database::Postgres(&session);
+        let tables = "create table a (x bigint not null, y bigint not null, primary key (x, y)); \
+             create table b (id bigint primary key, n bigint not null); \
+             insert into b (id, n) select n, 0 from generate_series(0, 999) as n";
+        database.batch(tables).expect("tables can be made");
+        let whole = "select count(1), count(distinct xmin::text) from (select xmin from a \
+             union all select xmin from b where n > 0) as written";
+        for (round, word) in (1..).zip(["rollback", "commit"]) {
+            session.batch("begin").expect("it begins");
+            let mut single = database.prepare(
+                "insert into a (x, y) values ($1, $2) on conflict (x, y) do update set y = $2",
+            );
+            let mut update = database.prepare("update b set n = $1 where id = $2");
+            // Each of the first is a batch of its own, and each of the others is sent ahead when it is full.
+            for id in 0..1_000_i64 {
+                single.as_mut().expect("it is prepared").write([id, round]).expect("it is sent");
+                update.as_mut().expect("it is prepared").write([round, id]).expect("it is sent");
+            }
+            session.end(word).expect("it ends");
+            session.forget_writes();
+            let mut count = database.prepare(whole).expect("it is prepared");
+            let found = count.one((), |row| Ok((row.get::<i64>(0)?, row.get::<i64>(1)?)));
+            let expected = if word == "commit" { (2_000, 1) } else { (0, 0) };
+            assert_eq!(found.expect("it answers"), expected, "{word}");
+        }
     }
 
     #[test]

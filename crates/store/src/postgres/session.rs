@@ -1,14 +1,14 @@
 //! One connection: a client with a small runtime of its own, so that the store's threads can wait.
 
 use std::cell::{Cell, RefCell};
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
-use tokio::sync::Notify;
-use tokio::task::yield_now;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::{JoinHandle, yield_now};
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::error::{DbError, Severity, SqlState};
@@ -17,7 +17,7 @@ use tokio_postgres::{Client, Statement};
 use super::call::{Line, call, find};
 use super::limits::Limits;
 use super::many;
-use super::pipe::{self, Pipe, Sent, Write, Writing};
+use super::pipe::{self, Pipe, Sent, Write};
 use super::place::Place;
 use super::turn::{Ahead, Taken};
 use crate::error::{Error, Result};
@@ -292,14 +292,33 @@ impl Session {
 
     /// Sends what is to be written so far, so that the server works while this thread does.
     fn send_ahead(&self) -> Result<()> {
-        let runtime = self.runtime.as_ref().ok_or(Error::Closed)?;
         let batches = self.pipe.borrow_mut().take();
-        self.sent.borrow_mut().extend(batches.into_iter().map(|batch| {
-            let client = Arc::clone(&self.line.client);
-            runtime.spawn(async move { batch.send(&client).await })
-        }));
-        runtime.block_on(yield_now());
+        let sent = self.begin(pipe::send_all(batches, Arc::clone(&self.line.client)))?;
+        self.sent.borrow_mut().push(sent);
         Ok(())
+    }
+
+    /// Runs something beside this thread, which goes on once that was looked at: what it sends at once is
+    /// on its way before all that is sent later, a transaction's last word above all.
+    fn begin<T: Send + 'static>(
+        &self,
+        what: impl Future<Output = T> + Send + 'static,
+    ) -> Result<JoinHandle<T>> {
+        let runtime = self.runtime.as_ref().ok_or(Error::Closed)?;
+        let (begun, was_begun) = oneshot::channel();
+        let task = runtime.spawn(async {
+            let (mut what, mut begun) = (std::pin::pin!(what), Some(begun));
+            poll_fn(|context| {
+                let done = what.as_mut().poll(context);
+                // Whoever waits for it is told once.
+                let _ = begun.take().map(|begun| begun.send(()));
+                done
+            })
+            .await
+        });
+        // A task that panics is answered for by its handle.
+        let _ = runtime.block_on(was_begun);
+        Ok(task)
     }
 
     /// Asks for the turn, and does not wait for it: the next answer is told only if it is what the
@@ -310,12 +329,9 @@ impl Session {
         own: [i64; 2],
         expected: Taken,
     ) -> Result<()> {
-        let runtime = self.runtime.as_ref().ok_or(Error::Closed)?;
-        let answer =
-            runtime.spawn(Taken::ask(Arc::clone(&self.line.client), Arc::clone(take), own));
+        let asked = Taken::ask(Arc::clone(&self.line.client), Arc::clone(take), own);
+        let answer = self.begin(asked)?;
         *self.ahead.borrow_mut() = Some(Ahead { answer: Some(answer), expected });
-        // It goes now, so that the server works while this thread does.
-        runtime.block_on(yield_now());
         Ok(())
     }
 
@@ -353,7 +369,7 @@ impl Session {
 
     /// Whether the turn is what it was taken for.
     async fn told(&self) -> std::result::Result<bool, tokio_postgres::Error> {
-        let is_ours = std::future::poll_fn(|context| {
+        let is_ours = poll_fn(|context| {
             let mut ahead = self.ahead.borrow_mut();
             ahead.as_mut().map_or(Poll::Ready(Ok(true)), |ahead| ahead.is_as_expected(context))
         });
@@ -371,23 +387,14 @@ impl Session {
         last: impl Future<Output = std::result::Result<Option<T>, tokio_postgres::Error>>,
     ) -> Result<T> {
         let batches = self.pipe.borrow_mut().take();
-        let sent = self.sent.take().into_iter().map(pipe::answer);
-        let rest =
-            batches.iter().map(|batch| -> Writing<'_> { Box::pin(batch.send(self.client())) });
-        let mut writes: Vec<Writing<'_>> = sent.chain(rest).collect();
+        let mut writes: Vec<_> = self.sent.take().into_iter().map(pipe::answer).collect();
+        writes.extend(pipe::writing(&batches, self.client()));
         let mut last = std::pin::pin!(last);
         let mut answer = None;
-        let answered = self.wait(std::future::poll_fn(|context| {
-            let mut failed = None;
+        let answered = self.wait(poll_fn(|context| {
             // The rest is sent when it is first looked at: in this order, and the question last.
-            writes.retain_mut(|write| match write.as_mut().poll(context) {
-                Poll::Pending => true,
-                Poll::Ready(done) => {
-                    failed = failed.take().or(done.err());
-                    false
-                }
-            });
-            if let Some(error) = failed {
+            let written = pipe::poll_all(&mut writes, context);
+            if let Poll::Ready(Err(error)) = written {
                 return Poll::Ready(Err(error));
             }
             if answer.is_none()
@@ -396,7 +403,7 @@ impl Session {
                 answer = Some(done);
             }
             match answer.take() {
-                Some(done) if writes.is_empty() => Poll::Ready(done),
+                Some(done) if written.is_ready() => Poll::Ready(done),
                 waiting => {
                     answer = waiting;
                     Poll::Pending
