@@ -46,6 +46,10 @@ const FORGOTTEN_AT_ONCE: i64 = 500;
 /// Between two such pieces: after each of them a server that runs reads its memory anew.
 const FORGETTING_PAUSE: Duration = Duration::from_millis(25);
 
+/// How often a day is tried whose tables others use, and how long between two tries.
+const TRIES: usize = 30;
+const TRY_PAUSE: Duration = Duration::from_secs(1);
+
 /// What [`retention_run`] is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
@@ -79,8 +83,8 @@ pub fn retention_run(
             progress(Progress::Kept { day, n_open, n_lively, is_needed });
             continue;
         }
-        let goes_on = progress(Progress::Day { day, n_messages });
-        if !goes_on || !(is_dry || forget(store, found.day, progress)?) {
+        let goes_on = progress(Progress::Day { day: day.clone(), n_messages });
+        if !goes_on || !(is_dry || forget(store, (found.day, &day), progress)?) {
             break;
         }
     }
@@ -90,18 +94,33 @@ pub fn retention_run(
 /// Forgets a day that is over, and so stays: nothing becomes of it any more. Answers whether to go on.
 fn forget(
     store: &Store,
-    day: i64,
+    (day, name): (i64, &str),
     progress: &mut dyn FnMut(Progress) -> bool,
 ) -> Result<bool, Problem> {
     let forget = op::retention::Forget { day, limit: FORGOTTEN_AT_ONCE };
-    let mut n_rows = 0;
-    while let Forgotten::Some(n) = store.run_blocking(forget)? {
-        n_rows += n;
-        if !progress(Progress::Rows(n_rows)) {
-            return Ok(false);
+    let (mut n_rows, mut n_tries) = (0, 0);
+    loop {
+        match store.run_blocking(forget) {
+            Ok(Forgotten::Some(n)) => {
+                n_rows += n;
+                if !progress(Progress::Rows(n_rows)) {
+                    return Ok(false);
+                }
+                // The server's commits come first.
+                std::thread::sleep(FORGETTING_PAUSE);
+            }
+            Ok(Forgotten::All | Forgotten::Kept) => return Ok(true),
+            Err(error) if error.is_passing() && n_tries < TRIES => {
+                n_tries += 1;
+                std::thread::sleep(TRY_PAUSE);
+            }
+            Err(error) if error.is_passing() => {
+                return Err(Problem::Refused(format!(
+                    "{name} cannot go now: {error}; where a backup or somebody else reads its tables, run \
+                     this again once that is over"
+                )));
+            }
+            Err(error) => return Err(error.into()),
         }
-        // The server's commits come first.
-        std::thread::sleep(FORGETTING_PAUSE);
     }
-    Ok(true)
 }

@@ -11,7 +11,7 @@ use pombo_domain::channel::{Arrival, NotStored, Outcome, Report};
 use pombo_domain::id::RouteId;
 use pombo_domain::limits::ROWS_PER_OPERATION_MAX;
 use pombo_domain::retry::{self, Next};
-use pombo_domain::route::{ReceiptId, UncertainPolicy};
+use pombo_domain::route::ReceiptId;
 use pombo_store::operation as op;
 use pombo_store::operation::failover::{Choose, Failover};
 use pombo_store::operation::settle::{Fate, Item, Settle, Settled, Settlement};
@@ -34,9 +34,6 @@ pub(crate) enum Incoming {
 /// Recipients whose receipts agree before a spelling of ids is locked: one handset, however often
 /// it is written to, tells little of a carrier.
 const LESSONS: usize = 10;
-/// Submissions in doubt after which the policy `resend` becomes `hold`: the recipient may have got
-/// the message as many times.
-const DOUBTS_MAX: u8 = 5;
 /// Tries of all routes together after which none is fresh any more.
 const ROUNDS_TRIES_MAX: u8 = 250;
 /// Pause after the store failed.
@@ -218,8 +215,6 @@ fn fate(
         }
         (Next::End(state), outcome) => Fate::Ended { state, cause: cause_of(outcome) },
         (Next::Doubt(policy), outcome) => {
-            // A message that breaks every link it is sent on is not for a machine to repeat.
-            let policy = if flying.tries >= DOUBTS_MAX { UncertainPolicy::Hold } else { policy };
             Fate::Doubt { policy, tries: flying.tries, cause: cause_of(outcome) }
         }
         (Next::TryAgain { due, counts }, outcome) => Fate::Again {

@@ -148,7 +148,7 @@ impl Operation for Sweep {
         swept.more = self.unheard.more;
         let keys_before = self.now.minus(KEY_KEPT).micros();
         swept.more |= is_full(work.prepare(OLD_KEYS)?.execute([keys_before, self.limit])?);
-        self.drop_old_receipts(work)?;
+        swept.more |= is_full(self.drop_old_receipts(work)?);
         swept.more |= self.drop_abandoned(work)?;
         swept.more |= price::drop_unfinished(work, self.now.minus(IMPORT_KEPT), self.limit)?;
         swept.more |= is_full(otp::sweep(work, self.now, self.limit)?);
@@ -182,17 +182,18 @@ impl Sweep {
         Ok(n)
     }
 
-    fn drop_old_receipts(&self, work: &mut Work<'_>) -> Result<()> {
+    /// Drops receipts that fit nothing, beyond as many as are kept; answers how many.
+    fn drop_old_receipts(&self, work: &mut Work<'_>) -> Result<usize> {
         let dropped: Vec<(RouteId, i64)> = work
             .prepare(OLD_RECEIPTS)?
             .all([UNMATCHED_MAX, self.limit], |row| Ok((RouteId(row.get(0)?), row.get(1)?)))?;
-        for (route, hash) in dropped {
+        for &(route, hash) in &dropped {
             let others: i64 = work.prepare(STILL_KEPT)?.one([route.0, hash], |row| row.get(0))?;
             if others == 0 {
                 work.early().remove(&(route, hash));
             }
         }
-        Ok(())
+        Ok(dropped.len())
     }
 
     /// Drops parts of a large request that was never accepted: refused at last, or its caller

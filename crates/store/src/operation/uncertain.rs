@@ -79,6 +79,10 @@ impl Resolution {
     }
 }
 
+/// Tries after which a part in doubt is not sent again by itself: a message that breaks every link it is
+/// sent on, or every process that sends it, is not for a machine to repeat.
+const TRIES_MAX: u8 = 5;
+
 /// A part that falls into doubt.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Doubt {
@@ -86,6 +90,7 @@ pub(crate) struct Doubt {
     pub(crate) route: RouteId,
     pub(crate) account: AccountId,
     pub(crate) lane: Lane,
+    /// The one that left it in doubt included.
     pub(crate) tries: u8,
     pub(crate) policy: UncertainPolicy,
     pub(crate) at: Instant,
@@ -105,6 +110,9 @@ pub(crate) fn doubt(
         return Ok(None);
     }
     let (resolution, state) = match doubt.policy {
+        UncertainPolicy::Resend if doubt.tries >= TRIES_MAX => {
+            (Resolution::Open, PartState::Uncertain)
+        }
         UncertainPolicy::Resend => (Resolution::Resent, PartState::Queued),
         UncertainPolicy::Wait => (Resolution::Waiting, PartState::Uncertain),
         UncertainPolicy::Hold => (Resolution::Open, PartState::Uncertain),
@@ -147,6 +155,7 @@ pub(crate) fn adopt(
     let waiting: Vec<PartId> =
         work.prepare(WAITING)?.all([route.0, ADOPTION_MAX], |row| row.get(0).map(PartId))?;
     let mut fitting = None;
+    part::read_ahead(work, waiting.iter().copied())?;
     for id in waiting {
         let Some(found) = part::find(work, id)? else {
             continue;
@@ -176,7 +185,9 @@ pub(crate) fn adopt(
 /// Whether a part for that recipient is being submitted: the receipt may be its.
 fn is_awaited(work: &mut Work<'_>, route: RouteId, receipt: &Receipt) -> Result<bool> {
     let intents: Vec<Vec<u8>> = work.prepare(ON_THEIR_WAY)?.all([route.0], |row| row.get(0))?;
-    for id in intents.iter().flat_map(|parts| unpack(parts)) {
+    let on_their_way: Vec<PartId> = intents.iter().flat_map(|parts| unpack(parts)).collect();
+    part::read_ahead(work, on_their_way.iter().copied())?;
+    for id in on_their_way {
         let found = part::find(work, id)?;
         let is_its =
             |part: Part| part.state == PartState::Queued && recipient_agrees(&part, receipt);

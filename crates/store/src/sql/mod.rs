@@ -112,6 +112,15 @@ impl<'c> Database<'c> {
         .one((), |row| row.get(0))
     }
 
+    /// For the rest of the transaction, waits only a moment for tables that others use: whoever wants to
+    /// read them next waits behind, and so do all who write. A backup may use them for hours.
+    pub(crate) fn waits_a_moment(self) -> Result<()> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(session) => session.batch("set local lock_timeout = 100"),
+        }
+    }
+
     /// Tells the others that tables have come or gone.
     pub(crate) fn tables_changed(self) -> Result<()> {
         match self {

@@ -411,6 +411,9 @@ impl<'c> Work<'c> {
     }
 
     /// Takes a day's tables away.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`](crate::error::Error::Unavailable) where somebody else uses them.
     pub(crate) fn drop_day<const N: usize>(
         &mut self,
         day: i64,
@@ -418,6 +421,7 @@ impl<'c> Work<'c> {
     ) -> Result<()> {
         self.lending.forget();
         self.database.forget_statements();
+        self.database.waits_a_moment()?;
         for statement in statements {
             let sql = statement.sql.replace("{day}", &day.to_string());
             self.database.batch(&sql)?;

@@ -33,6 +33,20 @@ fn an_open_intent_becomes_uncertain_by_the_routes_policy() {
 }
 
 #[test]
+fn what_is_in_doubt_after_each_of_five_starts_is_not_sent_again_by_itself() {
+    on_every_store(|mut w| {
+        let message = w.message();
+        for n in 1..=5 {
+            assert_eq!(parts_of(&w.claim(1)), [message.part(0)], "try {n}");
+            w = w.reopened();
+            assert_eq!(w.recover(UncertainPolicy::Resend).n_uncertain, 1);
+        }
+        assert_eq!((w.state(message), w.ask(CountOpen)), (PartState::Uncertain, 1));
+        assert!(w.claim(1).work.is_empty());
+    });
+}
+
+#[test]
 fn a_route_that_is_no_longer_configured_holds_its_parts() {
     on_every_store(|w| {
         let (message, _) = w.flying();

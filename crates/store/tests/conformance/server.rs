@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pombo_domain::id::RouteId;
+use pombo_domain::id::{EventId, RouteId};
 use pombo_domain::message::PartState;
 use pombo_domain::route::UncertainPolicy;
 use pombo_domain::share::Share;
 use pombo_store::operation::accept::{Accept, Accepted, Campaign, Key};
 use pombo_store::operation::account::{Change, Credit, Set};
+use pombo_store::operation::callback_due;
 use pombo_store::operation::campaign::{Find, Which};
 use pombo_store::operation::recover::Recovered;
+use pombo_store::operation::retention::{Forget, Forgotten};
 use pombo_store::{Error, Nodes, OpenError, Options, Store};
 use tokio::time::Instant;
 
@@ -63,6 +65,37 @@ fn after_its_connections_were_ended_a_store_goes_on_and_nobody_is_refused() {
         assert_eq!(claimed.work[0].message, before);
         wait_until("it sends on", || w.store.may_send());
         assert_eq!(share(&w.store), Share::ALL);
+    });
+}
+
+#[test]
+fn a_day_whose_tables_a_backup_reads_stays_for_now_and_holds_up_nobody() {
+    on_servers(|w| {
+        let day = w.now().day();
+        w.accept(w.request(1));
+        w.run(callback_due::Settle { cursor: Some(EventId(i64::MAX >> 1)), ..Default::default() });
+        while w.sweep().more {}
+        let forget = Forget { day, limit: 100 };
+        let ask = |what: &str| w.place.database().run(what);
+        let reading = format!(
+            "set application_name = 'backup'; begin; \
+             lock table request_{day} in access share mode; select pg_sleep(60)"
+        );
+        let place = &w.place;
+        std::thread::scope(|scope| {
+            scope.spawn(|| place.database().run_until_ended(&reading));
+            let reads = "select count(1) from pg_locks join pg_stat_activity using (pid) \
+                 where application_name = 'backup' and relation is not null and granted";
+            wait_until("a backup reads it", || ask(reads) != "0");
+            let begun = Instant::now();
+            let refused = w.store.run_blocking(forget).expect_err("a backup reads it");
+            assert!(refused.is_passing(), "{refused}");
+            w.accept(w.request(1));
+            assert!(begun.elapsed() < Duration::from_secs(5), "nobody waits for the backup");
+            ask("select pg_terminate_backend(pid) from pg_stat_activity \
+                 where application_name = 'backup'");
+        });
+        assert_eq!(w.run(forget), Forgotten::All);
     });
 }
 
