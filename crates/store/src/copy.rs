@@ -89,6 +89,14 @@ pub enum CopyError {
         /// Rows in the database.
         there: u64,
     },
+    /// The old one is another by now.
+    #[error(
+        "{path}: the file was written to while it was copied; make a new database and copy again, and run no command on the file meanwhile"
+    )]
+    WrittenTo {
+        /// Which file.
+        path: String,
+    },
     /// One of the two failed.
     #[error("{0}")]
     Store(#[from] Error),
@@ -162,13 +170,14 @@ impl Pair {
     ) -> Result<Copied, CopyError> {
         let shapes = Arc::new(self.old.ask_blocking(Shapes)?);
         let place = self.place.clone();
-        let begin = Begin { from, shapes: Arc::clone(&shapes) };
+        let begin = Begin { from: from.clone(), shapes: Arc::clone(&shapes) };
         let was_begun = match self.new.run_blocking(begin)? {
             Begun::Anew => false,
             Begun::Again => true,
             Begun::FromElsewhere(from) => return Err(CopyError::FromElsewhere { place, from }),
             Begun::NotEmpty(table) => return Err(CopyError::NotEmpty { place, table }),
         };
+        let version = self.old.version_blocking()?;
         let mut copied = Copied { was_begun, ..Copied::default() };
         let mut totals = Vec::new();
         for shape in shapes.iter().cloned().map(Arc::new) {
@@ -180,6 +189,10 @@ impl Pair {
         for (shape, total) in totals {
             copied.rows += self.compare(&shape, total, progress)?;
             copied.tables += 1;
+        }
+        // Tables that were the same may have become others since.
+        if self.old.version_blocking()? != version {
+            return Err(CopyError::WrittenTo { path: from });
         }
         self.new.run_blocking(Finish { shapes })?;
         Ok(copied)

@@ -178,6 +178,14 @@ impl Store {
         }
     }
 
+    /// [`Self::version`], for whoever may wait.
+    pub(crate) fn version_blocking(&self) -> Result<i64, Error> {
+        match &self.kind {
+            Kind::Sqlite(sqlite) => sqlite.version(),
+            Kind::Postgres(_) => self.ask_blocking(postgres::Commits),
+        }
+    }
+
     /// How many rows' worth of commands wait for the writer: the measure of overload.
     #[must_use]
     pub fn backlog(&self) -> usize {

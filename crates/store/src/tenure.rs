@@ -8,8 +8,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 /// How long the server's word is good for.
 const LASTS: Duration = Duration::from_secs(4);
@@ -18,11 +18,15 @@ const LASTS: Duration = Duration::from_secs(4);
 /// their time.
 pub(crate) const OVER_AFTER: Duration = Duration::from_secs(5);
 
+/// The time since the machine started, while it slept too: others go on meanwhile.
+pub(crate) fn since_boot() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or_default()
+}
+
 /// The time of a node.
 #[derive(Debug)]
 pub(crate) struct Tenure {
-    start: Instant,
-    /// Until when it may send: microseconds since `start`.
+    /// Until when it may send: microseconds [`since_boot`].
     until: AtomicU64,
     /// Why it is over for good.
     over: watch::Sender<Option<String>>,
@@ -31,12 +35,8 @@ pub(crate) struct Tenure {
 impl Tenure {
     /// Begins now.
     pub(crate) fn new() -> Self {
-        let tenure = Self {
-            start: Instant::now(),
-            until: AtomicU64::new(0),
-            over: watch::Sender::new(None),
-        };
-        tenure.prove(Instant::now());
+        let tenure = Self { until: AtomicU64::new(0), over: watch::Sender::new(None) };
+        tenure.prove(since_boot());
         tenure
     }
 
@@ -47,10 +47,9 @@ impl Tenure {
         tenure
     }
 
-    /// It was a node at a time after `asked`.
-    pub(crate) fn prove(&self, asked: Instant) {
-        let until = (asked + LASTS).saturating_duration_since(self.start);
-        self.until.store(micros(until), Ordering::Release);
+    /// It was a node at a time after `asked`, which is [`since_boot`].
+    pub(crate) fn prove(&self, asked: Duration) {
+        self.until.store(micros(asked + LASTS), Ordering::Release);
     }
 
     /// It sends nothing from now on, until it is proved again.
@@ -66,7 +65,7 @@ impl Tenure {
 
     /// Whether it may send now.
     pub(crate) fn holds(&self) -> bool {
-        micros(self.start.elapsed()) < self.until.load(Ordering::Acquire)
+        micros(since_boot()) < self.until.load(Ordering::Acquire)
     }
 
     /// Why it is over for good, where it is.
@@ -96,9 +95,9 @@ mod tests {
     fn an_answer_is_good_from_when_it_was_asked_for() {
         let tenure = Tenure::new();
         assert!(tenure.holds());
-        tenure.prove(Instant::now() - LASTS);
+        tenure.prove(since_boot() - LASTS);
         assert!(!tenure.holds());
-        tenure.prove(Instant::now());
+        tenure.prove(since_boot());
         assert!(tenure.holds());
         tenure.suspend();
         assert!(!tenure.holds());

@@ -21,7 +21,7 @@ use crate::node::{Membership, Nodes};
 use crate::operation::node::{NodeRow, list};
 use crate::process;
 use crate::sql::{Database, values};
-use crate::tenure::OVER_AFTER;
+use crate::tenure::{OVER_AFTER, since_boot};
 
 /// How often it beats.
 const EVERY: Duration = Duration::from_millis(500);
@@ -133,7 +133,7 @@ impl Pulse {
     /// Beats once, and looks who has stood still, and where; `None` where it is no node any more.
     fn beat(&mut self) -> Result<Option<Vec<(i64, i64)>>> {
         self.session.revive()?;
-        let asked = Instant::now();
+        let (asked, begun) = (since_boot(), Instant::now());
         let database = Database::Postgres(&self.session);
         let own = self.membership.own();
         let (seen, up) = (self.membership.acts_by(), self.membership.up());
@@ -141,7 +141,7 @@ impl Pulse {
             return Ok(None);
         }
         self.membership.tenure.prove(asked);
-        if asked - self.last > 3 * EVERY {
+        if begun - self.last > 3 * EVERY {
             // What held this one up may have held up the others.
             self.lives.clear();
         }

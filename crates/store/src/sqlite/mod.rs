@@ -103,15 +103,49 @@ impl Sqlite {
         let pages: i64 = from.query_row("pragma page_count", [], |row| row.get(0))?;
         let pages = u64::try_from(pages).unwrap_or(0);
         progress(0, pages);
+        let part = beside(to, ".part");
+        if part.exists() {
+            let why = format!(
+                "{} is there: another backup is being made, or was broken off; wait for it, or remove it",
+                part.display()
+            );
+            return Err(Error::Refused(why));
+        }
         // An empty file is taken over, with its permissions.
-        make_private(to).map_err(|why| {
-            let why = format!("{} cannot be written: {why}; name a file that can", to.display());
-            Error::Refused(why)
-        })?;
-        from.execute("vacuum into $1", [to.display().to_string()])?;
+        make_private(&part).map_err(|why| unwritable(&part, &why))?;
+        let made = from.execute("vacuum into $1", [part.display().to_string()]);
+        let kept = made
+            .map_err(Error::from)
+            .and_then(|_| keep(&part, to).map_err(|why| unwritable(to, &why)));
+        if kept.is_err() {
+            // What is half there is worth nothing; it may be what fills the disk.
+            let _ = std::fs::remove_file(&part);
+        }
+        kept?;
         progress(pages, pages);
         Ok(())
     }
+}
+
+/// Gives a whole file its name, once it is on the disk.
+fn keep(part: &Path, whole: &Path) -> std::io::Result<()> {
+    File::open(part)?.sync_all()?;
+    std::fs::rename(part, whole)?;
+    match whole.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => File::open(".")?.sync_all(),
+    }
+}
+
+fn unwritable(path: &Path, why: &std::io::Error) -> Error {
+    Error::Refused(format!("{} cannot be written: {why}; name a file that can", path.display()))
+}
+
+/// The file of that name and more.
+fn beside(path: &Path, more: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(more);
+    PathBuf::from(name)
 }
 
 /// The disk that holds the file.
@@ -134,10 +168,8 @@ fn make_private(path: &Path) -> std::io::Result<()> {
 
 /// Takes the lock file beside the database, or says who cannot come in.
 fn lock(path: &Path) -> Result<File, OpenError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
     let shown = path.display().to_string();
-    let file = File::create(PathBuf::from(name))
+    let file = File::create(beside(path, ".lock"))
         .map_err(|why| OpenError::Path { path: shown.clone(), why: why.to_string() })?;
     match file.try_lock() {
         Ok(()) => Ok(file),

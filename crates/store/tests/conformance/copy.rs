@@ -2,9 +2,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use pombo_domain::money::Money;
 use pombo_peers::postgres::Database;
 use pombo_store::copy::{CopyError, Progress, copy};
 use pombo_store::operation::accept::Accept;
+use pombo_store::operation::account::Credit;
 use pombo_store::{OpenError, Options, Store};
 
 use proptest::prelude::*;
@@ -100,6 +102,7 @@ fn a_file_that_is_served_is_not_copied_and_a_change_meanwhile_is_found() {
         w.message();
         let served = copy(&file, &Database::fresh().url(), &mut silent).unwrap_err();
         assert!(matches!(served, CopyError::Open(OpenError::InUse { .. })), "{served}");
+        let now = w.now();
         let _place = w.close();
         let database = Database::fresh();
         let serving = Store::open(&database.url(), &Options::default()).unwrap();
@@ -114,6 +117,23 @@ fn a_file_that_is_served_is_not_copied_and_a_change_meanwhile_is_found() {
         });
         let changed = changed.unwrap_err();
         assert!(changed.to_string().contains("the table route differs"), "{changed}");
+        let another = Database::fresh();
+        let mut touched = false;
+        let changed = copy(&file, &another.url(), &mut |progress| {
+            // Where its tables were compared already: they go in the order of their names.
+            let is_over = progress.is_comparing && progress.table > "ledger";
+            if is_over && !std::mem::replace(&mut touched, true) {
+                let url = format!("sqlite:{}", file.display());
+                let beside = Options { exclusive: false, ..Options::default() };
+                let beside = Store::open(&url, &beside).unwrap();
+                let amount = Money::from_micros(50_000_000);
+                let credit = Credit { name: "alpha".to_owned(), amount, now };
+                beside.run_blocking(credit).unwrap().expect("there is such an account");
+                beside.close();
+            }
+        });
+        let changed = changed.unwrap_err();
+        assert!(matches!(changed, CopyError::WrittenTo { .. }), "{changed}");
         let opened = Store::open(&database.url(), &Options::default());
         assert!(matches!(opened, Err(OpenError::Unfinished { .. })));
     });

@@ -218,6 +218,12 @@ fn a_backup_of_a_live_store_is_an_equal_store() {
         w.store.backup(&to, &mut |done, all| told.push((done, all))).unwrap();
         assert!(told.last().is_some_and(|(done, all)| done == all && *all > 0));
         assert!(w.store.backup(&to, &mut |_, _| ()).is_err(), "it overwrites nothing");
+        let other = w.place.folder().path().join("other.db");
+        let part = w.place.folder().path().join("other.db.part");
+        std::fs::write(&part, "").unwrap();
+        let refused = w.store.backup(&other, &mut |_, _| ()).unwrap_err();
+        assert!(refused.to_string().contains("was broken off"), "{refused}");
+        assert!(!other.exists() && part.exists(), "only a whole backup has its name");
         w.message();
         let copy = Store::open(&format!("sqlite:{}", to.display()), &Options::default()).unwrap();
         let status = pombo_store::operation::status::Status {
