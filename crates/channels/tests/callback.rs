@@ -71,11 +71,32 @@ async fn every_status_is_given_back_as_it_is() {
     let sink =
         Sink::start(Behaviour { answer: Answer::Choose(Arc::new(choose)), ..Behaviour::default() });
     let caller = caller();
-    for status in [200, 201, 204, 301, 304, 400, 404, 410, 429, 500, 503, 599] {
+    for status in [200, 201, 204, 301, 304, 400, 404, 410, 500, 503, 599] {
         let url = sink.url(&format!("/{status}"));
         assert_eq!(caller.get(&url).await, Ok(status));
     }
     assert_eq!(sink.connections(), 1);
+}
+
+#[tokio::test]
+async fn whoever_has_had_too_much_is_called_later() {
+    let choose = |_, target: &str| match target {
+        "/too-many" => Answer::Status(429),
+        "/in-a-while" => Answer::Later(429, 7),
+        _ => Answer::Later(503, 30),
+    };
+    let sink =
+        Sink::start(Behaviour { answer: Answer::Choose(Arc::new(choose)), ..Behaviour::default() });
+    let caller = caller();
+    for (path, status, wait) in [
+        ("/too-many", 429, None),
+        ("/in-a-while", 429, Some(Duration::from_secs(7))),
+        ("/closed", 503, Some(Duration::from_secs(30))),
+    ] {
+        let later = Err(CallFailed::Later { status, wait });
+        assert_eq!(caller.get(&sink.url(path)).await, later);
+    }
+    assert_eq!(sink.connections(), 1, "it is not hung up on");
 }
 
 #[tokio::test]

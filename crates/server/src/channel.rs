@@ -318,6 +318,7 @@ impl Post for Customers {
 fn unanswered(failed: &CallFailed, in_words: fn(&CallFailed) -> String) -> Unanswered {
     match failed {
         CallFailed::Busy => Unanswered::Unsent,
+        CallFailed::Later { wait, .. } => Unanswered::Later(*wait),
         failed => Unanswered::Failed(in_words(failed)),
     }
 }

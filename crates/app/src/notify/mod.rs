@@ -43,6 +43,8 @@ pub enum Unanswered {
     /// Too many others wait for the same server, or it has waited too long for its turn there: it was
     /// not sent, and is no try.
     Unsent,
+    /// The server asks to be called again, after this long where it says so.
+    Later(Option<Duration>),
     /// It was tried; what failed, in words.
     Failed(String),
 }

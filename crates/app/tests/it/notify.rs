@@ -27,6 +27,8 @@ pub(crate) enum Host {
     Hangs,
     /// Too many calls wait for it.
     IsCrowded,
+    /// It asks to come again after so many seconds.
+    IsSated(u64),
     /// Answers every third request with 500, the others with 200.
     Flaky,
 }
@@ -95,6 +97,9 @@ impl Sink {
                 Host::Answers(status) => Ok(status),
                 Host::Refuses => Err(notify::Unanswered::Failed("connection refused".into())),
                 Host::IsCrowded => Err(notify::Unanswered::Unsent),
+                Host::IsSated(seconds) => {
+                    Err(notify::Unanswered::Later(Some(Duration::from_secs(seconds))))
+                }
                 Host::Hangs => std::future::pending().await,
             }
         })
@@ -270,6 +275,41 @@ async fn a_callback_that_finds_too_many_waiting_for_its_host_goes_again_soon_and
     house.clock.move_to(NOON.plus(Duration::from_secs(7)));
     none_filed(&house).await;
     assert_eq!(sink.seen("sink.example").len(), 8);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_asks_to_come_later_is_left_in_peace_until_then_and_loses_nothing() {
+    let (house, caller, sink) = told(false).await;
+    sink.host("sink.example", Host::IsSated(30));
+    let _carrier = Carrier::start(house.desk("a"), |_, _| Says::Refuse);
+    house.send(&caller, to("sink.example", 100)).await;
+    for round in 1..=8 {
+        until("it is asked", || sink.seen("sink.example").len() >= round).await;
+        while all_filed(&house).await.len() < 100 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(all_filed(&house).await.iter().all(|filed| filed.tries == 0), "it is no try");
+        assert!(sink.seen("sink.example").len() <= 4 * round, "no more than were on their way");
+        let seconds = u64::try_from(round).unwrap() * 31;
+        house.clock.move_to(NOON.plus(Duration::from_secs(seconds)));
+    }
+    sink.host("sink.example", Host::Answers(200));
+    house.clock.move_to(minutes(10));
+    none_filed(&house).await;
+    let told: HashSet<_> = sink.seen("sink.example").into_iter().collect();
+    assert_eq!(told.len(), 100);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_day_to_be_asked_to_come_later_counts_as_a_try() {
+    let (house, caller, sink) = told(false).await;
+    sink.host("sink.example", Host::IsSated(3_600));
+    let _carrier = Carrier::start(house.desk("a"), |_, _| Says::Refuse);
+    house.send(&caller, to("sink.example", 1)).await;
+    filed(&house, minutes(60)).await;
+    house.clock.move_to(minutes(25 * 60));
+    filed(&house, minutes(25 * 60 + 1)).await;
+    assert_eq!(all_filed(&house).await[0].tries, 1);
 }
 
 /// Everything that is filed.

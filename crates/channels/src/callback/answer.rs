@@ -1,7 +1,9 @@
 //! Reads an HTTP/1.1 answer as far as a callback needs it: its status, and where it ends.
 //!
 //! Source: RFC 9112, sections 4 (status line), 6.3 (length of a body), 7.1 (chunks), 9.3 (whether the
-//! connection stays open).
+//! connection stays open); RFC 9110, section 10.2.3 (Retry-After).
+
+use std::time::Duration;
 
 use httparse::{EMPTY_HEADER, Header, Response, Status};
 
@@ -16,6 +18,9 @@ const LINE_MAX: usize = 4 << 10;
 pub struct Head {
     /// Its status, from 200 on, or 101.
     pub status: u16,
+    /// How long it says to wait before another request, where it says so in seconds. A date is left out:
+    /// it would be believed of a clock that is not ours.
+    pub retry_after: Option<Duration>,
     /// Its octets, those of interim answers before it included.
     pub len: usize,
     /// How what follows is told apart from the next answer.
@@ -68,9 +73,15 @@ impl Head {
                 continue;
             }
             let (body, keeps_open) = framed(status, response.version, response.headers)?;
-            return Ok(Some(Self { status, len: start, body, keeps_open }));
+            let retry_after = retry_after(response.headers);
+            return Ok(Some(Self { status, retry_after, len: start, body, keeps_open }));
         }
     }
+}
+
+fn retry_after(fields: &[Header<'_>]) -> Option<Duration> {
+    let field = fields.iter().find(|field| field.name.eq_ignore_ascii_case("retry-after"))?;
+    decimal(field.value.trim_ascii()).map(Duration::from_secs)
 }
 
 /// How a body is told apart from what follows it, and whether anything can.

@@ -1,8 +1,9 @@
 //! Why a callback brought no status: in words, for the operator and the customer.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
-/// A call that brought no HTTP status. No text here holds the URL, which may hold secrets.
+/// A call that brought no HTTP status, or one that asks for another call. No text here holds the URL, which may hold secrets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallFailed {
     /// The URL cannot be called, whatever the network does.
@@ -32,6 +33,14 @@ pub enum CallFailed {
     /// turn. Nothing was sent.
     #[error("too many calls wait")]
     Busy,
+    /// The server asks to be called again, later: 429, or 503 with a time.
+    #[error("asked to come later (status {status})")]
+    Later {
+        /// Its status.
+        status: u16,
+        /// How long it says to wait.
+        wait: Option<Duration>,
+    },
     /// The status did not come in time.
     #[error("timeout")]
     Timeout,
@@ -66,6 +75,7 @@ impl CallFailed {
             Self::Connect(_) => "connect",
             Self::Tls(_) => "tls",
             Self::Busy => "busy",
+            Self::Later { .. } => "later",
             Self::Timeout => "timeout",
             Self::Closed => "closed",
             Self::BadAnswer(_) => "bad_answer",

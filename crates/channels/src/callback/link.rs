@@ -31,12 +31,6 @@ pub(super) struct Link {
     pub(super) since: Instant,
 }
 
-/// What is left of an answer whose status is known.
-pub(super) struct Rest {
-    body: Body,
-    keeps_open: bool,
-}
-
 /// An exchange that failed.
 pub(super) struct Broken {
     /// How.
@@ -65,7 +59,7 @@ impl Link {
     }
 
     /// Sends one request and waits for the head of its answer.
-    pub(super) async fn exchange(&mut self, request: &[u8]) -> Result<(u16, Rest), Broken> {
+    pub(super) async fn exchange(&mut self, request: &[u8]) -> Result<Head, Broken> {
         // The buffer is empty: what came uncalled for closes a connection.
         let sent = async {
             self.wire.write_all(request).await?;
@@ -80,10 +74,10 @@ impl Link {
             let may_end = looked == 0 || news.windows(3).any(|end| end == b"\n\r\n");
             looked = self.came.len();
             match if may_end { Head::read(&self.came) } else { Ok(None) } {
-                Ok(Some(head)) => {
+                Ok(Some(mut head)) => {
                     self.came.advance(head.len);
-                    let rest = Rest { body: head.body, keeps_open: head.keeps_open && is_sent };
-                    return Ok((head.status, rest));
+                    head.keeps_open &= is_sent;
+                    return Ok(head);
                 }
                 Ok(None) if self.came.len() >= HEAD_OCTETS_MAX => {
                     let failure = CallFailed::BadAnswer("its head is too long".into());
@@ -103,17 +97,17 @@ impl Link {
         }
     }
 
-    /// Reads the rest of an answer; whether the connection can carry another request then: not where
+    /// Reads what follows an answer's head; whether the connection can carry another request then: not where
     /// the rest is too long, or breaks off.
-    pub(super) async fn drain(&mut self, mut rest: Rest) -> bool {
+    pub(super) async fn drain(&mut self, mut head: Head) -> bool {
         let mut left = BODY_OCTETS_MAX;
-        if !rest.keeps_open || matches!(rest.body, Body::Length(n) if n > left as u64) {
+        if !head.keeps_open || matches!(head.body, Body::Length(n) if n > left as u64) {
             return false;
         }
         loop {
-            let Ok(taken) = rest.body.take(&self.came) else { return false };
+            let Ok(taken) = head.body.take(&self.came) else { return false };
             self.came.advance(taken);
-            if rest.body.is_over() {
+            if head.body.is_over() {
                 return self.came.is_empty();
             }
             left = left.saturating_sub(taken);

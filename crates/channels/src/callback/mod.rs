@@ -30,8 +30,9 @@ use rustls_pki_types::CertificateDer;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
+use answer::Head;
 use host::Host;
-use link::{Broken, Link, Rest};
+use link::{Broken, Link};
 use target::{Origin, Target};
 
 pub use failure::CallFailed;
@@ -78,6 +79,11 @@ impl Default for Config {
         }
     }
 }
+
+/// The server has had too many requests (RFC 6585, section 4).
+const TOO_MANY: u16 = 429;
+/// It cannot answer now; where it says for how long, that is a wish (RFC 9110, section 15.6.4).
+const UNAVAILABLE: u16 = 503;
 
 /// Calls URLs. Clones share connections, queues and look-ups.
 #[derive(Clone)]
@@ -146,9 +152,15 @@ impl Caller {
                 return Err(CallFailed::Timeout);
             };
             match called {
-                Ok((link, status, rest)) => {
-                    finish(&host, link, rest, deadline).await;
-                    return Ok(status);
+                Ok((link, head)) => {
+                    let (status, retry_after) = (head.status, head.retry_after);
+                    finish(&host, link, head, deadline).await;
+                    return match (status, retry_after) {
+                        (TOO_MANY, _) | (UNAVAILABLE, Some(_)) => {
+                            Err(CallFailed::Later { status, wait: retry_after })
+                        }
+                        _ => Ok(status),
+                    };
                 }
                 Err(broken) if broken.unanswered && is_reused => {} // once more, on a new one
                 Err(broken) => return Err(broken.failure),
@@ -183,22 +195,22 @@ impl Shared {
         host: &Host,
         pooled: Option<Box<Link>>,
         request: &[u8],
-    ) -> Result<(Box<Link>, u16, Rest), Broken> {
+    ) -> Result<(Box<Link>, Head), Broken> {
         let mut link = match pooled {
             Some(link) => link,
             None => {
                 host.connect(self).await.map_err(|failure| Broken { failure, unanswered: false })?
             }
         };
-        let (status, rest) = link.exchange(request).await?;
-        Ok((link, status, rest))
+        let head = link.exchange(request).await?;
+        Ok((link, head))
     }
 }
 
 /// Reads the rest of an answer whose status is known, and keeps the connection where it can be
 /// used again. What goes wrong here changes nothing for the call.
-async fn finish(host: &Host, mut link: Box<Link>, rest: Rest, deadline: Instant) {
-    if timeout_at(deadline, link.drain(rest)).await == Ok(true) {
+async fn finish(host: &Host, mut link: Box<Link>, head: Head, deadline: Instant) {
+    if timeout_at(deadline, link.drain(head)).await == Ok(true) {
         host.keep(link);
     }
 }

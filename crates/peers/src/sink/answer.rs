@@ -22,6 +22,8 @@ pub struct Behaviour {
 pub enum Answer {
     /// This status with an empty body.
     Status(u16),
+    /// This status, and to come again after so many seconds.
+    Later(u16, u32),
     /// 302 to this URL.
     Redirect(String),
     /// 200 with so many bytes of body.
@@ -68,6 +70,7 @@ impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status(status) => write!(f, "Status({status})"),
+            Self::Later(status, seconds) => write!(f, "Later({status}, {seconds})"),
             Self::Redirect(url) => write!(f, "Redirect({url})"),
             Self::Body(bytes) => write!(f, "Body({bytes})"),
             Self::Words(words) => write!(f, "Words({words})"),
@@ -98,6 +101,11 @@ impl Answer {
             }
             Self::Status(status) => {
                 push(out, &format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n"));
+                Then::Stay
+            }
+            Self::Later(status, seconds) => {
+                let head = format!("HTTP/1.1 {status} X\r\nRetry-After: {seconds}\r\n");
+                push(out, &format!("{head}content-length: 0\r\n\r\n"));
                 Then::Stay
             }
             Self::Redirect(url) => {

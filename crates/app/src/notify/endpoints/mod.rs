@@ -36,6 +36,11 @@ const LINE_MAX: usize = 1_000;
 const FAST: u128 = 1_000;
 /// An endpoint that owes answers and has given none for this long has no line.
 const STILL_QUICK: Duration = Duration::from_millis(500);
+/// How long an endpoint that asks to come later is waited for, where it does not say how long,
+const LATER: Duration = Duration::from_secs(10);
+/// and where it does, at least and at most.
+const LATER_MIN: Duration = Duration::from_secs(1);
+const LATER_MAX: Duration = Duration::from_secs(3_600);
 /// Endpoints remembered; beyond, those without calls on the way are forgotten.
 const ENDPOINTS_MAX: usize = 10_000;
 
@@ -69,6 +74,8 @@ struct State {
     places: usize,
     failures: u32,
     left_alone_until: Option<Instant>,
+    /// It answers, and asks for no more calls before.
+    held_until: Option<Instant>,
     /// Since when it is being left alone, again and again.
     dead_since: Option<Instant>,
     waiting: VecDeque<Call>,
@@ -87,6 +94,7 @@ impl State {
             places: PER_STRANGER,
             failures: 0,
             left_alone_until: None,
+            held_until: None,
             dead_since: None,
             waiting: VecDeque::new(),
             has_filed: false,
@@ -115,8 +123,15 @@ impl State {
         usize::try_from(self.answers_within(LINE, now)).unwrap_or(LINE_MAX).min(LINE_MAX)
     }
 
+    fn is_held(&self, now: Instant) -> bool {
+        self.held_until.is_some_and(|until| now < until)
+    }
+
     /// How many more it could take.
     fn room(&self, now: Instant) -> usize {
+        if self.is_held(now) {
+            return 0;
+        }
         match self.left_alone_until {
             Some(until) if now < until => 0,
             Some(_) => 1, // To see whether it is back.
@@ -136,6 +151,16 @@ impl State {
         self.places = (self.places + 1).min(PER_ENDPOINT);
     }
 
+    /// It is alive, and has enough for now.
+    fn is_asked_to_wait(&mut self, wait: Option<Duration>, now: Instant) {
+        self.makes_room();
+        self.owes_since = now;
+        self.failures = 0;
+        self.left_alone_until = None;
+        self.dead_since = None;
+        self.held_until = self.held_until.max(Some(now.plus(pause(wait))));
+    }
+
     /// Halves its places.
     fn makes_room(&mut self) {
         self.places = (self.places / 2).max(PER_STRANGER);
@@ -149,6 +174,11 @@ impl State {
             self.dead_since.get_or_insert(now);
         }
     }
+}
+
+/// How long to wait where a server asks for that.
+pub(super) fn pause(wait: Option<Duration>) -> Duration {
+    wait.unwrap_or(LATER).clamp(LATER_MIN, LATER_MAX)
 }
 
 /// Whether a call may go now.
@@ -169,13 +199,19 @@ impl Endpoints {
     /// may be as long as the caller likes.
     pub(super) fn place_for(&mut self, to: &Endpoint, now: Instant, patience: bool) -> Place {
         if self.states.len() >= ENDPOINTS_MAX {
-            self.states.retain(|_, state| state.on_the_way > 0 || !state.waiting.is_empty());
+            let is_held = |state: &State| state.is_held(now);
+            self.states.retain(|_, state| {
+                state.on_the_way > 0 || !state.waiting.is_empty() || is_held(state)
+            });
         }
         let state = match self.states.get_mut(to) {
             Some(state) => state,
             None => self.states.entry(to.clone()).or_insert_with(|| State::new(now)),
         };
         let stranger = state.usual.is_none();
+        if state.is_held(now) {
+            return Place::Full;
+        }
         match state.left_alone_until {
             Some(until) if now < until => return Place::Down,
             Some(_) => {} // One is let through to see.
@@ -227,6 +263,7 @@ impl Endpoints {
         match result {
             Ok(_) => state.answered(took, now),
             Err(Unanswered::Failed(_)) => state.failed(now),
+            Err(Unanswered::Later(wait)) => state.is_asked_to_wait(*wait, now),
             // Others, of other endpoints too, wait for its server.
             Err(Unanswered::Unsent) => state.makes_room(),
         }

@@ -1,3 +1,5 @@
+//! What each endpoint may be asked, by how it has done.
+
 use super::*;
 
 const NOW: Instant = Instant::from_micros(1_000_000);

@@ -1,13 +1,15 @@
 //! One call after the other: what waits behind which, how a call goes off, and how it ends.
 
 use super::*;
-use crate::notify::letter;
 use crate::notify::subscriptions::Subscription;
+use crate::notify::{endpoints, letter};
 
 /// Waits before the second to the sixth try (360NRS: five retries, each this long after the one before).
 const RETRY_MINUTES: [u64; 5] = [1, 2, 3, 4, 5];
 /// Before a call that found too many others waiting for its server goes again.
 const CROWDED_PAUSE: Duration = Duration::from_secs(1);
+/// What is older is waited for no more where its server asks to come later: that counts as a try.
+const WAITED_MAX: Duration = Duration::from_secs(24 * 3_600);
 /// Tries of a notification that is given up.
 const TRIES: u8 = 6;
 /// The receiver wants no more (Standard Webhooks: disable the endpoint).
@@ -267,12 +269,14 @@ impl Notifier {
             self.call(next);
         }
         match result {
-            Err(Unanswered::Unsent) if self.is_overtaken(&call) => self.over(&call),
             Err(Unanswered::Unsent) => {
-                if call.filed.is_none() {
-                    self.counters.count(Became::PutOff, call.debt.to, 1);
-                }
-                self.file(&call, CROWDED_PAUSE, "too many calls wait for its server");
+                self.later(&call, CROWDED_PAUSE, "too many calls wait for its server");
+            }
+            Err(Unanswered::Later(wait)) if !self.is_old(&call) => {
+                self.later(&call, endpoints::pause(wait), "its server asks to come later");
+            }
+            Err(Unanswered::Later(_)) => {
+                self.tried(&call, Some("its server asks to come later, for a day"), false);
             }
             Err(Unanswered::Failed(why)) => self.tried(&call, Some(&why), false),
             Ok(status) if self.takes(&call, status) => self.tried(&call, None, false),
@@ -333,6 +337,22 @@ impl Notifier {
                 self.over(call);
             }
         }
+    }
+
+    /// Files a call whose time has not come, which is no try.
+    fn later(&mut self, call: &Call, wait: Duration, why: &str) {
+        if self.is_overtaken(call) {
+            return self.over(call);
+        }
+        if call.filed.is_none() {
+            self.counters.count(Became::PutOff, call.debt.to, 1);
+        }
+        self.file(call, wait, why);
+    }
+
+    /// Whether its server was waited for long enough.
+    fn is_old(&self, call: &Call) -> bool {
+        self.clock.now().since(call.debt.since()) >= WAITED_MAX
     }
 
     /// Whether it tells of no end, and another of its line can be told by now.
