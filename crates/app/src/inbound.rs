@@ -51,7 +51,7 @@ impl Bell {
 pub(crate) fn start(app: &App) {
     let bell = app.inner.inbound.clone();
     let watched = Arc::downgrade(&app.inner);
-    tokio::spawn(async move {
+    app.inner.vital.spawn("looks after messages from handsets", async move {
         loop {
             // Whoever rings wakes it; what another process has stored rings no bell here.
             let _ = tokio::time::timeout(LOOK_EVERY, bell.0.notified()).await;

@@ -22,6 +22,7 @@ pub mod prices;
 mod routing;
 mod stranded;
 pub mod usecase;
+pub mod vital;
 mod watch;
 
 use std::collections::HashMap;
@@ -45,6 +46,7 @@ use engine::Engine;
 use error::Fault;
 use prices::Prices;
 use routing::Routing;
+use vital::Vital;
 
 /// What an operator sets, resolved.
 #[derive(Debug, Clone)]
@@ -95,6 +97,7 @@ pub(crate) struct Inner {
     pub(crate) engine: Engine,
     pub(crate) inbound: inbound::Bell,
     pub(crate) gate: auth::Gate,
+    pub(crate) vital: Vital,
     concat_ref: AtomicU16,
     pub(crate) public_url: String,
     submitted: bool,
@@ -138,7 +141,8 @@ impl App {
         let countries = Current::new(config.countries);
         let followed = (&accounts, &routing, &countries);
         let bell = inbound::Bell::default();
-        let engine = Engine::start((&store, &clock), followed, &bell, &routes).await?;
+        let vital = Vital::default();
+        let engine = Engine::start((&store, &clock), followed, &bell, (&routes, &vital)).await?;
         // A start somewhere else in the cycle: a restart must not repeat the last references.
         let concat_ref = u16::try_from(clock.now().millis() & 0xffff).unwrap_or(0);
         let inner = Arc::new(Inner {
@@ -152,6 +156,7 @@ impl App {
             engine,
             inbound: bell,
             gate: auth::Gate::new(),
+            vital,
             concat_ref: AtomicU16::new(concat_ref),
             public_url: config.public_url,
             submitted: config.callbacks_submitted,
@@ -181,12 +186,18 @@ impl App {
     /// Starts telling callbacks, through `post`: when this node is the first of those that serve.
     pub fn start_notifier(&self, post: Arc<dyn notify::Post>) {
         let handle = notify::start(
-            (self.inner.store.clone(), self.inner.clock.clone()),
+            (self.inner.store.clone(), self.inner.clock.clone(), &self.inner.vital),
             post,
             self.inner.subscriptions.clone(),
             self.inner.submitted,
         );
         *self.inner.notifier.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle);
+    }
+
+    /// The tasks that it cannot do without.
+    #[must_use]
+    pub fn vital(&self) -> &Vital {
+        &self.inner.vital
     }
 
     /// Whether it can do its work.

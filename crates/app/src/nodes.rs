@@ -59,7 +59,7 @@ impl App {
 pub(crate) fn start(app: &App, mut before: Arc<Nodes>) {
     let followed = Arc::downgrade(&app.inner);
     let mut nodes = app.nodes();
-    tokio::spawn(async move {
+    app.inner.vital.spawn("follows the other nodes", async move {
         loop {
             let now = Arc::clone(&nodes.borrow_and_update());
             if now != before {
@@ -78,7 +78,7 @@ pub(crate) fn start(app: &App, mut before: Arc<Nodes>) {
     });
     let woken = Arc::downgrade(&app.inner);
     let mut bell = app.inner.store.woken();
-    tokio::spawn(async move {
+    app.inner.vital.spawn("follows the other nodes", async move {
         while bell.changed().await.is_ok() {
             let Some(inner) = woken.upgrade() else { return };
             let app = App { inner };

@@ -41,7 +41,7 @@ const RECEIPT_GRACE: Duration = Duration::from_secs(3_600);
 /// Starts the watch; it ends with the app.
 pub(crate) fn start(app: &App) {
     let watched = Arc::downgrade(&app.inner);
-    tokio::spawn(async move {
+    app.inner.vital.spawn("watches settings and time", async move {
         let mut version = None;
         let mut sweeping = false;
         let mut stranded = Stranded::default();

@@ -141,13 +141,23 @@ pub async fn run(
                 before.inspect(JoinHandle::abort); // It is overtaken.
             }
             // Nothing of it is finished: what this process knows of messages is not true any more.
-            why = store.superseded() => return Err(format!("store.url: {why}")),
+            why = unable(&store, &app) => return Err(why),
         }
     }
     tracing::info!("stopping");
     let _ = stop.send(true);
     finish(http, channels, app).await;
     Ok(())
+}
+
+/// Waits until this process can do its work no more; why.
+async fn unable(store: &Store, app: &App) -> String {
+    tokio::select! {
+        why = store.superseded() => format!("store.url: {why}"),
+        what = app.vital().broken() => format!(
+            "a defect of pombo has ended the task that {what}; start it anew, and report what the log says"
+        ),
+    }
 }
 
 async fn finish(http: JoinHandle<()>, channels: Channels, app: App) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use pombo_app::App;
 use pombo_app::clock::Clock;
 use pombo_app::notify::{Letter, Post, Unanswered};
+use pombo_app::vital::Vital;
 use pombo_channels::callback::{self, CallFailed};
 use pombo_channels::sandbox::{self, Phones};
 use pombo_channels::sharing::{Giver, Taker, sharing};
@@ -90,20 +91,21 @@ impl Channels {
             }
             // A route without a desk came with a reload; the app has said that it needs a restart.
             if let Some(desk) = app.desk(route.id) {
-                let running = self.start(config.clone(), desk);
+                let running = self.start(config.clone(), desk, app.vital());
                 self.running.insert(route.name, running);
             }
         }
     }
 
-    fn start(&self, config: RouteConfig, desk: Arc<dyn Desk>) -> Running {
+    fn start(&self, config: RouteConfig, desk: Arc<dyn Desk>, vital: &Vital) -> Running {
         let (stop, stopped) = watch::channel(false);
         let (sharing, taker) = sharing(self.share);
         let (trace, task) = match &config.transport {
             Transport::Smpp(link) => {
                 let link = smpp_config(&config, link);
                 let trace = link.trace.clone();
-                (Some(trace), tokio::spawn(smpp::run(link, desk, taker, stopped)))
+                let run = smpp::run(link, desk, taker, stopped);
+                (Some(trace), vital.spawn("speaks to a carrier", run))
             }
             Transport::Sandbox => {
                 let phones = self.phones();
@@ -112,7 +114,8 @@ impl Channels {
                 let play = move |stop| {
                     sandbox::run(simulated.clone(), Arc::clone(&desk), Arc::clone(&phones), stop)
                 };
-                (None, tokio::spawn(while_shared(play, (taker, config.binds), stopped)))
+                let run = while_shared(play, (taker, config.binds), stopped);
+                (None, vital.spawn("plays a carrier", run))
             }
         };
         tracing::info!(route = config.name, "a route is starting");

@@ -42,7 +42,10 @@ impl<Q: Question> Job for Asked<Q> {
 
     fn answer(self: Box<Self>, view: Result<View<'_>>) {
         let Self { question, reply } = *self;
-        let answer = view.and_then(|mut view| question.answer(&mut view));
+        // A question that panics is a defect; it must not take the others' reader with it.
+        let asked = AssertUnwindSafe(|| view.and_then(|mut view| question.answer(&mut view)));
+        let panicked = |_| Err(Error::Failed("a question panicked".into()));
+        let answer = catch_unwind(asked).unwrap_or_else(panicked);
         // Whoever asked may have gone away; then nobody wants the answer.
         let _ = reply.send(answer);
     }
@@ -99,14 +102,8 @@ fn read(connection: &mut impl Snapshots, queue: &Mutex<Receiver<Box<dyn Job>>>) 
         // One snapshot for the whole question: a commit between two of its statements must not
         // show it a later event and hide an earlier one.
         let opened = connection.open();
-        // A question that panics is a defect; it must not take the others' reader with it.
-        let done = catch_unwind(AssertUnwindSafe(|| {
-            let database = connection.database();
-            job.answer(opened.map(|()| View { database, days: &mut days, looked: false }));
-        }));
-        if done.is_err() {
-            tracing::error!("a question panicked");
-        }
+        let database = connection.database();
+        job.answer(opened.map(|()| View { database, days: &mut days, looked: false }));
         connection.end();
     }
 }
@@ -148,6 +145,28 @@ mod tests {
         fn answer(self, _view: &mut View<'_>) -> Result<()> {
             Ok(())
         }
+    }
+
+    struct Broken;
+
+    impl Question for Broken {
+        type Answer = ();
+
+        fn answer(self, _view: &mut View<'_>) -> Result<()> {
+            panic!("a defect")
+        }
+    }
+
+    #[test]
+    fn whoever_asks_what_cannot_be_answered_is_told_and_the_next_is_answered() {
+        let connection = Connection::open_in_memory().expect("it opens");
+        let (gate, n_answered) = Default::default();
+        let readers = Readers::start(vec![Held { connection, gate, n_answered }]);
+        let asked = readers.submit(Broken).expect("it is taken");
+        let told = asked.blocking_recv().expect("it is told");
+        assert!(matches!(told, Err(Error::Failed(_))), "not as if the store were closed");
+        let next = readers.submit(Anything).expect("it is taken");
+        assert!(next.blocking_recv().expect("it is told").is_ok());
     }
 
     #[test]

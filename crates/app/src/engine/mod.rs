@@ -35,6 +35,7 @@ use crate::current::Current;
 use crate::error::Fault;
 use crate::inbound::Bell;
 use crate::routing::Routing;
+use crate::vital::Vital;
 pub(crate) use desk::RouteDesk;
 use desk::lock;
 pub(crate) use pace::AccountPaces;
@@ -69,7 +70,7 @@ impl Engine {
         (store, clock): (&Store, &Clock),
         (accounts, routing, countries): (&Accounts, &Routing, &Current<country::Rules>),
         inbound: &Bell,
-        routes: &[Route],
+        (routes, vital): (&[Route], &Vital),
     ) -> Result<Self, Fault> {
         let paces = AccountPaces::new(accounts.clone());
         let known = store.ask(op::route::List).await?;
@@ -94,8 +95,8 @@ impl Engine {
         for (desk, reports) in settlers {
             let settler =
                 settler::run((Arc::clone(&desk), engine.clone()), inbound.clone(), reports);
-            lock(&engine.settlers).push(tokio::spawn(settler));
-            pumps.push(tokio::spawn(pump::run(desk)));
+            lock(&engine.settlers).push(vital.spawn("stores outcomes", settler));
+            pumps.push(vital.spawn("claims what is due", pump::run(desk)));
         }
         *lock(&engine.pumps) = pumps;
         Ok(engine)

@@ -24,6 +24,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
+use crate::vital::Vital;
 pub use letter::Letter;
 use notifier::Notifier;
 pub(crate) use subscriptions::Subscriptions;
@@ -70,7 +71,7 @@ impl Handle {
 /// Starts the notifier; it ends with the store. Of several nodes the first tells everything, and the
 /// next takes it up where that one has written that it was: what was just being told is told again.
 pub(crate) fn start(
-    (store, clock): (Store, Clock),
+    (store, clock, vital): (Store, Clock, &Vital),
     post: Arc<dyn Post>,
     subscriptions: Subscriptions,
     submitted: bool,
@@ -78,7 +79,7 @@ pub(crate) fn start(
     let (stop, mut stopped) = oneshot::channel();
     let mut notifier = Notifier::new((store.clone(), clock), post, subscriptions, submitted);
     let mut nodes = store.nodes();
-    let task = tokio::spawn(async move {
+    let task = vital.spawn("tells callbacks", async move {
         let is_first = async { nodes.wait_for(|nodes| nodes.is_first()).await.is_ok() };
         tokio::select! {
             true = is_first => {}

@@ -18,6 +18,7 @@ mod trace;
 mod window;
 
 use std::collections::{BTreeSet, HashMap};
+use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use pombo_domain::channel::Desk;
@@ -121,10 +122,9 @@ impl Links {
     fn ended(&mut self, ended: Result<(Id, ()), JoinError>) {
         let task = match ended {
             Ok((task, ())) => task,
-            Err(error) => {
-                tracing::error!(route = self.route.config.route, %error, "a link's task has failed");
-                error.id()
-            }
+            // What it had is known to nobody: the route cannot go on without it.
+            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+            Err(error) => error.id(),
         };
         self.open.remove(&task);
     }
