@@ -64,6 +64,24 @@ impl Bucket {
         self.tokens -= n;
     }
 
+    /// Gives `n` tokens back that were not used after all.
+    pub fn give_back(&mut self, n: usize) {
+        #[expect(clippy::cast_precision_loss, reason = "a count of parts, far below 2^52")]
+        let n = n as f64;
+        self.tokens = (self.tokens + n).min(Self::capacity(self.per_second));
+    }
+
+    /// How many whole tokens come in so many seconds; at least one.
+    #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a rate is positive and far below the limits of usize"
+    )]
+    pub fn within(&self, seconds: f64) -> usize {
+        ((self.per_second * seconds).ceil() as usize).max(1)
+    }
+
     /// How long until there is a whole token.
     #[must_use]
     pub fn wait(&self) -> Duration {

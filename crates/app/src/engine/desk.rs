@@ -26,7 +26,7 @@ use super::heads::Heads;
 use super::health::Health;
 use super::links::Links;
 use super::settler::Incoming;
-use super::stock::Stock;
+use super::stock::{Lot, Stock};
 use crate::clock::Clock;
 use crate::current::Current;
 
@@ -275,16 +275,10 @@ impl RouteDesk {
         let windows = if self.store.is_far() { WINDOWS_AHEAD_FAR } else { WINDOWS_AHEAD };
         let ahead = self.links_up() * self.route().window * windows;
         let free = ahead.saturating_sub(lock(&self.flight).len());
-        let rate = lock(&self.bucket).as_ref().map(Bucket::per_second);
-        let Some(rate) = rate else {
+        let soon = lock(&self.bucket).as_ref().map(|bucket| bucket.within(CLAIM_AHEAD_S));
+        let Some(soon) = soon else {
             return Room([free; 2]);
         };
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a rate is positive and far below the limits of usize"
-        )]
-        let soon = ((rate * CLAIM_AHEAD_S).ceil() as usize).max(1);
         let stock = lock(&self.stock);
         let [transactional, bulk] = Lane::ALL.map(|lane| stock.n_parts(lane));
         Room(
@@ -293,9 +287,9 @@ impl RouteDesk {
         )
     }
 
-    /// Puts claimed work on the desk.
-    pub(super) fn stock(&self, lane: Lane, work: Vec<Attempt>) {
-        lock(&self.stock).put(lane, work);
+    /// Puts an account's claimed work on the desk.
+    pub(super) fn stock(&self, lane: Lane, account: AccountId, work: Vec<Attempt>) {
+        lock(&self.stock).put(lane, account, work);
         self.stocked.notify_waiters();
         self.stocked.notify_one();
         // The last link may have gone while the claim was being stored.
@@ -330,8 +324,14 @@ impl RouteDesk {
         }
         drop(bucket);
         // The queue ends them as expired.
-        self.give_back(&stale);
-        (taken, wait)
+        self.give_back(stale);
+        (self.hand_over(taken), wait)
+    }
+
+    /// What lies on the desk no more.
+    fn hand_over(&self, lots: Vec<Lot>) -> Vec<Attempt> {
+        self.paces.left(lots.iter().map(|(account, attempt)| (*account, attempt.n_parts())));
+        lots.into_iter().map(|(_, attempt)| attempt).collect()
     }
 
     /// Stops claiming and handing out.
@@ -344,7 +344,7 @@ impl RouteDesk {
     /// can expire, and it is in doubt for nobody.
     pub(super) fn clear(&self) {
         let left = lock(&self.stock).take_all();
-        self.give_back(&left);
+        self.give_back(left);
     }
 
     fn give_back_if_unusable(&self) {
@@ -353,8 +353,9 @@ impl RouteDesk {
         }
     }
 
-    fn give_back(&self, attempts: &[Attempt]) {
+    fn give_back(&self, lots: Vec<Lot>) {
         let at = self.clock.now();
+        let attempts = self.hand_over(lots);
         let reports: Vec<Report> = attempts
             .iter()
             .flat_map(|attempt| {

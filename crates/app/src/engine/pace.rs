@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pombo_domain::id::AccountId;
 use pombo_domain::rate::Bucket;
@@ -11,18 +10,30 @@ use pombo_domain::time::Instant;
 
 use crate::accounts::Accounts;
 
-/// One bucket per account that has a limit; cheap to clone.
+/// Seconds of an account's rate that may lie on desks: what a link that was stopped sends at once when it
+/// goes on.
+const AHEAD_S: f64 = 0.5;
+
+/// What is kept of each account that has a limit; cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct AccountPaces {
     accounts: Accounts,
-    buckets: Arc<Mutex<HashMap<AccountId, Bucket>>>,
+    paced: Arc<Mutex<HashMap<AccountId, Paced>>>,
     /// Nodes that an account's messages go by.
     n_nodes: Arc<AtomicUsize>,
 }
 
+/// An account that has a limit.
+#[derive(Debug)]
+struct Paced {
+    bucket: Bucket,
+    /// Its parts that were claimed, or are being, and no link has taken yet.
+    n_lying: usize,
+}
+
 impl AccountPaces {
     pub(crate) fn new(accounts: Accounts) -> Self {
-        Self { accounts, buckets: Arc::default(), n_nodes: Arc::new(AtomicUsize::new(1)) }
+        Self { accounts, paced: Arc::default(), n_nodes: Arc::new(AtomicUsize::new(1)) }
     }
 
     /// Each of so many nodes lets an account go at an equal part of its rate.
@@ -30,27 +41,78 @@ impl AccountPaces {
         self.n_nodes.store(n_nodes, Ordering::Relaxed);
     }
 
-    /// How many parts the account may claim now, and how long until it may claim one.
-    pub(crate) fn allowance(&self, account: AccountId, now: Instant) -> (usize, Duration) {
-        let Some(rate) = self.accounts.by_id(account).and_then(|account| account.rate_per_s) else {
-            return (usize::MAX, Duration::ZERO);
+    /// How many parts the account may claim now.
+    pub(crate) fn allowance(&self, account: AccountId, now: Instant) -> usize {
+        self.with(account, now, |paced| paced.allowance(now)).unwrap_or(usize::MAX)
+    }
+
+    /// Sets parts apart that are about to be claimed, at most so many; answers how many. No other route
+    /// can claim by the same allowance meanwhile.
+    pub(crate) fn reserve(&self, account: AccountId, most: usize, now: Instant) -> usize {
+        let reserved = self.with(account, now, |paced| {
+            let n = most.min(paced.allowance(now));
+            paced.bucket.take(n);
+            paced.n_lying += n;
+            n
+        });
+        reserved.unwrap_or(most)
+    }
+
+    /// Of the parts that were set apart so many were claimed; a message's parts stay together, so it may
+    /// be more.
+    pub(crate) fn claimed(&self, account: AccountId, reserved: usize, n: usize) {
+        if let Some(paced) = self.lock().get_mut(&account) {
+            paced.bucket.give_back(reserved);
+            paced.bucket.take(n);
+            paced.n_lying = (paced.n_lying + n).saturating_sub(reserved);
+        }
+    }
+
+    /// Parts lie on a desk no more.
+    pub(crate) fn left(&self, parts: impl Iterator<Item = (AccountId, usize)>) {
+        let mut paced = self.lock();
+        if paced.is_empty() {
+            return;
+        }
+        for (account, n) in parts {
+            if let Some(paced) = paced.get_mut(&account) {
+                paced.n_lying = paced.n_lying.saturating_sub(n);
+            }
+        }
+    }
+
+    /// Does something with what is kept of an account; `None` where it has no limit.
+    fn with<T>(
+        &self,
+        account: AccountId,
+        now: Instant,
+        what: impl FnOnce(&mut Paced) -> T,
+    ) -> Option<T> {
+        let limit = self.accounts.by_id(account).and_then(|account| account.rate_per_s);
+        let mut paced = self.lock();
+        let Some(limit) = limit else {
+            paced.remove(&account);
+            return None;
         };
         #[expect(clippy::cast_precision_loss, reason = "a count of nodes")]
         let n_nodes = self.n_nodes.load(Ordering::Relaxed) as f64;
-        let rate = (f64::from(rate) / n_nodes).max(0.001);
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let bucket = buckets.entry(account).or_insert_with(|| Bucket::new(rate, now));
-        if (bucket.per_second() - rate).abs() > f64::EPSILON {
-            bucket.set_rate(rate, now);
+        let rate = (f64::from(limit) / n_nodes).max(0.001);
+        let new = || Paced { bucket: Bucket::new(rate, now), n_lying: 0 };
+        let paced = paced.entry(account).or_insert_with(new);
+        if (paced.bucket.per_second() - rate).abs() > f64::EPSILON {
+            paced.bucket.set_rate(rate, now);
         }
-        (bucket.available(now), bucket.wait())
+        Some(what(paced))
     }
 
-    /// Parts were claimed.
-    pub(crate) fn took(&self, account: AccountId, n: usize) {
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bucket) = buckets.get_mut(&account) {
-            bucket.take(n);
-        }
+    fn lock(&self) -> MutexGuard<'_, HashMap<AccountId, Paced>> {
+        self.paced.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Paced {
+    fn allowance(&mut self, now: Instant) -> usize {
+        let ahead = self.bucket.within(AHEAD_S);
+        self.bucket.available(now).min(ahead.saturating_sub(self.n_lying))
     }
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use pombo_domain::address::Sender;
 use pombo_domain::channel::{Attempt, SmsBody};
-use pombo_domain::id::AccountId;
 use pombo_domain::message::Lane;
 use pombo_domain::sms::{Cut, TableChoice, segment};
 use pombo_domain::time::Instant;
@@ -84,7 +83,7 @@ async fn round(
     let turn = lock(&desk.heads).turn(
         now,
         |lane| room.of(lane).min(breadths[lane as usize].0),
-        |account| desk.paces.allowance(account, now).0 > 0,
+        |account| desk.paces.allowance(account, now) > 0,
     );
     let Some((lane, accounts)) = turn else {
         if let Some(due) = lock(&desk.heads).next_due(|lane| room.of(lane) > 0) {
@@ -98,19 +97,22 @@ async fn round(
     let claims: Arc<[Claim]> = accounts
         .iter()
         .map(|&account| {
-            let allowed = desk.paces.allowance(account, now).0;
-            let (route, room, rules) = (desk.id, share.min(allowed), Arc::clone(&rules));
+            let room = desk.paces.reserve(account, share, now);
+            let (route, rules) = (desk.id, Arc::clone(&rules));
             Claim { route, lane, account, room, rules, now }
         })
         .collect();
     let (mut failed, mut n_emptied) = (None, 0);
-    for (account, claimed) in accounts.iter().zip(claim_all(desk, claims).await) {
+    for (claim, claimed) in claims.iter().zip(claim_all(desk, Arc::clone(&claims)).await) {
         match claimed {
             Ok(claimed) => {
                 n_emptied += usize::from(claimed.next_due.is_none_or(|due| due > now));
-                put_on_desk(desk, lane, *account, claimed);
+                put_on_desk(desk, claim, claimed);
             }
-            Err(error) => failed = Some(error),
+            Err(error) => {
+                desk.paces.claimed(claim.account, claim.room, 0);
+                failed = Some(error);
+            }
         }
     }
     breadths[lane as usize].learn(accounts.len(), n_emptied);
@@ -131,10 +133,12 @@ async fn claim_all(
     }
 }
 
-fn put_on_desk(desk: &RouteDesk, lane: Lane, account: AccountId, claimed: Claimed) {
+/// Puts on the desk what was claimed, of the room that was set apart for it.
+fn put_on_desk(desk: &RouteDesk, claim: &Claim, claimed: Claimed) {
+    let (lane, account) = (claim.lane, claim.account);
     lock(&desk.heads).looked(lane, account, claimed.next_due);
     if claimed.work.is_empty() {
-        return;
+        return desk.paces.claimed(account, claim.room, 0);
     }
     let mut bodies: Option<(i64, Arc<SmsBody>)> = None;
     let mut attempts = Vec::with_capacity(claimed.work.len());
@@ -167,8 +171,8 @@ fn put_on_desk(desk: &RouteDesk, lane: Lane, account: AccountId, claimed: Claime
         attempts.push(attempt);
     }
     drop(flight);
-    desk.paces.took(account, n_parts);
-    desk.stock(lane, attempts);
+    desk.paces.claimed(account, claim.room, n_parts);
+    desk.stock(lane, account, attempts);
 }
 
 fn flying(message: &ClaimedMessage, attempt: &Attempt, since: Instant) -> Flying {

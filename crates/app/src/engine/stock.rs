@@ -3,13 +3,17 @@
 use std::collections::VecDeque;
 
 use pombo_domain::channel::Attempt;
+use pombo_domain::id::AccountId;
 use pombo_domain::message::Lane;
 use pombo_domain::time::Instant;
+
+/// Claimed work, and whose it is.
+pub(super) type Lot = (AccountId, Attempt);
 
 /// Claimed work, transactional first.
 #[derive(Debug, Default)]
 pub(super) struct Stock {
-    lanes: [VecDeque<Attempt>; 2],
+    lanes: [VecDeque<Lot>; 2],
 }
 
 impl Stock {
@@ -19,20 +23,20 @@ impl Stock {
 
     /// Parts of one lane.
     pub(super) fn n_parts(&self, lane: Lane) -> usize {
-        self.lanes[lane as usize].iter().map(Attempt::n_parts).sum()
+        self.lanes[lane as usize].iter().map(|(_, attempt)| attempt.n_parts()).sum()
     }
 
-    pub(super) fn put(&mut self, lane: Lane, work: Vec<Attempt>) {
-        self.lanes[lane as usize].extend(work);
+    pub(super) fn put(&mut self, lane: Lane, account: AccountId, work: Vec<Attempt>) {
+        self.lanes[lane as usize].extend(work.into_iter().map(|attempt| (account, attempt)));
     }
 
     /// At most `room` parts, and how many they are. A message's parts stay together, so a long one
     /// exceeds the room where it comes first: it goes alone rather than never.
-    pub(super) fn take(&mut self, room: usize) -> (Vec<Attempt>, usize) {
+    pub(super) fn take(&mut self, room: usize) -> (Vec<Lot>, usize) {
         let mut taken = Vec::new();
         let mut n_parts = 0;
         for lane in &mut self.lanes {
-            while let Some(attempt) = lane.front() {
+            while let Some((_, attempt)) = lane.front() {
                 let next = n_parts + attempt.n_parts();
                 if next > room && (n_parts > 0 || room == 0) {
                     return (taken, n_parts);
@@ -45,11 +49,11 @@ impl Stock {
     }
 
     /// What has lost its worth while it lay here.
-    pub(super) fn take_expired(&mut self, now: Instant) -> Vec<Attempt> {
+    pub(super) fn take_expired(&mut self, now: Instant) -> Vec<Lot> {
         let mut expired = Vec::new();
         for lane in &mut self.lanes {
             // Nearly always none: look before moving anything.
-            let is_late = |attempt: &Attempt| attempt.expires.is_some_and(|end| end <= now);
+            let is_late = |(_, attempt): &Lot| attempt.expires.is_some_and(|end| end <= now);
             if lane.iter().any(is_late) {
                 let (late, good) = std::mem::take(lane).into_iter().partition(is_late);
                 expired.extend::<VecDeque<_>>(late);
@@ -59,7 +63,7 @@ impl Stock {
         expired
     }
 
-    pub(super) fn take_all(&mut self) -> Vec<Attempt> {
+    pub(super) fn take_all(&mut self) -> Vec<Lot> {
         self.lanes.iter_mut().flat_map(std::mem::take).collect()
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use pombo_app::error::{Error, Refusal};
 use pombo_app::operate;
 use pombo_app::usecase::send::{SendSms, send_sms};
+use pombo_domain::channel::LinkState;
 use pombo_domain::message::Category;
 
 use crate::carrier::{Carrier, Says};
@@ -80,11 +81,35 @@ async fn an_accounts_rate_holds_over_two_routes() {
         tokio::time::sleep(Duration::from_millis(15)).await;
     }
     a_while().await;
-    // One burst on each route may overlap; the debt is paid afterwards.
-    assert!((15..=32).contains(&taken()), "{}", taken());
+    assert!((15..=31).contains(&taken()), "three seconds and one burst: {}", taken());
     let before = taken();
     house.send(&free, sms(100)).await;
     until("another account does not wait for it", || taken() >= before + 100).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_stopped_link_did_not_take_does_not_all_go_when_it_goes_on() {
+    let house = House::held(vec![route("a")]).await;
+    let caller = house.account("one").await;
+    let settings = operate::Settings { rate_per_s: Some(Some(10)), ..Default::default() };
+    ops(|| operate::account_set(&house.store, &house.clock, "one", settings)).unwrap();
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    // It is up, and takes nothing: its carrier has throttled it.
+    house.desk("a").link(0, LinkState::Up);
+    house.send(&caller, sms(200)).await;
+    for tenth in 1..=50 {
+        house.move_to(NOON.plus(TENTH * tenth));
+        tokio::time::sleep(Duration::from_millis(15)).await;
+    }
+    let carrier = Carrier::link(house.desk("a"), 0, 100, |_, _| Says::Accept);
+    until("what lay there goes", || carrier.n_taken() >= 5).await;
+    a_while().await;
+    assert!(carrier.n_taken() <= 6, "half a second's worth, and a burst: {}", carrier.n_taken());
+    for tenth in 51..=60 {
+        house.move_to(NOON.plus(TENTH * tenth));
+        tokio::time::sleep(Duration::from_millis(15)).await;
+    }
+    until("it goes on at its rate", || (12..=17).contains(&carrier.n_taken())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
