@@ -203,12 +203,13 @@ impl App {
     /// Whether it can do its work.
     pub async fn readiness(&self) -> Readiness {
         let store = self.inner.store.version().await;
+        let trouble = self.inner.store.trouble().map_or(Ok(()), |trouble| Err(trouble.to_string()));
         let has_room = match self.inner.is_short_of_room.load(Ordering::Relaxed) {
             true => Err("the disk is nearly full, and nothing new is accepted".to_owned()),
             false => Ok(()),
         };
         Readiness {
-            store: store.map_err(|error| error.to_string()).and(has_room),
+            store: store.map_err(|error| error.to_string()).and(trouble).and(has_room),
             routes: self.inner.engine.standing(),
         }
     }

@@ -13,7 +13,7 @@ use pombo_app::App;
 use pombo_app::clock::Clock;
 use pombo_app::operate;
 use pombo_domain::id::AccountId;
-use pombo_store::Store;
+use pombo_store::{Store, with_causes};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -79,11 +79,8 @@ pub async fn run(
     let metrics = metrics_recorder();
     let Start { config, file, store, listener, demo } = start;
     let address = listener.local_addr().map_err(|e| format!("http.listen: {e}"))?;
-    let accounts = accounts(&store).await?;
     let clock = Clock::system();
-    let app = App::start(app_config(&config, &accounts, address)?, store.clone(), clock.clone())
-        .await
-        .map_err(|e| format!("the store: {e}"))?;
+    let app = app(&config, &store, clock.clone(), address).await?;
     app.start_notifier(crate::channel::caller(&config));
     let mut nodes = app.nodes();
     let first_seen = Arc::clone(&nodes.borrow_and_update());
@@ -148,6 +145,25 @@ pub async fn run(
     let _ = stop.send(true);
     finish(http, channels, app).await;
     Ok(())
+}
+
+/// Starts the app on an open store.
+async fn app(
+    config: &Config,
+    store: &Store,
+    clock: Clock,
+    listen: SocketAddr,
+) -> Result<App, String> {
+    if config.routes.is_empty() {
+        tracing::warn!(
+            "no route is configured (sms.routes): every recipient is refused until there is one"
+        );
+    }
+    let app_config = app_config(config, &accounts(store).await?, listen)?;
+    App::start(app_config, store.clone(), clock).await.map_err(|why| {
+        let (place, why) = (pombo_store::shown_url(&config.store.url), with_causes(&why));
+        format!("store.url {place}: {why}; if a table was changed by hand, restore a backup")
+    })
 }
 
 /// Waits until this process can do its work no more; why.

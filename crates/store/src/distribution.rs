@@ -3,10 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::migration::TABLES;
 use crate::sql::Database;
 use crate::statement;
-
-const KINDS: &str = include_str!("../migrations/distribution.tsv");
 
 /// Statements that look at rows of accounts and at others that do not lie with them. The first three
 /// are what a server does for one that died, the others what it reads when it starts, and when
@@ -27,7 +26,7 @@ enum Kind {
 
 /// Each table's kind, and the column by which it is divided.
 fn kinds() -> BTreeMap<&'static str, (Kind, &'static str)> {
-    let rows = KINDS.lines().filter(|line| !line.starts_with('#'));
+    let rows = TABLES.lines().filter(|line| !line.starts_with('#'));
     rows.map(|line| {
         let cells: Vec<&str> = line.split('\t').collect();
         let [table, kind, column] = cells[..] else { panic!("three cells: {line}") };

@@ -33,9 +33,32 @@ impl Error {
 /// What an operation gives.
 pub(crate) type Result<T> = std::result::Result<T, Error>;
 
+/// What the embedded engine says, in one line: not the text that it was given.
+fn words(error: &rusqlite::Error) -> String {
+    match error {
+        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
+        error => error.to_string(),
+    }
+}
+
+/// What failed, and why that failed, as far as it is told.
+#[must_use]
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let why = error.to_string();
+        if !words.contains(&why) {
+            words = format!("{words}: {why}");
+        }
+        cause = error.source();
+    }
+    words
+}
+
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
-        let words = error.to_string();
+        let words = words(&error);
         match error.sqlite_error_code() {
             _ if is_passing(&error) => Self::Unavailable(words),
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(words),
@@ -48,7 +71,7 @@ impl From<tokio_postgres::Error> for Error {
     fn from(error: tokio_postgres::Error) -> Self {
         let Some(told) = error.as_db_error() else {
             // The connection, not the server.
-            return Self::Unavailable(error.to_string());
+            return Self::Unavailable(with_causes(&error));
         };
         let code = told.code().code();
         let words = format!("{} ({code})", told.message());
@@ -97,8 +120,20 @@ impl OpenError {
         }
     }
 
+    /// A step of the schema, from that version to the next, that could not be run.
+    pub(crate) fn of_step(place: &str, from: i64, why: Error) -> Self {
+        let place = place.to_owned();
+        match why {
+            Error::Unavailable(why) => Self::Unusable { path: place, why },
+            Error::Damaged(why) | Error::Failed(why) => {
+                Self::Step { place, from, to: from + 1, why }
+            }
+            other => Self::Step { place, from, to: from + 1, why: other.to_string() },
+        }
+    }
+
     pub(crate) fn at(path: &std::path::Path, error: &rusqlite::Error) -> Self {
-        let (path, why) = (path.display().to_string(), error.to_string());
+        let (path, why) = (path.display().to_string(), words(error));
         if is_passing(error) { Self::Unusable { path, why } } else { Self::Damaged { path, why } }
     }
 }
@@ -106,11 +141,53 @@ impl OpenError {
 /// Why a store could not be opened: one line that says what, where and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// Tables are missing that stores of its version have.
+    #[error(
+        "{place}: the table {table} is missing, though this store has the version of this pombo; was it dropped by hand? Restore a backup"
+    )]
+    Incomplete {
+        /// Which file or database.
+        place: String,
+        /// The first that is missing.
+        table: String,
+    },
+    /// A file of another program.
+    #[error("{path}: it holds a table {table:?}, which is not pombo's; give another store.url")]
+    Foreign {
+        /// Which file.
+        path: String,
+        /// One of its tables.
+        table: String,
+    },
+    /// Its tables could not be brought up to date.
+    #[error(
+        "{place}: its tables could not be brought from version {from} to {to}, and are as they were: {why}; if a table was made or dropped, or the version set, by hand, undo it or restore a backup"
+    )]
+    Step {
+        /// Which file or database.
+        place: String,
+        /// The version before the step.
+        from: i64,
+        /// And after it.
+        to: i64,
+        /// The database's words.
+        why: String,
+    },
     /// Not a URL of a kind we know.
     #[error(
         "store.url {0:?} is neither sqlite:PATH nor postgres://USER:PASSWORD@HOST/DATABASE; set it to a file, for example \"sqlite:pombo-data/pombo.db\", or to a database"
     )]
     Url(String),
+    /// A server's URL that cannot be read.
+    #[error(
+        "store.url: {why}; it is postgres://USER:PASSWORD@HOST/DATABASE, with options behind a ? ({place} was read of it)"
+    )]
+    ServerUrl {
+        /// What can be shown of it.
+        place: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The folder cannot be made or written.
     #[error(
         "{path}: cannot make or open it ({why}); check that the folder exists and may be written"

@@ -21,6 +21,7 @@ mod sql;
 mod sqlite;
 mod statement;
 mod tenure;
+mod trouble;
 mod work;
 mod writer;
 
@@ -28,13 +29,14 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use error::{Error, OpenError};
+pub use error::{Error, OpenError, with_causes};
 use node::Membership;
 pub use node::{Node, Nodes};
 use operation::{Operation, Question};
 use pombo_domain::id::RouteId;
 use reader::Readers;
 use tokio::sync::watch;
+use trouble::Trouble;
 #[doc(hidden)]
 pub use work::Work;
 use writer::Writer;
@@ -108,6 +110,7 @@ pub struct Store {
     readers: Readers,
     kind: Kind,
     membership: Arc<Membership>,
+    trouble: Arc<Trouble>,
 }
 
 /// What only one of the engines can tell or do.
@@ -141,7 +144,12 @@ impl Store {
     /// The same, also where a copy has not filled it yet.
     pub(crate) fn open_unfinished(url: &str, options: &Options) -> Result<Self, OpenError> {
         match url.split_once(':') {
-            Some(("sqlite", path)) if !path.is_empty() => {
+            // What begins so is no file, but memory, for the embedded engine.
+            Some(("sqlite", path))
+                if !path.is_empty()
+                    && !path.starts_with([':', '?'])
+                    && !path.starts_with("file:") =>
+            {
                 sqlite::open(&PathBuf::from(path), options)
             }
             Some(("postgres" | "postgresql", _)) => postgres::open(url, options),
@@ -184,6 +192,19 @@ impl Store {
             Kind::Sqlite(sqlite) => sqlite.version(),
             Kind::Postgres(_) => self.ask_blocking(postgres::Commits),
         }
+    }
+
+    /// What is wrong with it now, as far as anybody has met it.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Error> {
+        self.trouble.now()
+    }
+
+    /// A damage that was met since it was opened. Until a backup is in its place nothing new should be
+    /// accepted: it may not be found again.
+    #[must_use]
+    pub fn damage(&self) -> Option<Error> {
+        self.trouble.damage()
     }
 
     /// How many rows' worth of commands wait for the writer: the measure of overload.

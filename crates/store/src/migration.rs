@@ -3,6 +3,29 @@
 //! They are written in the words of the embedded engine; `postgres/migrate.rs` exchanges the few that
 //! differ. A step that stores may have run is never changed: another one follows it.
 
+/// Every table that there is, and by what its rows would be divided.
+pub(crate) const TABLES: &str = include_str!("../migrations/distribution.tsv");
+
+/// Tables that only a server has.
+const OF_A_SERVER: [&str; 4] = ["schema_version", "shape", "turn", "written"];
+
+/// A table that a whole schema has, beside those of days, and that is not among these.
+pub(crate) fn missing(found: &[String], is_server: bool) -> Option<&'static str> {
+    names()
+        .filter(|table| is_server || !OF_A_SERVER.contains(table))
+        .find(|table| !table.contains('{') && !found.iter().any(|found| found == table))
+}
+
+/// A table among these that is not ours, nor of a program that the engine brings.
+pub(crate) fn foreign(found: &[String]) -> Option<&String> {
+    found.iter().find(|found| !found.starts_with("sqlite_") && !names().any(|name| name == *found))
+}
+
+fn names() -> impl Iterator<Item = &'static str> {
+    let rows = TABLES.lines().filter(|line| !line.starts_with('#'));
+    rows.filter_map(|row| row.split('\t').next())
+}
+
 /// A step: what is done once, and what is done for each day that has tables (`{day}`).
 pub(crate) struct Step {
     /// Run once.

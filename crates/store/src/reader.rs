@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use crate::error::{Error, Result};
 use crate::operation::{Question, View};
 use crate::sql::Database;
+use crate::trouble::Trouble;
 use crate::work::Days;
 
 /// A connection that reads, whichever engine it is of.
@@ -27,7 +28,8 @@ const QUESTIONS_MAX: usize = 10_000;
 /// A question with the one who waits for its answer.
 trait Job: Send {
     fn is_awaited(&self) -> bool;
-    fn answer(self: Box<Self>, view: Result<View<'_>>);
+    /// Answers it; what went wrong, where something did.
+    fn answer(self: Box<Self>, view: Result<View<'_>>) -> Option<Error>;
 }
 
 struct Asked<Q: Question> {
@@ -40,14 +42,16 @@ impl<Q: Question> Job for Asked<Q> {
         !self.reply.is_closed()
     }
 
-    fn answer(self: Box<Self>, view: Result<View<'_>>) {
+    fn answer(self: Box<Self>, view: Result<View<'_>>) -> Option<Error> {
         let Self { question, reply } = *self;
         // A question that panics is a defect; it must not take the others' reader with it.
         let asked = AssertUnwindSafe(|| view.and_then(|mut view| question.answer(&mut view)));
         let panicked = |_| Err(Error::Failed("a question panicked".into()));
         let answer = catch_unwind(asked).unwrap_or_else(panicked);
+        let wrong = answer.as_ref().err().cloned();
         // Whoever asked may have gone away; then nobody wants the answer.
         let _ = reply.send(answer);
+        wrong
     }
 }
 
@@ -58,13 +62,13 @@ pub(crate) struct Readers {
 }
 
 impl Readers {
-    pub(crate) fn start<S: Snapshots>(connections: Vec<S>) -> Self {
+    pub(crate) fn start<S: Snapshots>(connections: Vec<S>, trouble: &Arc<Trouble>) -> Self {
         let (jobs, queue) = sync_channel(QUESTIONS_MAX);
         let queue = Arc::new(Mutex::new(queue));
         for (number, mut connection) in connections.into_iter().enumerate() {
-            let queue = Arc::clone(&queue);
+            let (queue, trouble) = (Arc::clone(&queue), Arc::clone(trouble));
             let name = format!("store-read-{number}");
-            let run = move || read(&mut connection, &queue);
+            let run = move || read(&mut connection, &queue, &trouble);
             if let Err(error) = std::thread::Builder::new().name(name).spawn(run) {
                 tracing::error!(%error, "a reader thread could not be started");
             }
@@ -90,7 +94,7 @@ impl Readers {
 }
 
 /// Takes jobs until the senders are gone.
-fn read(connection: &mut impl Snapshots, queue: &Mutex<Receiver<Box<dyn Job>>>) {
+fn read(connection: &mut impl Snapshots, queue: &Mutex<Receiver<Box<dyn Job>>>, trouble: &Trouble) {
     let mut days = Days::default();
     loop {
         let Ok(next) = queue.lock() else { return };
@@ -103,7 +107,10 @@ fn read(connection: &mut impl Snapshots, queue: &Mutex<Receiver<Box<dyn Job>>>) 
         // show it a later event and hide an earlier one.
         let opened = connection.open();
         let database = connection.database();
-        job.answer(opened.map(|()| View { database, days: &mut days, looked: false }));
+        let view = opened.map(|()| View { database, days: &mut days, looked: false });
+        if let Some(error) = job.answer(view) {
+            trouble.met(&error);
+        }
         connection.end();
     }
 }
@@ -161,7 +168,8 @@ mod tests {
     fn whoever_asks_what_cannot_be_answered_is_told_and_the_next_is_answered() {
         let connection = Connection::open_in_memory().expect("it opens");
         let (gate, n_answered) = Default::default();
-        let readers = Readers::start(vec![Held { connection, gate, n_answered }]);
+        let held = Held { connection, gate, n_answered };
+        let readers = Readers::start(vec![held], &Arc::default());
         let asked = readers.submit(Broken).expect("it is taken");
         let told = asked.blocking_recv().expect("it is told");
         assert!(matches!(told, Err(Error::Failed(_))), "not as if the store were closed");
@@ -176,7 +184,7 @@ mod tests {
         let held =
             Held { connection, gate: Arc::clone(&gate), n_answered: Arc::clone(&n_answered) };
         let closed = gate.lock().expect("nobody has it");
-        let readers = Readers::start(vec![held]);
+        let readers = Readers::start(vec![held], &Arc::default());
         let mut waiting = Vec::new();
         let refused = loop {
             match readers.submit(Anything) {

@@ -17,6 +17,7 @@ use crate::operation::queue::put_gathered;
 use crate::operation::{Foreseen, Operation, read_ahead};
 use crate::seldom::Seldom;
 use crate::sql::Database;
+use crate::trouble::Trouble;
 use crate::work::{Shelf, Work};
 
 /// Rows after which a group is committed even if more commands wait.
@@ -113,14 +114,14 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts its thread. `node` is whose it is; 0 where only one can serve, or none does.
-    pub(crate) fn start<E: Engine>(engine: E, node: i64) -> Result<Self> {
+    pub(crate) fn start<E: Engine>(engine: E, node: i64, trouble: Arc<Trouble>) -> Result<Self> {
         let (queue, commands) = channel();
         let backlog = Arc::new(AtomicUsize::new(0));
         let shelf = Shelf::load(engine.database(), node)?;
         let (tell, events) = watch::channel(shelf.last_event());
         let commands = Commands { queue: commands, backlog: Arc::clone(&backlog), closing: None };
         let passing = Seldom::default();
-        let mut loop_ = Loop { engine, shelf, commands, events: tell, passing };
+        let mut loop_ = Loop { engine, shelf, commands, events: tell, passing, trouble };
         let run = move || loop_.run();
         if let Err(error) = std::thread::Builder::new().name("store-write".into()).spawn(run) {
             tracing::error!(%error, "the writer thread could not be started");
@@ -241,6 +242,7 @@ struct Loop<E: Engine> {
     events: watch::Sender<i64>,
     /// Complaints of what passes.
     passing: Seldom,
+    trouble: Arc<Trouble>,
 }
 
 impl<E: Engine> Loop<E> {
@@ -313,6 +315,7 @@ impl<E: Engine> Loop<E> {
     ) -> std::result::Result<(), Failed> {
         if let Err(error) = self.engine.begin() {
             self.engine.roll_back();
+            self.trouble.wrote(Some(&error));
             return Err(Failed { error, again: false });
         }
         if may_grow {
@@ -327,6 +330,7 @@ impl<E: Engine> Loop<E> {
         // Before the answers, so that whoever has one finds the bell rung.
         let last = self.shelf.last_event();
         self.events.send_if_modified(|seen| std::mem::replace(seen, last) != last);
+        self.trouble.wrote(done.as_ref().err().map(|failed| &failed.error));
         done
     }
 

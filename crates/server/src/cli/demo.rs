@@ -21,6 +21,7 @@ pub(super) fn run(mut config: Config) -> Result<(), Failure> {
     simulate(&mut config)?;
     let store =
         boot::open_store(&config, &pombo_store::Options::default()).map_err(Failure::Failed)?;
+    is_own(&config, &store)?;
     let password = account(&store)?;
     runtime()?.block_on(async {
         let listener = listen(&config).await?;
@@ -45,6 +46,20 @@ fn simulate(config: &mut Config) -> Result<(), Failure> {
         config.routes.push(RouteConfig::sandbox("sandbox"));
     }
     Ok(())
+}
+
+/// What real routes were to carry must not end at simulated phones.
+fn is_own(config: &Config, store: &Store) -> Result<(), Failure> {
+    let is_ours = |name: &str| config.routes.iter().any(|route| route.name == name);
+    match operate::routes_list(store)?.iter().find(|route| !is_ours(&route.name)) {
+        None => Ok(()),
+        Some(other) => Err(Failure::Failed(format!(
+            "{} has served the route {}, which this demo does not have: its messages would go to simulated \
+             phones; give the demo a store of its own: POMBO_STORE__URL=sqlite:demo-data/pombo.db pombo demo",
+            pombo_store::shown_url(&config.store.url),
+            other.name
+        ))),
+    }
 }
 
 /// Makes the account, or gives the one of an earlier start the password that will be printed.

@@ -8,6 +8,7 @@ use super::turn::{BEGIN, TAKE, Taken, WOKEN};
 use crate::error::{Error, Result};
 use crate::node::Membership;
 use crate::reader::Snapshots;
+use crate::seldom::Seldom;
 use crate::sql::Database;
 use crate::writer::{Engine, NotCommitted};
 
@@ -24,6 +25,8 @@ pub(super) struct Writing {
     number: i64,
     /// The turn of the transaction before, where it was kept and has told all there was to tell.
     last: Option<Taken>,
+    /// Complaints of commits of which nobody knows at first.
+    in_doubt: Seldom,
 }
 
 /// What becomes of a node that others did not hear of for too long.
@@ -42,8 +45,8 @@ const LAST_ASKED: usize = 20;
 const COMPLAINED: usize = 40;
 
 impl Writing {
-    pub(super) const fn new(session: Session, own: i64, membership: Arc<Membership>) -> Self {
-        Self { session, own, membership, number: 0, last: None }
+    pub(super) fn new(session: Session, own: i64, membership: Arc<Membership>) -> Self {
+        Self { session, own, membership, number: 0, last: None, in_doubt: Seldom::default() }
     }
 
     fn take_turn(&mut self) -> Result<()> {
@@ -138,7 +141,9 @@ impl Engine for Writing {
         if self.session.is_ahead() {
             return Err(NotCommitted::Undone(self.blame(error))); // The word was not sent.
         }
-        tracing::warn!(%error, "a commit had no answer; asking what became of it");
+        if let Some(n_more) = self.in_doubt.turn() {
+            tracing::warn!(%error, n_more, "a commit was not confirmed; asking what became of it");
+        }
         let mut last = LAST_ASKED;
         for n in 1_usize.. {
             match self.was_kept() {

@@ -10,7 +10,7 @@ use super::session::Session;
 use super::turn;
 use crate::OpenError;
 use crate::error::{Error, Result};
-use crate::migration::{STEPS, Step};
+use crate::migration::{self, STEPS, Step};
 use crate::sql::Database;
 
 /// Held while a schema is looked at and changed, so that nodes which start together take turns.
@@ -77,8 +77,17 @@ fn attempt(session: &Session, place: &str) -> std::result::Result<(), OpenError>
         let turn = format!("{}; set local lock_timeout = {LOCK_MS}", turn::LOCK);
         session.batch(&turn).map_err(unusable)?;
     }
-    for step in &STEPS[done..] {
-        run(session, step).map_err(unusable)?;
+    if found == known
+        && let tables = Database::Postgres(session).tables("").map_err(unusable)?
+        && let Some(table) = migration::missing(&tables, true)
+    {
+        return Err(OpenError::Incomplete { place: place.to_owned(), table: table.to_owned() });
+    }
+    for (from, step) in (0..).zip(STEPS).skip(done) {
+        run(session, step).map_err(|why| match why.is_passing() {
+            true => unusable(why),
+            false => OpenError::of_step(place, from, why),
+        })?;
     }
     // Those who serve meanwhile forget what they know of tables that were changed.
     let told = if found < known { "update turn set others = others + 1, writer = 0; " } else { "" };

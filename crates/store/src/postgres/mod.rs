@@ -62,9 +62,11 @@ pub(crate) fn open(url: &str, options: &Options) -> std::result::Result<Store, O
         Pulse::start(place, Arc::clone(&membership)).map_err(unusable)?;
     }
     let writing = Writing::new(first, own, Arc::clone(&membership));
-    let writer = Writer::start(writing, node).map_err(unusable)?;
+    let trouble = Arc::default();
+    let writer = Writer::start(writing, node, Arc::clone(&trouble)).map_err(unusable)?;
     let kind = Kind::Postgres(Postgres { serves });
-    Ok(Store { writer, readers: Readers::start(readers), kind, membership })
+    let readers = Readers::start(readers, &trouble);
+    Ok(Store { writer, readers, kind, membership, trouble })
 }
 
 /// The version of a database's tables; `None` where it has none.

@@ -9,6 +9,7 @@ use tokio_postgres::config::SslMode;
 
 use super::origin::Newest;
 use super::tls::Tls;
+use crate::error::with_causes;
 use crate::{OpenError, shown_url};
 
 /// How long the server may take to answer a call, each of its addresses.
@@ -45,7 +46,11 @@ impl Place {
         let doors: Vec<String> = one_each(&url);
         let patience = if doors.len() > 1 { CONNECT_OF_SEVERAL } else { CONNECT };
         let door = |url: &String| {
-            let mut config: Config = url.parse().map_err(|_| OpenError::Url(shown.clone()))?;
+            let unread = |why: tokio_postgres::Error| OpenError::ServerUrl {
+                place: shown.clone(),
+                why: with_causes(&why),
+            };
+            let mut config: Config = url.parse().map_err(unread)?;
             configure(&mut config, patience);
             config.ssl_mode(ssl_mode);
             Ok(config)

@@ -5,25 +5,39 @@ use std::path::Path;
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::OpenError;
-use crate::migration::{STEPS, Step};
+use crate::migration::{self, STEPS, Step};
+use crate::sql::Database;
 
 pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     let damaged = |why: rusqlite::Error| OpenError::at(path, &why);
     let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
     // Without a lock at first: beside a busy server it could be long in coming.
-    if version(connection).map_err(damaged)? == known {
-        return Ok(());
+    let place = path.display().to_string();
+    let tables = || Database::Sqlite(connection).tables("").map_err(|why| OpenError::of(path, why));
+    match version(connection).map_err(damaged)? {
+        found if found == known => {
+            return match migration::missing(&tables()?, false) {
+                Some(table) => Err(OpenError::Incomplete { place, table: table.to_owned() }),
+                None => Ok(()),
+            };
+        }
+        0 => {
+            if let Some(table) = migration::foreign(&tables()?) {
+                return Err(OpenError::Foreign { path: place, table: table.clone() });
+            }
+        }
+        _ => {}
     }
     // Immediate: two processes that start together take turns.
     let tx =
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(damaged)?;
     let found = version(&tx).map_err(damaged)?;
     if found > known {
-        return Err(OpenError::Newer { path: path.display().to_string(), found, known });
+        return Err(OpenError::Newer { path: place, found, known });
     }
     let done = usize::try_from(found).unwrap_or(0);
-    for step in &STEPS[done..] {
-        run(&tx, step).map_err(damaged)?;
+    for (from, step) in (0..).zip(STEPS).skip(done) {
+        run(&tx, step).map_err(|why| OpenError::of_step(&place, from, why.into()))?;
     }
     tx.pragma_update(None, "user_version", known).map_err(damaged)?;
     tx.commit().map_err(damaged)

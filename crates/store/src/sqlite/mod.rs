@@ -15,6 +15,7 @@ use rusqlite::config::DbConfig;
 
 use crate::node::Membership;
 use crate::reader::Readers;
+use crate::trouble::Trouble;
 use crate::writer::Writer;
 use crate::{Error, Kind, OpenError, Options, Room, Store};
 use connection::{Reading, Writing};
@@ -65,13 +66,15 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Store, OpenError> {
     if !options.exclusive {
         connection.busy_handler(Some(turn::look_again)).map_err(damaged)?;
     }
+    let trouble = Arc::new(Trouble::of_one_file());
     let writer = Writing::new(connection, checkpoints, (turn, room(path)))
-        .and_then(|writing| Writer::start(writing, 0))
+        .and_then(|writing| Writer::start(writing, 0, Arc::clone(&trouble)))
         .map_err(|why| OpenError::of(path, why))?;
     let kind = Sqlite { path: path.to_owned(), watch, _lock: lock };
     let kind = Kind::Sqlite(Arc::new(kind));
     let membership = Arc::new(Membership::alone());
-    Ok(Store { writer, readers: Readers::start(readers), kind, membership })
+    let readers = Readers::start(readers, &trouble);
+    Ok(Store { writer, readers, kind, membership, trouble })
 }
 
 impl Sqlite {

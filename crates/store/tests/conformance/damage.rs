@@ -3,7 +3,7 @@
 use pombo_peers::postgres::Database;
 use pombo_store::{Error, OpenError, Store};
 
-use crate::world::{Folder, SHARED, on_files, on_servers};
+use crate::world::{Folder, Place, SHARED, on_every_store, on_files, on_servers};
 
 /// In the way of a step in the midst of them.
 const OBSTACLE: &str = "create table node (x int)";
@@ -15,7 +15,9 @@ fn a_step_of_the_schema_that_fails_leaves_a_file_as_it_was() {
     let file = rusqlite::Connection::open(folder.file()).unwrap();
     file.execute_batch(OBSTACLE).unwrap();
     let opened = Store::open(&folder.url(), &SHARED);
-    assert!(matches!(opened, Err(OpenError::Damaged { .. })), "{opened:?}");
+    let opened = opened.unwrap_err().to_string();
+    let words = "could not be brought from version 18 to 19";
+    assert!(opened.contains(words) && opened.lines().count() == 1, "{opened}");
     let read = |sql| file.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(read("select count(1) from sqlite_master"), 1, "nothing but what was in the way");
     assert_eq!(read("pragma user_version"), 0);
@@ -28,11 +30,31 @@ fn a_step_of_the_schema_that_fails_leaves_a_server_as_it_was() {
     let database = Database::fresh();
     database.run(OBSTACLE);
     let opened = Store::open(&database.url(), &SHARED);
-    assert!(matches!(opened, Err(OpenError::Server { .. })), "{opened:?}");
+    assert!(matches!(opened, Err(OpenError::Step { from: 18, to: 19, .. })), "{opened:?}");
     let tables = "select string_agg(tablename, ',') from pg_tables where schemaname = 'public'";
     assert_eq!(database.run(tables), "node", "nothing but what was in the way");
     database.run(OUT_OF_THE_WAY);
     Store::open(&database.url(), &SHARED).unwrap().close();
+}
+
+#[test]
+fn a_store_without_one_of_its_tables_is_refused() {
+    on_every_store(|w| {
+        w.store.close();
+        let drop_it = "drop table ledger";
+        match &w.place {
+            Place::Sqlite(folder) => {
+                let file = rusqlite::Connection::open(folder.file()).unwrap();
+                file.execute_batch(drop_it).unwrap();
+            }
+            place => drop(place.database().run(drop_it)),
+        }
+        let opened = Store::open(&w.place.url(), &SHARED).unwrap_err();
+        assert!(
+            matches!(&opened, OpenError::Incomplete { table, .. } if table == "ledger"),
+            "{opened}"
+        );
+    });
 }
 
 #[test]
@@ -53,6 +75,7 @@ fn a_damaged_file_is_told_as_such_until_a_backup_is_in_its_place() {
         let store = Store::open(&place.url(), &SHARED).unwrap();
         let refused = store.run_blocking(request.clone()).unwrap_err();
         assert!(matches!(refused, Error::Damaged(_)) && refused.is_passing(), "{refused:?}");
+        assert!(store.damage().is_some() && store.trouble().is_some());
         store.close();
         drop(store);
         std::fs::write(&path, good).unwrap();
@@ -60,6 +83,7 @@ fn a_damaged_file_is_told_as_such_until_a_backup_is_in_its_place() {
         store.run_blocking(request).unwrap();
         let one = pombo_store::operation::status::Status { account, ids: vec![message] };
         assert_eq!(store.ask_blocking(one).unwrap().len(), 1);
+        assert!(store.trouble().is_none());
     });
 }
 

@@ -301,7 +301,22 @@ fn what_is_not_a_store_is_refused_and_left_alone() {
     let opened = Store::open(&folder.url(), &Options::default());
     assert!(matches!(opened, Err(OpenError::Damaged { .. })), "{opened:?}");
     assert_eq!(std::fs::read_to_string(folder.file()).unwrap(), text);
-    for url in ["", "sqlite:", "mysql://localhost", "pombo.db"] {
+    let file = rusqlite::Connection::open(folder.path().join("theirs.db")).unwrap();
+    file.execute_batch("create table customers (name text)").unwrap();
+    let theirs = format!("sqlite:{}/theirs.db", folder.path().display());
+    let opened = Store::open(&theirs, &Options::default()).unwrap_err();
+    assert!(opened.to_string().contains("\"customers\", which is not pombo's"), "{opened}");
+    let tables =
+        file.query_row("select count(1) from sqlite_master", [], |row| row.get::<_, i64>(0));
+    assert_eq!(tables.unwrap(), 1);
+    for url in [
+        "",
+        "sqlite:",
+        "sqlite::memory:",
+        "sqlite:file:x?mode=memory",
+        "mysql://localhost",
+        "pombo.db",
+    ] {
         assert!(matches!(Store::open(url, &SHARED), Err(OpenError::Url(_))), "{url}");
     }
     let nowhere = format!("sqlite:{}/pombo.db", folder.file().display());

@@ -249,12 +249,15 @@ async fn in_pieces<Q: op::Question<Answer = Vec<usize>>>(
 }
 
 /// Whether there is room for a request, on the disk and before the writer.
-fn has_room(app: &App) -> Result<(), Refusal> {
+fn has_room(app: &App) -> Result<(), Error> {
+    if let Some(damage) = app.inner.store.damage() {
+        return Err(Fault::StoreUnavailable(damage).into());
+    }
     if app.inner.is_short_of_room.load(Ordering::Relaxed) {
-        return Err(Refusal::NoRoom { retry_after: Duration::from_secs(5) });
+        return Err(Refusal::NoRoom { retry_after: Duration::from_secs(5) }.into());
     }
     if app.inner.store.backlog() > BACKLOG_MAX {
-        return Err(Refusal::Busy { retry_after: Duration::from_secs(1) });
+        return Err(Refusal::Busy { retry_after: Duration::from_secs(1) }.into());
     }
     Ok(())
 }

@@ -160,12 +160,16 @@ fn write_dates(out: &mut Vec<u8>, scheduled: Option<Instant>, expires: Option<In
     }
 }
 
-/// 202 where all were accepted, 207 where some. Where none was, the first text that cannot be sent
-/// says why, rather than a number that is none.
+/// 202 where all were accepted, 207 where some. Where none was, the first text that cannot be sent, or
+/// number that cannot be reached, says why, rather than a number that is none.
 pub(super) fn status_of(sent: &Sent) -> Result<StatusCode, Problem> {
     let accepted = |fate: &Fate| matches!(fate, Fate::Accepted { .. } | Fate::Planned(_));
-    let says_why =
-        |fate: &Fate| matches!(fate, Fate::Unfit(_) | Fate::CodePending | Fate::Forbidden(_));
+    let says_why = |fate: &Fate| {
+        matches!(
+            fate,
+            Fate::Unfit(_) | Fate::CodePending | Fate::Forbidden(_) | Fate::Unreachable(_)
+        )
+    };
     let n_accepted = sent.fates.iter().filter(|(_, fate)| accepted(fate)).count();
     if n_accepted == sent.fates.len() {
         return Ok(StatusCode::ACCEPTED);
