@@ -30,6 +30,11 @@ pub const BODY_BYTES_MAX: usize = 32 << 20;
 /// Bytes of all HTTP bodies in flight together.
 pub const BODIES_IN_FLIGHT_BYTES_MAX: usize = 64 << 20;
 
+/// Of these, bytes that are kept for the beginnings of bodies,
+pub const BODY_BEGINNINGS_BYTES_MAX: usize = 8 << 20;
+/// which are so many bytes of each: a one-time code must get in beside bodies that fill all the rest.
+pub const BODY_BEGINNING_BYTES: usize = 64 << 10;
+
 /// Recipients of one request. 100,000 are promised; a body of 32 MiB can carry more.
 pub const RECIPIENTS_MAX: usize = 1_000_000;
 
@@ -83,5 +88,5 @@ pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
 /// Recipients above which a request without category or campaign counts as bulk.
 pub const TRANSACTIONAL_RECIPIENTS_MAX: usize = 10;
 
-const _: () = assert!(BODY_BYTES_MAX <= BODIES_IN_FLIGHT_BYTES_MAX);
+const _: () = assert!(BODY_BYTES_MAX + BODY_BEGINNINGS_BYTES_MAX <= BODIES_IN_FLIGHT_BYTES_MAX);
 const _: () = assert!((PARTS_MAX as u32) < 1 << 4, "a part id has four bits for the part");

@@ -6,7 +6,9 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
-use pombo_domain::limits::{BODIES_IN_FLIGHT_BYTES_MAX, BODY_BYTES_MAX};
+use pombo_domain::limits::{
+    BODIES_IN_FLIGHT_BYTES_MAX, BODY_BEGINNING_BYTES, BODY_BEGINNINGS_BYTES_MAX, BODY_BYTES_MAX,
+};
 
 /// Between two pieces of a body.
 const PIECE_WAIT: Duration = Duration::from_secs(15);
@@ -16,13 +18,17 @@ const BODY_WAIT: Duration = Duration::from_secs(120);
 
 /// What is left of the memory for bodies.
 pub(crate) struct Budget {
-    left: AtomicUsize,
+    /// For the first bytes of each.
+    beginnings: AtomicUsize,
+    rest: AtomicUsize,
 }
 
 /// Bytes taken from the budget until this is dropped.
 pub(crate) struct Taken<'b> {
     budget: &'b Budget,
     bytes: usize,
+    /// Those among them that were taken as a beginning.
+    beginning: usize,
 }
 
 /// Why a body was not read.
@@ -41,14 +47,21 @@ pub(crate) enum Unread {
 impl Budget {
     /// The whole budget.
     pub(crate) const fn new() -> Self {
-        Self { left: AtomicUsize::new(BODIES_IN_FLIGHT_BYTES_MAX) }
+        Self {
+            beginnings: AtomicUsize::new(BODY_BEGINNINGS_BYTES_MAX),
+            rest: AtomicUsize::new(BODIES_IN_FLIGHT_BYTES_MAX - BODY_BEGINNINGS_BYTES_MAX),
+        }
     }
 
-    fn take(&self, bytes: usize) -> Result<(), Unread> {
-        let less = |left: usize| left.checked_sub(bytes);
-        let order = (Ordering::AcqRel, Ordering::Acquire);
-        self.left.fetch_update(order.0, order.1, less).map(drop).map_err(|_| Unread::Full)
+    fn taken(&self) -> Taken<'_> {
+        Taken { budget: self, bytes: 0, beginning: 0 }
     }
+}
+
+fn take(from: &AtomicUsize, bytes: usize) -> Result<(), Unread> {
+    let less = |left: usize| left.checked_sub(bytes);
+    let order = (Ordering::AcqRel, Ordering::Acquire);
+    from.fetch_update(order.0, order.1, less).map(drop).map_err(|_| Unread::Full)
 }
 
 impl Taken<'_> {
@@ -57,15 +70,25 @@ impl Taken<'_> {
         if self.bytes + bytes > BODY_BYTES_MAX {
             return Err(Unread::TooLarge);
         }
-        self.budget.take(bytes)?;
+        let room = BODY_BEGINNING_BYTES.saturating_sub(self.bytes);
+        let mut beginning = bytes.min(room);
+        if take(&self.budget.beginnings, beginning).is_err() {
+            beginning = 0;
+        }
+        if let Err(full) = take(&self.budget.rest, bytes - beginning) {
+            self.budget.beginnings.fetch_add(beginning, Ordering::AcqRel);
+            return Err(full);
+        }
         self.bytes += bytes;
+        self.beginning += beginning;
         Ok(())
     }
 }
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
-        self.budget.left.fetch_add(self.bytes, Ordering::AcqRel);
+        self.budget.beginnings.fetch_add(self.beginning, Ordering::AcqRel);
+        self.budget.rest.fetch_add(self.bytes - self.beginning, Ordering::AcqRel);
     }
 }
 
@@ -78,7 +101,7 @@ pub(crate) async fn read(
     if announced > BODY_BYTES_MAX as u64 {
         return Err(Unread::TooLarge);
     }
-    let mut taken = Taken { budget, bytes: 0 };
+    let mut taken = budget.taken();
     let Some(first) = piece(&mut body).await? else { return Ok((Bytes::new(), taken)) };
     taken.grow(first.len())?;
     if body.is_end_stream() {
@@ -119,17 +142,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_taken_comes_back() {
+    fn a_small_body_gets_in_beside_large_ones_and_what_was_taken_comes_back() {
         let budget = Budget::new();
         {
-            let mut one = Taken { budget: &budget, bytes: 0 };
-            let mut two = Taken { budget: &budget, bytes: 0 };
+            let mut one = budget.taken();
+            let mut two = budget.taken();
+            let mut three = budget.taken();
             assert_eq!(one.grow(BODY_BYTES_MAX), Ok(()));
             assert_eq!(one.grow(1), Err(Unread::TooLarge));
-            assert_eq!(two.grow(BODY_BYTES_MAX), Ok(()));
-            let mut three = Taken { budget: &budget, bytes: 0 };
-            assert_eq!(three.grow(1), Err(Unread::Full));
+            assert_eq!(two.grow(BODY_BYTES_MAX), Err(Unread::Full));
+            assert_eq!(two.grow(24 << 20), Ok(()));
+            assert_eq!(three.grow(BODY_BEGINNING_BYTES + (1 << 20)), Err(Unread::Full));
+            for _ in 0..4 {
+                assert_eq!(three.grow(BODY_BEGINNING_BYTES / 4), Ok(()));
+            }
+            assert_eq!(three.grow(1 << 20), Err(Unread::Full), "it is small no more");
         }
-        assert_eq!(budget.left.load(Ordering::Acquire), BODIES_IN_FLIGHT_BYTES_MAX);
+        let left = [&budget.beginnings, &budget.rest].map(|left| left.load(Ordering::Acquire));
+        assert_eq!(left.iter().sum::<usize>(), BODIES_IN_FLIGHT_BYTES_MAX);
+        assert_eq!(left[0], BODY_BEGINNINGS_BYTES_MAX);
+        let small: Vec<_> = (0..1_000)
+            .map(|_| {
+                let mut small = budget.taken();
+                small.grow(BODY_BEGINNING_BYTES).map(|()| small)
+            })
+            .take_while(Result::is_ok)
+            .collect();
+        assert_eq!(small.len(), 1_000, "beginnings take what large ones leave");
     }
 }
