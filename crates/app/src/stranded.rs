@@ -10,7 +10,7 @@ use pombo_domain::message::Lane;
 use pombo_domain::time::Instant;
 use pombo_store::operation as op;
 use pombo_store::operation::divert::{Choose, Divert, Place};
-use pombo_store::operation::queue::Head;
+use pombo_store::operation::expire::{self, Expire};
 use pombo_store::operation::request::Request;
 
 use crate::App;
@@ -18,6 +18,8 @@ use crate::App;
 /// How long a route may be without a link before others carry what waits for it: longer than a
 /// carrier's restart of its link, shorter than a sender's patience.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Queues of which one look ends what has expired.
+const EXPIRED_AT_ONCE: usize = 20;
 /// Pieces moved in one look, of all queues: the watch has more to look after.
 const PIECES_AT_ONCE: usize = 20;
 
@@ -28,6 +30,10 @@ type Queue = (RouteId, Lane, AccountId);
 #[derive(Debug, Default)]
 pub(crate) struct Stranded {
     places: HashMap<Queue, Place>,
+    /// The same of what has expired.
+    expired_to: HashMap<Queue, expire::Place>,
+    /// The queue that was looked through last for what has expired: those after it come first.
+    last_expired: Option<Queue>,
     /// The one that had its turn last: those after it come first.
     last: Option<Queue>,
     /// Routes that are not configured any more and whose messages were spoken of.
@@ -39,7 +45,7 @@ impl Stranded {
     pub(crate) async fn look(&mut self, app: &App) -> Result<(), pombo_store::Error> {
         let engine = &app.inner.engine;
         let mut names = HashMap::new();
-        let mut waiting = Vec::new();
+        let (mut waiting, mut idle) = (Vec::new(), Vec::new());
         for route in app.inner.store.ask(op::route::List).await? {
             let (is_idle, is_stranded) = match engine.desk(route.id) {
                 Some(desk) => (!desk.is_usable(), desk.is_stranded(PATIENCE)),
@@ -49,13 +55,17 @@ impl Stranded {
                 continue;
             }
             for head in app.inner.store.ask(op::queue::Heads { route: route.id }).await? {
-                expire(app, route.id, &head).await?;
-                if is_stranded && head.due <= app.inner.clock.now() {
-                    waiting.push(((route.id, head.lane, head.account), head.due));
+                if head.due <= app.inner.clock.now() {
+                    let queue = (route.id, head.lane, head.account);
+                    idle.push(queue);
+                    if is_stranded {
+                        waiting.push((queue, head.due));
+                    }
                 }
             }
             names.insert(route.id, route.name);
         }
+        self.expire(app, idle).await?;
         let last = waiting.iter().position(|(queue, _)| Some(*queue) == self.last);
         waiting.rotate_left(last.map_or(0, |last| last + 1));
         let mut moved: BTreeMap<RouteId, usize> = BTreeMap::new();
@@ -79,6 +89,24 @@ impl Stranded {
                      configure it again, or a route for their recipients"
                 );
             }
+        }
+        Ok(())
+    }
+
+    /// Ends what has expired, of some of these queues.
+    async fn expire(&mut self, app: &App, mut idle: Vec<Queue>) -> Result<(), pombo_store::Error> {
+        self.expired_to.retain(|queue, _| idle.contains(queue));
+        let last = idle.iter().position(|queue| Some(*queue) == self.last_expired);
+        idle.rotate_left(last.map_or(0, |last| last + 1));
+        for queue in idle.into_iter().take(EXPIRED_AT_ONCE) {
+            let (route, lane, account) = queue;
+            let after = self.expired_to.remove(&queue).unwrap_or_default();
+            let now = app.inner.clock.now();
+            let expire = Expire { route, lane, account, after, now };
+            if let Some(next) = app.inner.store.run(expire).await?.next {
+                self.expired_to.insert(queue, next);
+            }
+            self.last_expired = Some(queue);
         }
         Ok(())
     }
@@ -113,12 +141,6 @@ impl Stranded {
         }
         Ok(n_moved)
     }
-}
-
-async fn expire(app: &App, route: RouteId, head: &Head) -> Result<(), pombo_store::Error> {
-    let (lane, account, now) = (head.lane, head.account, app.inner.clock.now());
-    app.inner.store.run(op::claim::Expire { route, lane, account, now }).await?;
-    Ok(())
 }
 
 /// Chooses as at the door, among the routes that can send now.

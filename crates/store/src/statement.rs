@@ -54,6 +54,7 @@ pub(crate) fn all() -> Vec<Statement> {
         op::certificate::STATEMENTS,
         op::claim::STATEMENTS,
         op::divert::STATEMENTS,
+        op::expire::STATEMENTS,
         op::failover::STATEMENTS,
         op::history::STATEMENTS,
         op::hurry::STATEMENTS,

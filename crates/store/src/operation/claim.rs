@@ -13,7 +13,6 @@ use pombo_domain::time::Instant;
 use pombo_domain::window::AvailableTimes;
 
 use super::campaign::stop::hold;
-pub use super::expire::Expire;
 use super::expire::{Why, end_row};
 use super::opening::{Holds, Waits};
 use super::part;
@@ -323,11 +322,6 @@ impl Claim {
             room = room.saturating_sub(row.n_messages());
             has_room
         })
-    }
-
-    /// What is due.
-    pub(super) fn due_rows(&self, work: &Work<'_>) -> Result<Vec<QueueRow>> {
-        Ok(self.look(work)?.rows)
     }
 
     /// When the first of what is left is due.

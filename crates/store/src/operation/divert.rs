@@ -23,6 +23,8 @@ statements! {
         and state <> 0";
     FROM = "select due, first, last, tries, scheduled from queue where route = $1 and lane = $2 \
         and account = $3 and (due, first) >= ($4, $5) and due <= $6 order by due, first limit 1";
+    FIRSTS = "select first from queue where route = $1 and lane = $2 and account = $3 \
+        and (due, first) >= ($4, $5) and due <= $6 order by due, first limit $7";
 }
 
 /// Names another route for a message to this number, where one can take it now.
@@ -81,6 +83,7 @@ impl Operation for Divert {
         let mut done = Diverted::default();
         let mut at = self.at;
         let mut room = ROWS_PER_OPERATION_MAX;
+        self.read_ahead(work)?;
         while let Some(row) = self.row_from(work, at)? {
             if (row.due, row.first) != (at.due, at.first) {
                 at = Place { due: row.due, first: row.first, next: row.first, stays: false };
@@ -106,6 +109,19 @@ impl Operation for Divert {
 }
 
 impl Divert {
+    /// Reads the requests of the rows that will be looked at, where looking each up takes long.
+    fn read_ahead(&self, work: &mut Work<'_>) -> Result<()> {
+        if !work.is_far() {
+            return Ok(());
+        }
+        let limit = i64::try_from(ROWS_PER_OPERATION_MAX).unwrap_or(i64::MAX);
+        let (lane, now) = (self.lane as i64, self.now.micros());
+        let queue = [self.from.0, lane, self.account.0, self.at.due, self.at.first, now, limit];
+        let firsts: Vec<i64> = work.prepare(FIRSTS)?.all(queue, |row| row.get(0))?;
+        request::read_ahead(work, firsts.iter().map(|first| PartId(*first).message()))?;
+        part::read_ahead(work, firsts.into_iter().map(PartId))
+    }
+
     fn row_from(&self, work: &Work<'_>, at: Place) -> Result<Option<QueueRow>> {
         let (lane, now) = (self.lane as i64, self.now.micros());
         work.prepare(FROM)?

@@ -13,7 +13,13 @@ use super::queue::{QueueRow, take};
 use super::request::{self, Request};
 use super::{Operation, uncertain};
 use crate::error::Result;
+use crate::statement::statements;
 use crate::work::Work;
+
+statements! {
+    NEXT_ROWS = "select due, first, last, tries, scheduled from queue where route = $1 and lane = $2 \
+        and account = $3 and (due, first) > ($4, $5) and due <= $6 order by due, first limit $7";
+}
 
 /// Why something that waits ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,8 +61,12 @@ pub(super) fn end_row(
     Ok((n, rest))
 }
 
+/// A place in a queue: when an entry is due, and its first part. The default is before all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Place(i64, i64);
+
 /// Ends what waits in the queues of a route that cannot send, where its time has run out.
-/// Looks at the first thousand entries of one account's queue.
+/// Looks at the next thousand entries of one account's queue.
 #[derive(Debug, Clone, Copy)]
 pub struct Expire {
     /// The route.
@@ -65,19 +75,29 @@ pub struct Expire {
     pub lane: Lane,
     /// Whose.
     pub account: AccountId,
+    /// Where the last look ended.
+    pub after: Place,
     /// The time.
     pub now: Instant,
 }
 
+/// What a look has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExpiredOf {
+    /// Parts that ended.
+    pub n: usize,
+    /// Where to go on; `None`: nothing is left that is due.
+    pub next: Option<Place>,
+}
+
 impl Operation for Expire {
-    /// How many parts ended.
-    type Answer = usize;
+    type Answer = ExpiredOf;
 
     fn rows(&self) -> usize {
         ROWS_PER_OPERATION_MAX
     }
 
-    fn run(&self, work: &mut Work<'_>) -> Result<usize> {
+    fn run(&self, work: &mut Work<'_>) -> Result<ExpiredOf> {
         work.now_is(self.now);
         let claim = Claim {
             route: self.route,
@@ -87,22 +107,33 @@ impl Operation for Expire {
             rules: Arc::default(),
             now: self.now,
         };
-        let mut n = 0;
-        for row in &claim.due_rows(work)? {
+        let (queue, now) = ((self.route, self.lane, self.account), self.now.micros());
+        let limit = i64::try_from(ROWS_PER_OPERATION_MAX).unwrap_or(i64::MAX);
+        let Place(due, first) = self.after;
+        let place = [queue.0.0, queue.1 as i64, queue.2.0, due, first, now, limit];
+        let rows = work.prepare(NEXT_ROWS)?.all(place, QueueRow::from_row)?;
+        request::read_ahead(work, rows.iter().map(|row| PartId(row.first).message()))?;
+        let is_cut = rows.len() >= ROWS_PER_OPERATION_MAX;
+        let mut done = ExpiredOf { n: 0, next: None };
+        for row in &rows {
+            if done.n >= ROWS_PER_OPERATION_MAX {
+                return Ok(done);
+            }
+            done.next = Some(Place(row.due, row.first));
             let Some(request) = request::of_message(work, PartId(row.first).message())? else {
                 continue;
             };
             if request.expires.is_some_and(|end| end <= self.now) {
                 let (n_expired, rest) = end_row(work, &claim, (row, &request), Why::TooLate)?;
-                n += n_expired;
+                done.n += n_expired;
                 if rest.is_none() {
-                    take(work, (self.route, self.lane, self.account), row)?;
+                    take(work, queue, row)?;
+                } else {
+                    return Ok(done); // What is left of it waits behind what is due.
                 }
             }
-            if n >= ROWS_PER_OPERATION_MAX {
-                break;
-            }
         }
-        Ok(n)
+        done.next = done.next.filter(|_| is_cut);
+        Ok(done)
     }
 }

@@ -11,7 +11,7 @@ pub mod certificate;
 pub mod claim;
 pub mod copy;
 pub mod divert;
-pub(crate) mod expire;
+pub mod expire;
 pub mod failover;
 pub(crate) mod history;
 pub mod hurry;

@@ -8,7 +8,8 @@ use pombo_domain::message::{EventKind, Lane, PartState};
 use pombo_domain::route::{ReceiptId, UncertainPolicy};
 use pombo_domain::window::{AvailableTimes, Window};
 use pombo_store::operation::accept::{Accept, Accepted};
-use pombo_store::operation::claim::{Claim, ClaimAll, Expire};
+use pombo_store::operation::claim::{Claim, ClaimAll};
+use pombo_store::operation::expire::{Expire, ExpiredOf};
 use pombo_store::operation::queue::Heads;
 use pombo_store::operation::settle::{Fate, Item};
 
@@ -295,9 +296,29 @@ fn a_route_that_cannot_send_still_lets_things_expire() {
         let lasting = w.message();
         w.set_clock(end);
         let (route, lane, account) = (w.route, Lane::Transactional, w.account);
-        assert_eq!(w.run(Expire { route, lane, account, now: w.now() }), 2);
+        let expire = Expire { route, lane, account, after: Default::default(), now: w.now() };
+        assert_eq!(w.run(expire), ExpiredOf { n: 2, next: None });
         assert_eq!(w.state(message.plus(1)), PartState::Expired);
         assert_eq!(parts_of(&w.claim(10)), [lasting.part(0)]);
+    });
+}
+
+#[test]
+fn what_expires_behind_much_that_does_not_ends_too() {
+    on_every_store(|w| {
+        for _ in 0..1_005 {
+            w.message();
+        }
+        let end = w.now().plus(HOUR);
+        let message = w.accept(Accept { expires: Some(end), ..w.request(1) });
+        w.set_clock(end);
+        let (route, lane, account) = (w.route, Lane::Transactional, w.account);
+        let mut expire = Expire { route, lane, account, after: Default::default(), now: w.now() };
+        let first = w.run(expire);
+        assert_eq!(first.n, 0);
+        expire.after = first.next.expect("there is more");
+        assert_eq!(w.run(expire), ExpiredOf { n: 1, next: None });
+        assert_eq!(w.state(message), PartState::Expired);
     });
 }
 

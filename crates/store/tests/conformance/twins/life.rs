@@ -12,8 +12,9 @@ use pombo_domain::message::{Lane, PartState};
 use pombo_domain::money::Money;
 use pombo_domain::route::ReceiptId;
 use pombo_store::operation::accept::Accepted;
-use pombo_store::operation::claim::{Claim, ClaimAll, Claimed, Expire};
+use pombo_store::operation::claim::{Claim, ClaimAll, Claimed};
 use pombo_store::operation::divert::{Choose, Divert, Place};
+use pombo_store::operation::expire::Expire;
 use pombo_store::operation::hurry::Hurry;
 use pombo_store::operation::queue::Heads;
 use pombo_store::operation::settle::{Fate, Item};
@@ -88,7 +89,13 @@ impl Life {
             Deed::Divert { route, all } => self.divert(&w, *route, *all),
             Deed::Expire { route } => {
                 let (lane, account, now) = (Lane::Transactional, w.account, w.now());
-                let n = w.run(Expire { route: routes[*route], lane, account, now });
+                let n = w.run(Expire {
+                    route: routes[*route],
+                    lane,
+                    account,
+                    after: Default::default(),
+                    now,
+                });
                 self.heard(&n);
             }
             Deed::SetBack { seconds } => {
