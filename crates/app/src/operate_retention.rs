@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use pombo_domain::time::Instant;
-use pombo_store::Store;
 use pombo_store::operation as op;
 use pombo_store::operation::retention::{DayOfHistory, Forgotten};
+use pombo_store::{Error, Store};
 
 use crate::clock::Clock;
 use crate::operate::Problem;
@@ -110,11 +110,11 @@ fn forget(
                 std::thread::sleep(FORGETTING_PAUSE);
             }
             Ok(Forgotten::All | Forgotten::Kept) => return Ok(true),
-            Err(error) if error.is_passing() && n_tries < TRIES => {
+            Err(Error::Unavailable(_)) if n_tries < TRIES => {
                 n_tries += 1;
                 std::thread::sleep(TRY_PAUSE);
             }
-            Err(error) if error.is_passing() => {
+            Err(error @ Error::Unavailable(_)) => {
                 return Err(Problem::Refused(format!(
                     "{name} cannot go now: {error}; where a backup or somebody else reads its tables, run \
                      this again once that is over"

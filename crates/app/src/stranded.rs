@@ -66,8 +66,7 @@ impl Stranded {
             names.insert(route.id, route.name);
         }
         self.expire(app, idle).await?;
-        let last = waiting.iter().position(|(queue, _)| Some(*queue) == self.last);
-        waiting.rotate_left(last.map_or(0, |last| last + 1));
+        begin_after(self.last, &mut waiting, |(queue, _)| *queue);
         let mut moved: BTreeMap<RouteId, usize> = BTreeMap::new();
         let mut n_pieces = PIECES_AT_ONCE;
         for (queue, due) in waiting {
@@ -96,8 +95,7 @@ impl Stranded {
     /// Ends what has expired, of some of these queues.
     async fn expire(&mut self, app: &App, mut idle: Vec<Queue>) -> Result<(), pombo_store::Error> {
         self.expired_to.retain(|queue, _| idle.contains(queue));
-        let last = idle.iter().position(|queue| Some(*queue) == self.last_expired);
-        idle.rotate_left(last.map_or(0, |last| last + 1));
+        begin_after(self.last_expired, &mut idle, |queue| *queue);
         for queue in idle.into_iter().take(EXPIRED_AT_ONCE) {
             let (route, lane, account) = queue;
             let after = self.expired_to.remove(&queue).unwrap_or_default();
@@ -141,6 +139,12 @@ impl Stranded {
         }
         Ok(n_moved)
     }
+}
+
+/// Lets those that come after the last one have their turn first.
+fn begin_after<T>(last: Option<Queue>, all: &mut [T], queue_of: impl Fn(&T) -> Queue) {
+    let last = all.iter().position(|one| Some(queue_of(one)) == last);
+    all.rotate_left(last.map_or(0, |last| last + 1));
 }
 
 /// Chooses as at the door, among the routes that can send now.

@@ -168,6 +168,7 @@ impl Pair {
         from: String,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Copied, CopyError> {
+        let version = self.old.version_blocking()?;
         let shapes = Arc::new(self.old.ask_blocking(Shapes)?);
         let place = self.place.clone();
         let begin = Begin { from: from.clone(), shapes: Arc::clone(&shapes) };
@@ -177,7 +178,6 @@ impl Pair {
             Begun::FromElsewhere(from) => return Err(CopyError::FromElsewhere { place, from }),
             Begun::NotEmpty(table) => return Err(CopyError::NotEmpty { place, table }),
         };
-        let version = self.old.version_blocking()?;
         let mut copied = Copied { was_begun, ..Copied::default() };
         let mut totals = Vec::new();
         for shape in shapes.iter().cloned().map(Arc::new) {

@@ -95,7 +95,7 @@ mod tests {
     fn an_answer_is_good_from_when_it_was_asked_for() {
         let tenure = Tenure::new();
         assert!(tenure.holds());
-        tenure.prove(since_boot() - LASTS);
+        tenure.prove(since_boot().saturating_sub(LASTS));
         assert!(!tenure.holds());
         tenure.prove(since_boot());
         assert!(tenure.holds());

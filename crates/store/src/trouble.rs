@@ -3,8 +3,14 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::error::Error;
+
+/// How long a write that failed says anything, where no other was tried since.
+const SAYS_FOR: Duration = Duration::from_secs(10);
 
 /// What was met so far.
 #[derive(Debug, Default)]
@@ -12,8 +18,8 @@ pub(crate) struct Trouble {
     /// Whether all is in one file: then what is damaged in one place can be trusted in none.
     is_one_file: bool,
     damage: OnceLock<Error>,
-    /// Why nothing could be written when that was last tried.
-    unwritable: Mutex<Option<Error>>,
+    /// When a write failed last, and why; nothing once one has not.
+    unwritable: Mutex<Option<(Instant, Error)>>,
     is_unwritable: AtomicBool,
 }
 
@@ -30,16 +36,24 @@ impl Trouble {
         }
     }
 
-    /// A transaction was written, or could not be.
-    pub(crate) fn wrote(&self, failed: Option<&Error>) {
-        let failed = failed.filter(|error| error.is_passing());
-        if let Some(error) = failed {
-            self.met(error);
-        } else if !self.is_unwritable.load(Ordering::Relaxed) {
-            return;
+    /// A transaction could not be written.
+    pub(crate) fn failed(&self, error: &Error) {
+        self.met(error);
+        if error.is_passing() {
+            self.set_unwritable(Some((Instant::now(), error.clone())));
         }
-        self.is_unwritable.store(failed.is_some(), Ordering::Relaxed);
-        *self.unwritable.lock().unwrap_or_else(PoisonError::into_inner) = failed.cloned();
+    }
+
+    /// A transaction was written.
+    pub(crate) fn wrote(&self) {
+        if self.is_unwritable.load(Ordering::Relaxed) {
+            self.set_unwritable(None);
+        }
+    }
+
+    fn set_unwritable(&self, why: Option<(Instant, Error)>) {
+        self.is_unwritable.store(why.is_some(), Ordering::Relaxed);
+        *self.unwritable.lock().unwrap_or_else(PoisonError::into_inner) = why;
     }
 
     /// A damage, after which nothing new should be accepted.
@@ -49,7 +63,10 @@ impl Trouble {
 
     /// What is wrong now.
     pub(crate) fn now(&self) -> Option<Error> {
-        let unwritable = || self.unwritable.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let unwritable = || {
+            let last = self.unwritable.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            last.filter(|(at, _)| at.elapsed() < SAYS_FOR).map(|(_, why)| why)
+        };
         self.damage().or_else(unwritable)
     }
 }
@@ -58,16 +75,20 @@ impl Trouble {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_full_disk_passes_and_a_damaged_file_does_not() {
+    #[tokio::test(start_paused = true)]
+    async fn a_full_disk_passes_and_a_damaged_file_does_not() {
         let (full, damaged) = (Error::Unavailable("full".into()), Error::Damaged("page 7".into()));
         let file = Trouble::of_one_file();
-        file.wrote(Some(&full));
+        file.failed(&full);
+        file.failed(&Error::Refused("not so".into()));
         assert!(file.now().is_some() && file.damage().is_none());
-        file.wrote(Some(&Error::Refused("not so".into())));
-        assert!(file.now().is_none(), "what refuses a command can write");
+        file.wrote();
+        assert!(file.now().is_none());
+        file.failed(&full);
+        tokio::time::advance(SAYS_FOR).await;
+        assert!(file.now().is_none(), "nobody has tried since");
         file.met(&damaged);
-        file.wrote(None);
+        file.wrote();
         assert!(file.now().is_some() && file.damage().is_some());
         let server = Trouble::default();
         server.met(&damaged);

@@ -315,7 +315,7 @@ impl<E: Engine> Loop<E> {
     ) -> std::result::Result<(), Failed> {
         if let Err(error) = self.engine.begin() {
             self.engine.roll_back();
-            self.trouble.wrote(Some(&error));
+            self.trouble.failed(&error);
             return Err(Failed { error, again: false });
         }
         if may_grow {
@@ -330,7 +330,10 @@ impl<E: Engine> Loop<E> {
         // Before the answers, so that whoever has one finds the bell rung.
         let last = self.shelf.last_event();
         self.events.send_if_modified(|seen| std::mem::replace(seen, last) != last);
-        self.trouble.wrote(done.as_ref().err().map(|failed| &failed.error));
+        match &done {
+            Ok(()) => self.trouble.wrote(),
+            Err(failed) => self.trouble.failed(&failed.error),
+        }
         done
     }
 

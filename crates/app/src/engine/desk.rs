@@ -330,7 +330,8 @@ impl RouteDesk {
 
     /// What lies on the desk no more.
     fn hand_over(&self, lots: Vec<Lot>) -> Vec<Attempt> {
-        self.paces.left(lots.iter().map(|(account, attempt)| (*account, attempt.n_parts())));
+        let parts = lots.iter().map(|(account, attempt)| (*account, attempt.n_parts()));
+        self.paces.left(self.id, parts);
         lots.into_iter().map(|(_, attempt)| attempt).collect()
     }
 

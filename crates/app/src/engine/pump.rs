@@ -83,7 +83,7 @@ async fn round(
     let turn = lock(&desk.heads).turn(
         now,
         |lane| room.of(lane).min(breadths[lane as usize].0),
-        |account| desk.paces.allowance(account, now) > 0,
+        |account| desk.paces.allowance((account, desk.id), now) > 0,
     );
     let Some((lane, accounts)) = turn else {
         if let Some(due) = lock(&desk.heads).next_due(|lane| room.of(lane) > 0) {
@@ -97,7 +97,7 @@ async fn round(
     let claims: Arc<[Claim]> = accounts
         .iter()
         .map(|&account| {
-            let room = desk.paces.reserve(account, share, now);
+            let room = desk.paces.reserve((account, desk.id), share, now);
             let (route, rules) = (desk.id, Arc::clone(&rules));
             Claim { route, lane, account, room, rules, now }
         })
@@ -110,7 +110,7 @@ async fn round(
                 put_on_desk(desk, claim, claimed);
             }
             Err(error) => {
-                desk.paces.claimed(claim.account, claim.room, 0);
+                desk.paces.claimed((claim.account, desk.id), claim.room, 0);
                 failed = Some(error);
             }
         }
@@ -138,7 +138,7 @@ fn put_on_desk(desk: &RouteDesk, claim: &Claim, claimed: Claimed) {
     let (lane, account) = (claim.lane, claim.account);
     lock(&desk.heads).looked(lane, account, claimed.next_due);
     if claimed.work.is_empty() {
-        return desk.paces.claimed(account, claim.room, 0);
+        return desk.paces.claimed((account, desk.id), claim.room, 0);
     }
     let mut bodies: Option<(i64, Arc<SmsBody>)> = None;
     let mut attempts = Vec::with_capacity(claimed.work.len());
@@ -171,7 +171,7 @@ fn put_on_desk(desk: &RouteDesk, claim: &Claim, claimed: Claimed) {
         attempts.push(attempt);
     }
     drop(flight);
-    desk.paces.claimed(account, claim.room, n_parts);
+    desk.paces.claimed((account, desk.id), claim.room, n_parts);
     desk.stock(lane, account, attempts);
 }
 

@@ -14,7 +14,7 @@ use super::{Operation, Question, View};
 use crate::error::Result;
 use crate::sql::values;
 use crate::statement::statements;
-use crate::work::{Work, time_of};
+use crate::work::Work;
 
 statements! {
     SET_CURSOR = "insert into event_cursor (reader, event) values ('callback', $1) \
@@ -79,14 +79,6 @@ pub struct Debt {
     pub event: EventId,
     /// To whom.
     pub to: Target,
-}
-
-impl Debt {
-    /// When its event happened.
-    #[must_use]
-    pub const fn since(self) -> Instant {
-        time_of(self.event.0)
-    }
 }
 
 /// The due time of a notification that waits for one before it.

@@ -79,9 +79,9 @@ impl Resolution {
     }
 }
 
-/// Tries after which a part in doubt is not sent again by itself: a message that breaks every link it is
-/// sent on, or every process that sends it, is not for a machine to repeat.
-const TRIES_MAX: u8 = 5;
+/// A part that falls into doubt at this try or a later one is not sent again by itself: a message that
+/// breaks every link it is sent on, or every process that sends it, is not for a machine to repeat.
+const RESENT_TRIES_MAX: u8 = 5;
 
 /// A part that falls into doubt.
 #[derive(Debug, Clone, Copy)]
@@ -110,7 +110,7 @@ pub(crate) fn doubt(
         return Ok(None);
     }
     let (resolution, state) = match doubt.policy {
-        UncertainPolicy::Resend if doubt.tries >= TRIES_MAX => {
+        UncertainPolicy::Resend if doubt.tries >= RESENT_TRIES_MAX => {
             (Resolution::Open, PartState::Uncertain)
         }
         UncertainPolicy::Resend => (Resolution::Resent, PartState::Queued),

@@ -11,22 +11,16 @@ use crate::sql::Database;
 pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     let damaged = |why: rusqlite::Error| OpenError::at(path, &why);
     let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
-    // Without a lock at first: beside a busy server it could be long in coming.
     let place = path.display().to_string();
-    let tables = || Database::Sqlite(connection).tables("").map_err(|why| OpenError::of(path, why));
-    match version(connection).map_err(damaged)? {
-        found if found == known => {
-            return match migration::missing(&tables()?, false) {
-                Some(table) => Err(OpenError::Incomplete { place, table: table.to_owned() }),
-                None => Ok(()),
-            };
-        }
-        0 => {
-            if let Some(table) = migration::foreign(&tables()?) {
-                return Err(OpenError::Foreign { path: place, table: table.clone() });
-            }
-        }
-        _ => {}
+    let tables = |connection: &Connection| {
+        Database::Sqlite(connection).tables("").map_err(|why| OpenError::of(path, why))
+    };
+    // Without a lock at first: beside a busy server it could be long in coming.
+    if version(connection).map_err(damaged)? == known {
+        return match migration::missing(&tables(connection)?, false) {
+            Some(table) => Err(OpenError::Incomplete { place, table: table.to_owned() }),
+            None => Ok(()),
+        };
     }
     // Immediate: two processes that start together take turns.
     let tx =
@@ -34,6 +28,11 @@ pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Op
     let found = version(&tx).map_err(damaged)?;
     if found > known {
         return Err(OpenError::Newer { path: place, found, known });
+    }
+    if found == 0
+        && let Some(table) = migration::foreign(&tables(&tx)?)
+    {
+        return Err(OpenError::Foreign { path: place, table: table.clone() });
     }
     let done = usize::try_from(found).unwrap_or(0);
     for (from, step) in (0..).zip(STEPS).skip(done) {

@@ -133,11 +133,14 @@ impl Sqlite {
 /// Gives a whole file its name, once it is on the disk.
 fn keep(part: &Path, whole: &Path) -> std::io::Result<()> {
     File::open(part)?.sync_all()?;
-    std::fs::rename(part, whole)?;
-    match whole.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => File::open(".")?.sync_all(),
+    if whole.exists() {
+        return Err(std::io::ErrorKind::AlreadyExists.into()); // It was made meanwhile.
     }
+    std::fs::rename(part, whole)?;
+    let folder = whole.parent().filter(|folder| !folder.as_os_str().is_empty());
+    // The file is whole and on the disk; not every system keeps the folder on request.
+    let _ = File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all());
+    Ok(())
 }
 
 fn unwritable(path: &Path, why: &std::io::Error) -> Error {

@@ -134,8 +134,10 @@ fn a_file_that_is_served_is_not_copied_and_a_change_meanwhile_is_found() {
         });
         let changed = changed.unwrap_err();
         assert!(matches!(changed, CopyError::WrittenTo { .. }), "{changed}");
-        let opened = Store::open(&database.url(), &Options::default());
-        assert!(matches!(opened, Err(OpenError::Unfinished { .. })));
+        for unfinished in [database, another] {
+            let opened = Store::open(&unfinished.url(), &Options::default());
+            assert!(matches!(opened, Err(OpenError::Unfinished { .. })));
+        }
     });
 }
 

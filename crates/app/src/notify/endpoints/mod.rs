@@ -76,6 +76,8 @@ struct State {
     left_alone_until: Option<Instant>,
     /// It answers, and asks for no more calls before.
     held_until: Option<Instant>,
+    /// Since when it has said nothing else.
+    sated_since: Option<Instant>,
     /// Since when it is being left alone, again and again.
     dead_since: Option<Instant>,
     waiting: VecDeque<Call>,
@@ -95,6 +97,7 @@ impl State {
             failures: 0,
             left_alone_until: None,
             held_until: None,
+            sated_since: None,
             dead_since: None,
             waiting: VecDeque::new(),
             has_filed: false,
@@ -148,6 +151,7 @@ impl State {
         self.failures = 0;
         self.left_alone_until = None;
         self.dead_since = None;
+        self.sated_since = None;
         self.places = (self.places + 1).min(PER_ENDPOINT);
     }
 
@@ -158,6 +162,7 @@ impl State {
         self.failures = 0;
         self.left_alone_until = None;
         self.dead_since = None;
+        self.sated_since.get_or_insert(now);
         self.held_until = self.held_until.max(Some(now.plus(pause(wait))));
     }
 
@@ -199,10 +204,7 @@ impl Endpoints {
     /// may be as long as the caller likes.
     pub(super) fn place_for(&mut self, to: &Endpoint, now: Instant, patience: bool) -> Place {
         if self.states.len() >= ENDPOINTS_MAX {
-            let is_held = |state: &State| state.is_held(now);
-            self.states.retain(|_, state| {
-                state.on_the_way > 0 || !state.waiting.is_empty() || is_held(state)
-            });
+            self.states.retain(|_, state| state.on_the_way > 0 || !state.waiting.is_empty());
         }
         let state = match self.states.get_mut(to) {
             Some(state) => state,
@@ -277,6 +279,12 @@ impl Endpoints {
     /// Whether it has been tried for so long, and has never answered.
     pub(super) fn was_dead_for(&self, at: &Endpoint, time: Duration, now: Instant) -> bool {
         let since = self.states.get(at).and_then(|state| state.dead_since);
+        since.is_some_and(|since| now.since(since) >= time)
+    }
+
+    /// Whether it has asked to come later for so long, and has answered nothing else.
+    pub(super) fn was_sated_for(&self, at: &Endpoint, time: Duration, now: Instant) -> bool {
+        let since = self.states.get(at).and_then(|state| state.sated_since);
         since.is_some_and(|since| now.since(since) >= time)
     }
 

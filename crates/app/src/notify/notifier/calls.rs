@@ -8,7 +8,8 @@ use crate::notify::{endpoints, letter};
 const RETRY_MINUTES: [u64; 5] = [1, 2, 3, 4, 5];
 /// Before a call that found too many others waiting for its server goes again.
 const CROWDED_PAUSE: Duration = Duration::from_secs(1);
-/// What is older is waited for no more where its server asks to come later: that counts as a try.
+/// A server that has done nothing but ask to come later for so long is waited for no more: that counts as
+/// a try.
 const WAITED_MAX: Duration = Duration::from_secs(24 * 3_600);
 /// Tries of a notification that is given up.
 const TRIES: u8 = 6;
@@ -272,11 +273,13 @@ impl Notifier {
             Err(Unanswered::Unsent) => {
                 self.later(&call, CROWDED_PAUSE, "too many calls wait for its server");
             }
-            Err(Unanswered::Later(wait)) if !self.is_old(&call) => {
-                self.later(&call, endpoints::pause(wait), "its server asks to come later");
-            }
-            Err(Unanswered::Later(_)) => {
+            Err(Unanswered::Later(_))
+                if self.endpoints.was_sated_for(&call.endpoint, WAITED_MAX, now) =>
+            {
                 self.tried(&call, Some("its server asks to come later, for a day"), false);
+            }
+            Err(Unanswered::Later(wait)) => {
+                self.later(&call, endpoints::pause(wait), "its server asks to come later");
             }
             Err(Unanswered::Failed(why)) => self.tried(&call, Some(&why), false),
             Ok(status) if self.takes(&call, status) => self.tried(&call, None, false),
@@ -348,11 +351,6 @@ impl Notifier {
             self.counters.count(Became::PutOff, call.debt.to, 1);
         }
         self.file(call, wait, why);
-    }
-
-    /// Whether its server was waited for long enough.
-    fn is_old(&self, call: &Call) -> bool {
-        self.clock.now().since(call.debt.since()) >= WAITED_MAX
     }
 
     /// Whether it tells of no end, and another of its line can be told by now.
