@@ -101,7 +101,7 @@ async fn look(app: &App) -> Result<(), Error> {
             return Ok(());
         }
         for message in owed {
-            if let Done::Later(pause) = answer(app, &message).await? {
+            if let Some(pause) = answer(app, &message).await? {
                 tokio::time::sleep(pause).await;
                 // What came meanwhile goes first: somebody may have opted out.
                 return Ok(());
@@ -149,16 +149,9 @@ async fn conversations(
     Ok((found, n_seen))
 }
 
-/// What became of an answer.
-enum Done {
-    /// It is over.
-    Now,
-    /// It is owed until the house has room, which may be after this long.
-    Later(Duration),
-}
-
-/// Answers who opted out or in, by their account's words, from the number that they wrote to.
-async fn answer(app: &App, message: &Message) -> Result<Done, Error> {
+/// Answers who opted out or in, by their account's words, from the number that they wrote to. Where the
+/// house has no room it is owed still; then, for how long to wait.
+async fn answer(app: &App, message: &Message) -> Result<Option<Duration>, Error> {
     let store = &app.inner.store;
     let mut by = None;
     if let (Some(account), Some(effect)) = (message.account, message.effect)
@@ -179,7 +172,7 @@ async fn answer(app: &App, message: &Message) -> Result<Done, Error> {
                 }
                 Err(NotSent::Refused(
                     Refusal::Busy { retry_after } | Refusal::NoRoom { retry_after },
-                )) => return Ok(Done::Later(retry_after)),
+                )) => return Ok(Some(retry_after)),
                 Err(why) => {
                     tracing::warn!(account = account.0, %why, "an opt-out is not answered");
                 }
@@ -191,7 +184,7 @@ async fn answer(app: &App, message: &Message) -> Result<Done, Error> {
         }
     }
     store.run(Answered { id: message.id, by }).await?;
-    Ok(Done::Now)
+    Ok(None)
 }
 
 fn accepted(fate: &Fate) -> Option<MessageId> {

@@ -94,7 +94,8 @@ impl Stranded {
 
     /// Ends what has expired, of some of these queues.
     async fn expire(&mut self, app: &App, mut idle: Vec<Queue>) -> Result<(), pombo_store::Error> {
-        self.expired_to.retain(|queue, _| idle.contains(queue));
+        let still_idle: HashSet<Queue> = idle.iter().copied().collect();
+        self.expired_to.retain(|queue, _| still_idle.contains(queue));
         begin_after(self.last_expired, &mut idle, |queue| *queue);
         for queue in idle.into_iter().take(EXPIRED_AT_ONCE) {
             let (route, lane, account) = queue;

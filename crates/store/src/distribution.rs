@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::migration::TABLES;
+use crate::migration::tables;
 use crate::sql::Database;
 use crate::statement;
 
@@ -26,7 +26,7 @@ enum Kind {
 
 /// Each table's kind, and the column by which it is divided.
 fn kinds() -> BTreeMap<&'static str, (Kind, &'static str)> {
-    let rows = TABLES.lines().filter(|line| !line.starts_with('#'));
+    let rows = tables();
     rows.map(|line| {
         let cells: Vec<&str> = line.split('\t').collect();
         let [table, kind, column] = cells[..] else { panic!("three cells: {line}") };

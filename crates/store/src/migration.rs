@@ -3,8 +3,7 @@
 //! They are written in the words of the embedded engine; `postgres/migrate.rs` exchanges the few that
 //! differ. A step that stores may have run is never changed: another one follows it.
 
-/// Every table that there is, and by what its rows would be divided.
-pub(crate) const TABLES: &str = include_str!("../migrations/distribution.tsv");
+const TABLES: &str = include_str!("../migrations/distribution.tsv");
 
 /// Tables that only a server has.
 const OF_A_SERVER: [&str; 4] = ["schema_version", "shape", "turn", "written"];
@@ -22,8 +21,12 @@ pub(crate) fn foreign(found: &[String]) -> Option<&String> {
 }
 
 fn names() -> impl Iterator<Item = &'static str> {
-    let rows = TABLES.lines().filter(|line| !line.starts_with('#'));
-    rows.filter_map(|row| row.split('\t').next())
+    tables().filter_map(|row| row.split('\t').next())
+}
+
+/// A row for each table that there is: its name, and by what its rows would be divided.
+pub(crate) fn tables() -> impl Iterator<Item = &'static str> {
+    TABLES.lines().filter(|line| !line.starts_with('#'))
 }
 
 /// A step: what is done once, and what is done for each day that has tables (`{day}`).

@@ -1,8 +1,7 @@
 //! What is wrong with a store, as far as those who work with it have met it: what they tell each caller
 //! is told to the operator too, and to who would have it accept more.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -20,7 +19,6 @@ pub(crate) struct Trouble {
     damage: OnceLock<Error>,
     /// When a write failed last, and why; nothing once one has not.
     unwritable: Mutex<Option<(Instant, Error)>>,
-    is_unwritable: AtomicBool,
 }
 
 impl Trouble {
@@ -40,20 +38,17 @@ impl Trouble {
     pub(crate) fn failed(&self, error: &Error) {
         self.met(error);
         if error.is_passing() {
-            self.set_unwritable(Some((Instant::now(), error.clone())));
+            *self.unwritable() = Some((Instant::now(), error.clone()));
         }
     }
 
     /// A transaction was written.
     pub(crate) fn wrote(&self) {
-        if self.is_unwritable.load(Ordering::Relaxed) {
-            self.set_unwritable(None);
-        }
+        *self.unwritable() = None;
     }
 
-    fn set_unwritable(&self, why: Option<(Instant, Error)>) {
-        self.is_unwritable.store(why.is_some(), Ordering::Relaxed);
-        *self.unwritable.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    fn unwritable(&self) -> MutexGuard<'_, Option<(Instant, Error)>> {
+        self.unwritable.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A damage, after which nothing new should be accepted.
@@ -63,11 +58,10 @@ impl Trouble {
 
     /// What is wrong now.
     pub(crate) fn now(&self) -> Option<Error> {
-        let unwritable = || {
-            let last = self.unwritable.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.damage().or_else(|| {
+            let last = self.unwritable().clone();
             last.filter(|(at, _)| at.elapsed() < SAYS_FOR).map(|(_, why)| why)
-        };
-        self.damage().or_else(unwritable)
+        })
     }
 }
 

@@ -38,7 +38,7 @@ pub trait Post: Send + Sync {
     fn post(&self, url: String, letter: Letter) -> BoxFuture<'static, Result<u16, Unanswered>>;
 }
 
-/// Why a request brought no status.
+/// Why a request brought no status that says whether it was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unanswered {
     /// Too many others wait for the same server, or it has waited too long for its turn there: it was

@@ -56,19 +56,39 @@ async fn a_throttled_route_goes_slower() {
     assert!(carrier.n_taken() < 10, "{}", carrier.n_taken());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_accounts_rate_holds_over_two_routes() {
-    let mut marketing = route("marketing");
-    marketing.categories = vec![Category::Marketing];
-    let mut other = route("other");
-    other.categories = vec![Category::Transactional];
-    let house = House::held(vec![marketing, other]).await;
-    let caller = house.account("one").await;
-    let free = house.account("free").await;
+/// A house with a route for each category.
+async fn two_routes() -> House {
+    let of = |name, category| {
+        let mut route = route(name);
+        route.categories = vec![category];
+        route
+    };
+    let marketing = of("marketing", Category::Marketing);
+    House::held(vec![marketing, of("other", Category::Transactional)]).await
+}
+
+/// Limits the account to ten parts a second.
+async fn ten_a_second(house: &House) {
     let settings = operate::Settings { rate_per_s: Some(Some(10)), ..Default::default() };
     ops(|| operate::account_set(&house.store, &house.clock, "one", settings)).unwrap();
     // The watch reads settings twice a second.
     tokio::time::sleep(Duration::from_millis(1_200)).await;
+}
+
+/// Lets these tenths of a second pass.
+async fn pass(house: &House, tenths: std::ops::RangeInclusive<u32>) {
+    for tenth in tenths {
+        house.move_to(NOON.plus(TENTH * tenth));
+        tokio::time::sleep(Duration::from_millis(15)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_accounts_rate_holds_over_two_routes() {
+    let house = two_routes().await;
+    let caller = house.account("one").await;
+    let free = house.account("free").await;
+    ten_a_second(&house).await;
     let of = |category| SendSms { category: Some(category), ..sms(200) };
     house.send(&caller, of(Category::Marketing)).await;
     house.send(&caller, of(Category::Transactional)).await;
@@ -76,10 +96,7 @@ async fn an_accounts_rate_holds_over_two_routes() {
         .map(|name| Carrier::link(house.desk(name), 0, 100, |_, _| Says::Accept));
     let taken = || links.iter().map(Carrier::n_taken).sum::<usize>();
     until("the burst goes", || taken() >= 1).await;
-    for tenth in 1..=30 {
-        house.move_to(NOON.plus(TENTH * tenth));
-        tokio::time::sleep(Duration::from_millis(15)).await;
-    }
+    pass(&house, 1..=30).await;
     a_while().await;
     assert!((15..=31).contains(&taken()), "three seconds and one burst: {}", taken());
     let before = taken();
@@ -89,38 +106,23 @@ async fn an_accounts_rate_holds_over_two_routes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_stopped_link_did_not_take_does_not_all_go_when_it_goes_on() {
-    let mut other = route("other");
-    other.categories = vec![Category::Transactional];
-    let mut stopped = route("a");
-    stopped.categories = vec![Category::Marketing];
-    let house = House::held(vec![stopped, other]).await;
+    let house = two_routes().await;
     let caller = house.account("one").await;
-    let settings = operate::Settings { rate_per_s: Some(Some(10)), ..Default::default() };
-    ops(|| operate::account_set(&house.store, &house.clock, "one", settings)).unwrap();
-    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    ten_a_second(&house).await;
     // It is up, and takes nothing: its carrier has throttled it.
-    house.desk("a").link(0, LinkState::Up);
+    house.desk("marketing").link(0, LinkState::Up);
     let of = |category, n| SendSms { category: Some(category), ..sms(n) };
     house.send(&caller, of(Category::Marketing, 200)).await;
-    for tenth in 1..=30 {
-        house.move_to(NOON.plus(TENTH * tenth));
-        tokio::time::sleep(Duration::from_millis(15)).await;
-    }
+    pass(&house, 1..=30).await;
     let healthy = Carrier::link(house.desk("other"), 0, 100, |_, _| Says::Accept);
     house.send(&caller, of(Category::Transactional, 3)).await;
-    for tenth in 31..=50 {
-        house.move_to(NOON.plus(TENTH * tenth));
-        tokio::time::sleep(Duration::from_millis(15)).await;
-    }
+    pass(&house, 31..=50).await;
     until("what goes by another route does not wait for it", || healthy.n_taken() == 3).await;
-    let carrier = Carrier::link(house.desk("a"), 0, 100, |_, _| Says::Accept);
+    let carrier = Carrier::link(house.desk("marketing"), 0, 100, |_, _| Says::Accept);
     until("what lay there goes", || carrier.n_taken() >= 5).await;
     a_while().await;
     assert!(carrier.n_taken() <= 6, "half a second's worth, and a burst: {}", carrier.n_taken());
-    for tenth in 51..=60 {
-        house.move_to(NOON.plus(TENTH * tenth));
-        tokio::time::sleep(Duration::from_millis(15)).await;
-    }
+    pass(&house, 51..=60).await;
     until("it goes on at its rate", || carrier.n_taken() >= 12).await;
     a_while().await;
     assert!(carrier.n_taken() <= 17, "and no faster: {}", carrier.n_taken());

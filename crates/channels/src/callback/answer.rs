@@ -18,8 +18,8 @@ const LINE_MAX: usize = 4 << 10;
 pub struct Head {
     /// Its status, from 200 on, or 101.
     pub status: u16,
-    /// How long it says to wait before another request, where it says so in seconds. A date is left out:
-    /// it would be believed of a clock that is not ours.
+    /// How long an answer from 400 on says to wait before another request, where it says so in seconds. A
+    /// date is left out: it would be believed of a clock that is not ours.
     pub retry_after: Option<Duration>,
     /// Its octets, those of interim answers before it included.
     pub len: usize,
@@ -73,7 +73,7 @@ impl Head {
                 continue;
             }
             let (body, keeps_open) = framed(status, response.version, response.headers)?;
-            let retry_after = retry_after(response.headers);
+            let retry_after = (status >= 400).then(|| retry_after(response.headers)).flatten();
             return Ok(Some(Self { status, retry_after, len: start, body, keeps_open }));
         }
     }

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// A call that brought no HTTP status, or one that asks for another call. No text here holds the URL, which may hold secrets.
+/// A call that brought no HTTP status, or one that asks for another call. No text here holds the URL,
+/// which may hold secrets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallFailed {
     /// The URL cannot be called, whatever the network does.

@@ -97,8 +97,8 @@ impl Link {
         }
     }
 
-    /// Reads what follows an answer's head; whether the connection can carry another request then: not where
-    /// the rest is too long, or breaks off.
+    /// Reads what follows an answer's head; whether the connection can carry another request then: not
+    /// where the rest is too long, or breaks off.
     pub(super) async fn drain(&mut self, mut head: Head) -> bool {
         let mut left = BODY_OCTETS_MAX;
         if !head.keeps_open || matches!(head.body, Body::Length(n) if n > left as u64) {

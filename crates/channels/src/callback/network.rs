@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// What a caller needs of the operating system.
 pub trait Network: Send + Sync {
-    /// All addresses of a name; whether it had some when it was last looked up, not long ago.
+    /// All addresses of a name. `is_known`: it had some when it was last looked up, not long ago.
     ///
     /// # Errors
     /// [`io::ErrorKind::ResourceBusy`] where it was not looked up: too many others are.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 use pombo_app::usecase::certificate::{Certificate, inspect};
 use pombo_domain::id::MessageId;
+use pombo_store::with_causes;
 
 use super::{Failure, open_store, out};
 use crate::certificate::write;
@@ -27,7 +28,8 @@ pub(super) struct Arguments {
 pub(super) fn run(asked: &Arguments, config: &Config) -> Result<(), Failure> {
     let id = asked.id;
     let store = open_store(config)?;
-    let found = inspect(&store, MessageId(id)).map_err(|fault| Failure::Failed(told(&fault)))?;
+    let found =
+        inspect(&store, MessageId(id)).map_err(|fault| Failure::Failed(with_causes(&fault)))?;
     let evidence = match found {
         Certificate::Ready(evidence) => evidence,
         Certificate::Open => {
@@ -50,15 +52,4 @@ pub(super) fn run(asked: &Arguments, config: &Config) -> Result<(), Failure> {
     let mut made = File::create_new(file).map_err(failed)?;
     made.write_all(&paper).and_then(|()| made.sync_all()).map_err(failed)?;
     out::line(&format!("the certificate is in {}", file.display()))
-}
-
-/// A failure with what is behind it.
-fn told(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

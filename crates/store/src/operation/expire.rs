@@ -107,11 +107,10 @@ impl Operation for Expire {
             rules: Arc::default(),
             now: self.now,
         };
-        let (queue, now) = ((self.route, self.lane, self.account), self.now.micros());
         let limit = i64::try_from(ROWS_PER_OPERATION_MAX).unwrap_or(i64::MAX);
-        let Place(due, first) = self.after;
-        let place = [queue.0.0, queue.1 as i64, queue.2.0, due, first, now, limit];
-        let rows = work.prepare(NEXT_ROWS)?.all(place, QueueRow::from_row)?;
+        let (lane, now, Place(due, first)) = (self.lane as i64, self.now.micros(), self.after);
+        let after = [self.route.0, lane, self.account.0, due, first, now, limit];
+        let rows = work.prepare(NEXT_ROWS)?.all(after, QueueRow::from_row)?;
         request::read_ahead(work, rows.iter().map(|row| PartId(row.first).message()))?;
         let is_cut = rows.len() >= ROWS_PER_OPERATION_MAX;
         let mut done = ExpiredOf { n: 0, next: None };
@@ -127,7 +126,7 @@ impl Operation for Expire {
                 let (n_expired, rest) = end_row(work, &claim, (row, &request), Why::TooLate)?;
                 done.n += n_expired;
                 if rest.is_none() {
-                    take(work, queue, row)?;
+                    take(work, (self.route, self.lane, self.account), row)?;
                 } else {
                     return Ok(done); // What is left of it waits behind what is due.
                 }

@@ -5,8 +5,10 @@
 //! holds a lock file while it waits, and the server stands aside as long as somebody does.
 
 use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
+
+use super::beside;
 
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
@@ -26,9 +28,7 @@ pub(super) struct Waiting<'t>(&'t File);
 
 impl Turn {
     pub(super) fn open(database: &Path, serves: bool) -> std::io::Result<Self> {
-        let mut name = database.as_os_str().to_owned();
-        name.push(".turn");
-        Ok(Self { file: File::create(PathBuf::from(name))?, serves })
+        Ok(Self { file: File::create(beside(database, ".turn"))?, serves })
     }
 
     /// Before the database's lock is taken: a server lets others go first, others say that they wait.

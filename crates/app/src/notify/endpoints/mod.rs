@@ -147,21 +147,23 @@ impl State {
 
     fn answered(&mut self, took: Duration, now: Instant) {
         self.usual = Some(self.usual.map_or(took, |usual| (usual * 7 + took) / 8));
-        self.owes_since = now;
-        self.failures = 0;
-        self.left_alone_until = None;
-        self.dead_since = None;
+        self.spoke(now);
         self.sated_since = None;
         self.places = (self.places + 1).min(PER_ENDPOINT);
     }
 
-    /// It is alive, and has enough for now.
-    fn is_asked_to_wait(&mut self, wait: Option<Duration>, now: Instant) {
-        self.makes_room();
+    /// It has said something.
+    fn spoke(&mut self, now: Instant) {
         self.owes_since = now;
         self.failures = 0;
         self.left_alone_until = None;
         self.dead_since = None;
+    }
+
+    /// It has enough for now.
+    fn has_enough(&mut self, wait: Option<Duration>, now: Instant) {
+        self.makes_room();
+        self.spoke(now);
         self.sated_since.get_or_insert(now);
         self.held_until = self.held_until.max(Some(now.plus(pause(wait))));
     }
@@ -265,7 +267,7 @@ impl Endpoints {
         match result {
             Ok(_) => state.answered(took, now),
             Err(Unanswered::Failed(_)) => state.failed(now),
-            Err(Unanswered::Later(wait)) => state.is_asked_to_wait(*wait, now),
+            Err(Unanswered::Later(wait)) => state.has_enough(*wait, now),
             // Others, of other endpoints too, wait for its server.
             Err(Unanswered::Unsent) => state.makes_room(),
         }
