@@ -19,8 +19,9 @@ use pombo_store::operation::status::MessageView;
 use pombo_store::operation::text::{OwnText, Texts};
 
 use crate::opt_out::opt_out;
+use crate::place::Place;
 use crate::world::{
-    CREDIT, DAY, HOUR, NOON, PRICE, Place, World, cause, of_parts, on_every_store, phone, recipient,
+    CREDIT, DAY, HOUR, NOON, PRICE, World, cause, of_parts, on_every_store, phone, recipient,
 };
 
 /// What a certified message costs beside its parts.

@@ -3,7 +3,8 @@
 use pombo_peers::postgres::Database;
 use pombo_store::{Error, OpenError, Store};
 
-use crate::world::{Folder, Place, SHARED, on_every_store, on_files, on_servers};
+use crate::place::{Folder, Place, SHARED};
+use crate::world::{on_every_store, on_files, on_servers};
 
 /// In the way of a step in the midst of them.
 const OBSTACLE: &str = "create table node (x int)";

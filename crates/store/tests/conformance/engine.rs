@@ -11,7 +11,8 @@ use pombo_store::operation::claim::Claim;
 use pombo_store::operation::{Operation, account, route};
 use pombo_store::{Error, OpenError, Options, Store, Work};
 
-use crate::world::{CREDIT, Folder, PRICE, SHARED, on_every_store, on_files, parts_of};
+use crate::place::{Folder, SHARED};
+use crate::world::{CREDIT, PRICE, on_every_store, on_files, parts_of};
 
 /// Holds the writer until it is told to go on, so that a group gathers behind it.
 struct Gate {

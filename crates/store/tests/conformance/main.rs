@@ -24,6 +24,7 @@ mod opt_out;
 mod otp;
 mod otp_texts;
 mod personal;
+mod place;
 mod price;
 mod receipt;
 mod recover;

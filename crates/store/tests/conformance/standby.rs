@@ -5,7 +5,8 @@ use pombo_peers::cluster::Cluster;
 use pombo_store::operation::account;
 use pombo_store::{Error, Store};
 
-use crate::world::{CREDIT, Folder, NOON, SHARED, wait_until};
+use crate::place::{Folder, SHARED};
+use crate::world::{CREDIT, NOON, wait_until};
 
 fn add(store: &Store, name: &str) -> Result<(), Error> {
     let add = account::Add {

@@ -3,7 +3,7 @@
 use pombo_peers::cluster::Cluster;
 use pombo_store::{OpenError, Options, Store};
 
-use crate::world::Folder;
+use crate::place::Folder;
 
 #[test]
 fn a_server_is_reached_by_tls_and_must_prove_its_name_where_that_is_asked() {

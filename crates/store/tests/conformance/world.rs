@@ -1,9 +1,8 @@
 //! The harness: a fresh store with two accounts and two routes, and short words for what tests do.
 
 use std::cell::{Cell, RefCell};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use pombo_domain::address::Phone;
@@ -17,6 +16,7 @@ use pombo_domain::route::{ReceiptId, UncertainPolicy};
 use pombo_domain::sms::Encoding;
 use pombo_domain::time::Instant;
 use pombo_peers::postgres::Database;
+use pombo_store::Store;
 use pombo_store::operation::accept::{Accept, Accepted, CallbackUrls, Campaign, Recipient};
 use pombo_store::operation::claim::{Claim, Claimed};
 use pombo_store::operation::failover::Failover;
@@ -25,7 +25,8 @@ use pombo_store::operation::settle::{Fate, Item, Settle, Settled, Settlement};
 use pombo_store::operation::status::{MessageView, Status};
 use pombo_store::operation::text::Texts;
 use pombo_store::operation::{Operation, Question, account, campaign, recover, route, sweep};
-use pombo_store::{Options, Store};
+
+use crate::place::{Folder, Place};
 
 /// 2026-03-24T12:00:00Z, a Tuesday.
 pub(crate) const NOON: Instant = Instant::from_micros(1_774_353_600_000_000);
@@ -41,75 +42,6 @@ pub(crate) fn of_parts(n_parts: u8, request: Accept) -> Accept {
     Accept { recipients: request.recipients.iter().map(longer).collect(), ..request }
 }
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
-
-/// A folder of its own that goes away with the test.
-#[derive(Debug)]
-pub(crate) struct Folder(PathBuf);
-
-impl Folder {
-    pub(crate) fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let n = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("pombo-store-test-{}-{n}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-
-    pub(crate) fn file(&self) -> PathBuf {
-        self.0.join("pombo.db")
-    }
-
-    pub(crate) fn url(&self) -> String {
-        format!("sqlite:{}", self.file().display())
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What is left behind lies in the system's folder for such things.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// As a command opens a store beside a server.
-pub(crate) const SHARED: Options = Options { exclusive: false, create: true, readers: 1 };
-
-/// Where a store lies.
-#[derive(Debug)]
-pub(crate) enum Place {
-    Sqlite(Folder),
-    Postgres(Database),
-}
-
-impl Place {
-    pub(crate) fn url(&self) -> String {
-        match self {
-            Self::Sqlite(folder) => folder.url(),
-            Self::Postgres(database) => database.url(),
-        }
-    }
-
-    fn open(&self) -> Store {
-        Store::open(&self.url(), &Options::default()).unwrap()
-    }
-
-    /// The database, where it is one.
-    pub(crate) fn database(&self) -> &pombo_peers::postgres::Database {
-        let Self::Postgres(database) = self else { panic!("{self:?} is no server") };
-        database
-    }
-
-    /// The folder, where it lies in one.
-    pub(crate) fn folder(&self) -> &Folder {
-        let Self::Sqlite(folder) = self else { panic!("{self:?} is no folder") };
-        folder
-    }
-}
 
 /// A store with two accounts and two routes.
 #[derive(Debug)]
