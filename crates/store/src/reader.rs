@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::operation::{Question, View};
 use crate::sql::Database;
 use crate::trouble::Trouble;
-use crate::work::Days;
+use crate::work::{Days, Requests};
 
 /// A connection that reads, whichever engine it is of.
 pub(crate) trait Snapshots: Send + 'static {
@@ -62,13 +62,18 @@ pub(crate) struct Readers {
 }
 
 impl Readers {
-    pub(crate) fn start<S: Snapshots>(connections: Vec<S>, trouble: &Arc<Trouble>) -> Self {
+    pub(crate) fn start<S: Snapshots>(
+        connections: Vec<S>,
+        trouble: &Arc<Trouble>,
+        requests: &Arc<Requests>,
+    ) -> Self {
         let (jobs, queue) = sync_channel(QUESTIONS_MAX);
         let queue = Arc::new(Mutex::new(queue));
         for (number, mut connection) in connections.into_iter().enumerate() {
             let (queue, trouble) = (Arc::clone(&queue), Arc::clone(trouble));
+            let requests = Arc::clone(requests);
             let name = format!("store-read-{number}");
-            let run = move || read(&mut connection, &queue, &trouble);
+            let run = move || read(&mut connection, &queue, &trouble, &requests);
             if let Err(error) = std::thread::Builder::new().name(name).spawn(run) {
                 tracing::error!(%error, "a reader thread could not be started");
             }
@@ -94,7 +99,12 @@ impl Readers {
 }
 
 /// Takes jobs until the senders are gone.
-fn read(connection: &mut impl Snapshots, queue: &Mutex<Receiver<Box<dyn Job>>>, trouble: &Trouble) {
+fn read(
+    connection: &mut impl Snapshots,
+    queue: &Mutex<Receiver<Box<dyn Job>>>,
+    trouble: &Trouble,
+    requests: &Requests,
+) {
     let mut days = Days::default();
     loop {
         let Ok(next) = queue.lock() else { return };
@@ -107,7 +117,7 @@ fn read(connection: &mut impl Snapshots, queue: &Mutex<Receiver<Box<dyn Job>>>, 
         // show it a later event and hide an earlier one.
         let opened = connection.open();
         let database = connection.database();
-        let view = opened.map(|()| View { database, days: &mut days, looked: false });
+        let view = opened.map(|()| View { database, days: &mut days, looked: false, requests });
         if let Some(error) = job.answer(view) {
             trouble.met(&error);
         }
@@ -169,7 +179,7 @@ mod tests {
         let connection = Connection::open_in_memory().expect("it opens");
         let (gate, n_answered) = Default::default();
         let held = Held { connection, gate, n_answered };
-        let readers = Readers::start(vec![held], &Arc::default());
+        let readers = Readers::start(vec![held], &Arc::default(), &Arc::default());
         let asked = readers.submit(Broken).expect("it is taken");
         let told = asked.blocking_recv().expect("it is told");
         assert!(matches!(told, Err(Error::Failed(_))), "not as if the store were closed");
@@ -184,7 +194,7 @@ mod tests {
         let held =
             Held { connection, gate: Arc::clone(&gate), n_answered: Arc::clone(&n_answered) };
         let closed = gate.lock().expect("nobody has it");
-        let readers = Readers::start(vec![held], &Arc::default());
+        let readers = Readers::start(vec![held], &Arc::default(), &Arc::default());
         let mut waiting = Vec::new();
         let refused = loop {
             match readers.submit(Anything) {

@@ -4,18 +4,21 @@ use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
 
+/// Cheap for short keys, and seeded anew in each process: of some keys strangers choose a part.
+type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
 /// Two generations: what the older one holds and nobody asks for goes when the younger one is full.
 #[derive(Debug)]
 pub(crate) struct Recent<K, V> {
     half: usize,
-    young: HashMap<K, V>,
-    old: HashMap<K, V>,
+    young: Map<K, V>,
+    old: Map<K, V>,
 }
 
 impl<K: Hash + Eq, V> Recent<K, V> {
     /// Keeps at most so many.
     pub(crate) fn new(max: usize) -> Self {
-        Self { half: (max / 2).max(1), young: HashMap::new(), old: HashMap::new() }
+        Self { half: (max / 2).max(1), young: Map::default(), old: Map::default() }
     }
 
     pub(crate) fn get<Q>(&mut self, key: &Q) -> Option<&mut V>

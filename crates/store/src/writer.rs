@@ -18,7 +18,7 @@ use crate::operation::{Foreseen, Operation, read_ahead};
 use crate::seldom::Seldom;
 use crate::sql::Database;
 use crate::trouble::Trouble;
-use crate::work::{Shelf, Work};
+use crate::work::{Requests, Shelf, Work};
 
 /// Rows after which a group is committed even if more commands wait.
 const GROUP_ROWS_MAX: usize = 8_000;
@@ -114,10 +114,14 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts its thread. `node` is whose it is; 0 where only one can serve, or none does.
-    pub(crate) fn start<E: Engine>(engine: E, node: i64, trouble: Arc<Trouble>) -> Result<Self> {
+    pub(crate) fn start<E: Engine>(
+        engine: E,
+        node: i64,
+        (trouble, requests): (Arc<Trouble>, Arc<Requests>),
+    ) -> Result<Self> {
         let (queue, commands) = channel();
         let backlog = Arc::new(AtomicUsize::new(0));
-        let shelf = Shelf::load(engine.database(), node)?;
+        let shelf = Shelf::load(engine.database(), node, requests)?;
         let (tell, events) = watch::channel(shelf.last_event());
         let commands = Commands { queue: commands, backlog: Arc::clone(&backlog), closing: None };
         let passing = Seldom::default();
@@ -322,10 +326,13 @@ impl<E: Engine> Loop<E> {
             self.commands.join(group);
         }
         let done = self.work(group);
-        if done.is_err() {
-            self.engine.roll_back();
-            // Read anew by the next transaction: between two, others may write.
-            self.shelf.forget();
+        match done {
+            Ok(()) => self.shelf.committed(),
+            Err(_) => {
+                self.engine.roll_back();
+                // Read anew by the next transaction: between two, others may write.
+                self.shelf.forget();
+            }
         }
         // Before the answers, so that whoever has one finds the bell rung.
         let last = self.shelf.last_event();

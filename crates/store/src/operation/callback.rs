@@ -159,10 +159,8 @@ impl Question for After {
             }
             let Some(request) = requests.of(view, event.part.message())? else { continue };
             if self.audience.contains_key(&request.account) {
-                let request = request.clone();
-                owed.notifications.extend(owed::of_event(view, &event, &request, &self.audience)?);
+                owed.notifications.extend(owed::of_event(view, &event, request, &self.audience)?);
             }
-            let Some(request) = requests.last() else { continue };
             let has_url = !request.callback.is_empty() || request.callback_each;
             if is_told && has_url && !event.is_repeated(view)? {
                 callbacks.push((event, request.clone_for_callback()));
@@ -252,8 +250,8 @@ impl After {
 /// The requests met in one answer: events of one request come together.
 #[derive(Default)]
 pub(crate) struct Requests {
-    last: Option<Request>,
-    by_id: BTreeMap<i64, Request>,
+    last: Option<Arc<Request>>,
+    by_id: BTreeMap<i64, Arc<Request>>,
 }
 
 struct ForCallback {
@@ -281,11 +279,6 @@ impl Request {
 }
 
 impl Requests {
-    /// The one that [`Self::of`] found last.
-    fn last(&self) -> Option<&Request> {
-        self.last.as_ref()
-    }
-
     /// Reads those of many messages, where looking up each takes long.
     pub(super) fn read_ahead(
         &mut self,
@@ -297,7 +290,13 @@ impl Requests {
         }
         let mut days: BTreeMap<i64, BTreeSet<MessageId>> = BTreeMap::new();
         for message in messages {
-            days.entry(day_of(message.0)).or_default().insert(message);
+            if self.place_of(message).is_some() {
+                continue;
+            }
+            match view.requests.of_message(message) {
+                Some(request) => drop(self.by_id.insert(request.id.0, request)),
+                None => drop(days.entry(day_of(message.0)).or_default().insert(message)),
+            }
         }
         for mut messages in days.into_values() {
             if let (Some(first), Some(last)) = (messages.first(), messages.last()) {
@@ -315,7 +314,7 @@ impl Requests {
     }
 
     fn keep(&mut self, found: impl IntoIterator<Item = Request>) {
-        self.by_id.extend(found.into_iter().map(|request| (request.id.0, request)));
+        self.by_id.extend(found.into_iter().map(|request| (request.id.0, Arc::new(request))));
     }
 
     /// Where the request of a message is kept, where it is.
@@ -333,10 +332,13 @@ impl Requests {
             }
             self.last = match self.place_of(id) {
                 Some(place) => self.by_id.remove(&place),
-                None => request::seen(view, id)?,
+                None => match view.requests.of_message(id) {
+                    Some(request) => Some(request),
+                    None => request::seen(view, id)?.map(Arc::new),
+                },
             };
         }
-        Ok(self.last.as_ref())
+        Ok(self.last.as_deref())
     }
 }
 

@@ -51,7 +51,7 @@ use pombo_domain::id::AccountId;
 use crate::error::Result;
 use crate::sql::{Database, Prepared};
 use crate::statement::Statement;
-use crate::work::{Days, Work, day_of};
+use crate::work::{Days, Requests, Work, day_of};
 
 /// A command: decides, then writes. It may be run again after a rollback, so it keeps no state of
 /// its own, and what it writes depends only on its value and the tables.
@@ -107,6 +107,8 @@ pub struct View<'c> {
     pub(crate) days: &'c mut Days,
     /// Whether the list of days is this question's: it sees one snapshot.
     pub(crate) looked: bool,
+    /// What was accepted lately.
+    pub(crate) requests: &'c Requests,
 }
 
 impl<'c> View<'c> {

@@ -169,9 +169,7 @@ pub(crate) fn take(
 
 /// What is known of an id that was given on that day needs no room any more: its end was told.
 fn forget(work: &mut Work<'_>, (route, spelling): (RouteId, ReceiptId), id: &str, day: i64) {
-    if work.is_far()
-        && let Some(given) = carrier_id::as_in_answer(id, spelling)
-    {
+    if let Some(given) = carrier_id::as_in_answer(id, spelling) {
         work.known().forget_carrier((day, route, carrier_id::key(&given)));
     }
 }
@@ -320,8 +318,7 @@ pub(crate) fn file(
         // Looking for what is there already costs PostgreSQL as much as the row itself.
         let sql = if is_first { NEW_CARRIER } else { CARRIER_AGAIN };
         work.prepare_for(sql, event.0)?.write(values![route.0, key, part.0, normal_id])?;
-        let is_single = work.is_far()
-            && work.remembered(part.message()).is_some_and(|request| request.n_parts == 1);
+        let is_single = work.remembered(part.message()).is_some_and(|request| request.n_parts == 1);
         work.known().file((day_of(event.0), route, key), (part, normal_id), is_single);
     }
     Ok(())

@@ -62,10 +62,11 @@ pub(crate) fn open(url: &str, options: &Options) -> std::result::Result<Store, O
         Pulse::start(place, Arc::clone(&membership)).map_err(unusable)?;
     }
     let writing = Writing::new(first, own, Arc::clone(&membership));
-    let trouble = Arc::default();
-    let writer = Writer::start(writing, node, Arc::clone(&trouble)).map_err(unusable)?;
+    let (trouble, requests) = (Arc::default(), Arc::default());
+    let writer = Writer::start(writing, node, (Arc::clone(&trouble), Arc::clone(&requests)))
+        .map_err(unusable)?;
     let kind = Kind::Postgres(Postgres { serves });
-    let readers = Readers::start(readers, &trouble);
+    let readers = Readers::start(readers, &trouble, &requests);
     Ok(Store { writer, readers, kind, membership, trouble })
 }
 

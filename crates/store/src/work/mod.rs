@@ -4,9 +4,10 @@ mod day;
 mod ids;
 mod known;
 pub(crate) mod money;
+mod requests;
 pub(crate) mod totals;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use pombo_domain::campaign::Stop;
@@ -18,6 +19,8 @@ pub(crate) use ids::{IDS_PER_DAY, day_of, first_at, first_of_day, time_of};
 pub(crate) use known::Holders;
 use known::Known;
 pub(crate) use money::{LedgerKind, MoneyBook, Today};
+use requests::New as NewRequests;
+pub(crate) use requests::Requests;
 use totals::TotalsBook;
 
 use crate::error::Result;
@@ -58,8 +61,6 @@ statements! {
     CAMPAIGNS = "update sequence set next = next + $1 where name = 'campaign' returning next";
 }
 
-/// Requests kept in memory, so that what was just accepted need not be read back.
-const REQUESTS_KEPT: usize = 4_096;
 /// Events that others have written since, from which on all parts are forgotten.
 const CHANGED_MAX: i64 = 2_000;
 /// Campaign numbers set aside at a time.
@@ -81,8 +82,9 @@ pub(crate) struct Shelf {
     totals: TotalsBook,
     /// The sendings that send nothing; few at a time.
     stopped: HashMap<SendingId, Stop>,
-    /// The younger, and the older half.
-    requests: [BTreeMap<i64, Arc<Request>>; 2],
+    /// Those that are committed, which the readers look at too, and those of the open transaction.
+    requests: Arc<Requests>,
+    new_requests: NewRequests,
     known: Known,
     /// Route and key of receipts that wait for their answer; empty nearly always.
     early: HashSet<(RouteId, i64)>,
@@ -96,7 +98,7 @@ pub(crate) struct Shelf {
 }
 
 impl Shelf {
-    pub(crate) fn load(database: Database<'_>, node: i64) -> Result<Self> {
+    pub(crate) fn load(database: Database<'_>, node: i64, requests: Arc<Requests>) -> Result<Self> {
         let mut shelf = Self {
             node,
             days: Days::default(),
@@ -107,8 +109,9 @@ impl Shelf {
             money: MoneyBook::default(),
             totals: TotalsBook::default(),
             stopped: HashMap::new(),
-            requests: Default::default(),
-            known: Known::new(database.is_far()),
+            requests,
+            new_requests: NewRequests::default(),
+            known: Known::new(),
             early: HashSet::new(),
             campaigns: 0..0,
             turn: database.turn()?,
@@ -197,7 +200,13 @@ impl Shelf {
     }
 
     fn forget_requests(&mut self) {
-        self.requests.iter_mut().for_each(BTreeMap::clear);
+        self.new_requests = NewRequests::default();
+        self.requests.clear();
+    }
+
+    /// The transaction is committed: what it has accepted is there for the readers too.
+    pub(crate) fn committed(&mut self) {
+        self.requests.keep(std::mem::take(&mut self.new_requests));
     }
 
     /// Requests stay as they were accepted, and no part changes without an event.
@@ -434,19 +443,13 @@ impl<'c> Work<'c> {
 
     /// Keeps a request at hand.
     pub(crate) fn remember(&mut self, request: Arc<Request>) {
-        let [young, old] = &mut self.shelf.requests;
-        if young.len() >= REQUESTS_KEPT / 2 {
-            *old = std::mem::take(young);
-        }
-        young.insert(request.id.0, request);
+        self.shelf.new_requests.add(request);
     }
 
     /// The request of a message, where it is at hand.
     pub(crate) fn remembered(&self, message: MessageId) -> Option<Arc<Request>> {
-        self.shelf.requests.iter().find_map(|half| {
-            let (_, request) = half.range(..=message.0).next_back()?;
-            request.holds(message).then(|| Arc::clone(request))
-        })
+        let Shelf { requests, new_requests, .. } = &self.shelf;
+        new_requests.of_message(message).or_else(|| requests.of_message(message))
     }
 
     /// The receipts that wait for their answer.
