@@ -9,6 +9,7 @@
 //! - One pass, left to right; a value is never scanned again; an unknown `%x` stays as it is.
 //! - Values are percent-encoded but for the unreserved characters of RFC 3986; a space is `%20`.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
 use crate::address::Phone;
@@ -67,13 +68,16 @@ impl Template {
         if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
             return Err(BadCallbackUrl);
         }
-        let authority = &rest[..authority_len(rest)];
+        let (authority, target) = rest.split_at(authority_len(rest));
         // Browsers and the `url` crate end the host at a backslash, and skip extra slashes:
         // refuse both, so that nobody reads another host than we do.
         if authority.is_empty() || authority.contains(['\\', ' ']) {
             return Err(BadCallbackUrl);
         }
-        let origin = format!("{scheme}://{authority}/");
+        let origin = match target.starts_with('/') {
+            true => Cow::Borrowed(&text[..=text.len() - target.len()]),
+            false => Cow::Owned(format!("{scheme}://{authority}/")),
+        };
         let has_host = PlainUrl::read(&origin).is_some()
             || url::Url::parse(&origin).is_ok_and(|url| url.has_host());
         if has_host { Ok(Self(text.into())) } else { Err(BadCallbackUrl) }

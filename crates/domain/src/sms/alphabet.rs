@@ -64,12 +64,17 @@ pub(super) enum Septets {
     None,
 }
 
+/// Stands where an octet is not written by one septet.
+const NO_SEPTET: u8 = 0xFF;
+
 /// Characters below this have their own slot in [`Alphabet::by_char`]; all but two are below.
 const LOW_CHARS: usize = 0x400;
 
 /// A base table with the table that an escape leads to, ready for both directions.
 pub(super) struct Alphabet {
     by_char: [Septets; LOW_CHARS],
+    /// The septet of an octet of UTF-8 that is a character by itself, or [`NO_SEPTET`].
+    by_octet: [u8; 256],
     euro: Septets,
     infinity: Septets,
     base: [char; 128],
@@ -96,6 +101,7 @@ impl Alphabet {
     const fn new(base: [char; 128], extension: &[(u8, char)]) -> Self {
         let mut alphabet = Self {
             by_char: [Septets::None; LOW_CHARS],
+            by_octet: [NO_SEPTET; 256],
             euro: Septets::None,
             infinity: Septets::None,
             base,
@@ -114,6 +120,13 @@ impl Alphabet {
                 alphabet.write(base[code as usize], Septets::One(code));
             }
             code += 1;
+        }
+        let mut ascii = 0;
+        while ascii < 128 {
+            if let Septets::One(code) = alphabet.by_char[ascii] {
+                alphabet.by_octet[ascii] = code;
+            }
+            ascii += 1;
         }
         alphabet
     }
@@ -135,6 +148,16 @@ impl Alphabet {
             None if character == '∞' => self.infinity,
             None => Septets::None,
         }
+    }
+
+    /// Writes the ASCII characters that `text` begins with, as far as each is one septet; answers how
+    /// many: all of them, of most texts.
+    pub(super) fn write_run(&self, text: &str, septets: &mut Vec<u8>) -> usize {
+        let of = |octet: &u8| self.by_octet[usize::from(*octet)];
+        let octets = text.as_bytes();
+        let n = octets.iter().position(|octet| of(octet) == NO_SEPTET).unwrap_or(octets.len());
+        septets.extend(octets[..n].iter().map(of));
+        n
     }
 
     /// The character of a septet that follows no escape; none for ESC and for values above 127.

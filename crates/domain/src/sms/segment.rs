@@ -136,14 +136,20 @@ fn count_parts(text: &str, tables: ShiftTables, split: bool) -> Result<usize, Ca
 fn encode_gsm(text: &str, tables: ShiftTables) -> Result<Vec<u8>, CannotEncode> {
     let alphabet = Alphabet::of(tables);
     let mut septets = Vec::with_capacity(text.len() + text.len() / 16);
-    for (idx, character) in text.chars().enumerate() {
+    let mut rest = text;
+    loop {
+        let n = alphabet.write_run(rest, &mut septets);
+        let mut characters = rest[n..].chars();
+        let Some(character) = characters.next() else { break };
         match alphabet.septets(character) {
             Septets::One(code) => septets.push(code),
             Septets::Escaped(code) => septets.extend([ESC_SEPTET, code]),
             Septets::None => {
-                return Err(CannotEncode { character, position: idx + 1 });
+                let position = text[..text.len() - rest.len() + n].chars().count() + 1;
+                return Err(CannotEncode { character, position });
             }
         }
+        rest = characters.as_str();
     }
     Ok(septets)
 }

@@ -72,7 +72,10 @@ impl Plan {
         let form = Form { cut, trans: send.trans, parts_max: send.parts_max, code_length };
         let (text, same, own_rows) = as_asked(send, form)?;
         let category = send.category.unwrap_or(caller.settings().category);
-        let link = link::stand_in(&short_base(app, caller));
+        let link = match &send.text {
+            Text::Same(_) => String::new(),
+            Text::Personal(..) => link::stand_in(short_base(app, caller)),
+        };
         let earliest = send.schedule.map_or(now, |at| at.max(now));
         let due = send.windows.as_ref().map_or(earliest, |windows| windows.next_open(earliest));
         let countries = app.inner.countries.get();
@@ -250,7 +253,7 @@ struct Judge<'a> {
     now: Instant,
     form: Form,
     category: Category,
-    /// As long as every link will be.
+    /// As long as every link will be; empty where texts have none.
     link: String,
     /// Which senders may be shown; `None`: all.
     senders: Option<Senders<'a>>,

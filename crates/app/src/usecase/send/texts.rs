@@ -18,9 +18,9 @@ use crate::auth::{self, Caller};
 use crate::error::Refusal;
 
 /// What an account's short links begin with: its own domain, or this server's address.
-pub(super) fn short_base(app: &App, caller: &Caller) -> String {
+pub(super) fn short_base<'a>(app: &'a App, caller: &'a Caller) -> &'a str {
     let own = caller.settings().link_url.as_ref();
-    own.unwrap_or(&app.inner.public_url).clone()
+    own.unwrap_or(&app.inner.public_url)
 }
 
 /// The texts that are still to be made.
@@ -29,15 +29,15 @@ pub(super) struct FinalTexts<'a> {
     plan: &'a Plan,
     /// The entries of `to` that are still to come, with the valid recipients' numbers.
     rows: Box<dyn Iterator<Item = (usize, usize)> + Send + 'a>,
-    base: String,
+    base: &'a str,
     /// The day whose tables hold the links.
     day: i64,
 }
 
 impl<'a> FinalTexts<'a> {
     pub(super) fn of(
-        app: &App,
-        caller: &Caller,
+        app: &'a App,
+        caller: &'a Caller,
         send: &'a SendSms,
         (plan, now): (&'a Plan, Instant),
     ) -> Self {
@@ -58,7 +58,7 @@ impl<'a> FinalTexts<'a> {
             let mut link = |target: Target| {
                 let code = Code::new(self.day, u64::from_le_bytes(auth::random()));
                 links.push(NewLink { code, target });
-                short_url(&self.base, code)
+                short_url(self.base, code)
             };
             let template = match self.plan.chosen.text(idx) {
                 Some(Worded::Personal(worded)) => worded,
