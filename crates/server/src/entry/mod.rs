@@ -63,7 +63,7 @@ impl House {
             return nrs360::answer(&self, peer, request).await;
         }
         let request = request.map(axum::body::Body::new);
-        match self.router.clone().oneshot(request).await {
+        match Box::pin(self.router.clone().oneshot(request)).await {
             Ok(response) => response.map(Either::Right),
             Err(never) => match never {},
         }
