@@ -51,6 +51,10 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Store, OpenError> {
     if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder).map_err(refused)?;
     }
+    if std::fs::metadata(path).is_ok_and(|file| file.len() == 0) {
+        let path = path.display();
+        tracing::warn!(%path, "the file is empty: a store is begun in it; if it had held one, stop and restore it");
+    }
     make_private(path).map_err(refused)?;
     let lock = if options.exclusive { Some(lock(path)?) } else { None };
     let damaged = |why: rusqlite::Error| OpenError::at(path, &why);

@@ -223,6 +223,9 @@ enum Key {
     Text,
 }
 
+/// Of the longest key.
+const KEY_OCTETS_MAX: usize = 11;
+
 const KEYS: [(&str, Key); 13] = [
     ("id", Key::Id),
     ("sub", Key::Submitted),
@@ -260,11 +263,11 @@ fn key_at(text: &[u8]) -> Option<(Key, usize)> {
     if !matches!(text.first()? | 0x20, b'i' | b's' | b'd' | b'e' | b't') {
         return None;
     }
-    KEYS.iter().find_map(|&(name, key)| {
-        let start = text.get(..name.len())?;
-        (start.eq_ignore_ascii_case(name.as_bytes()) && text.get(name.len()) == Some(&b':'))
-            .then_some((key, name.len() + 1))
-    })
+    // No key has a colon in it.
+    let length = text.iter().take(KEY_OCTETS_MAX + 1).position(|octet| *octet == b':')?;
+    let word = &text[..length];
+    let is_it = |name: &str| name.len() == length && name.as_bytes().eq_ignore_ascii_case(word);
+    KEYS.iter().find(|(name, _)| is_it(name)).map(|&(_, key)| (key, length + 1))
 }
 
 fn blanks(text: &[u8]) -> usize {
