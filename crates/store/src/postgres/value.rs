@@ -81,10 +81,13 @@ pub(super) struct Column {
 
 /// A whole number and its length.
 const EVEN: usize = 12;
+/// Rows of one statement in a transaction, mostly, where messages come one by one.
+const USUAL: usize = 16;
 
 impl Column {
     pub(super) fn new(kind: &Type) -> Self {
-        Self { kind: kind.clone(), n: 0, has_nulls: false, octets: Vec::new() }
+        let octets = Vec::with_capacity(USUAL * EVEN);
+        Self { kind: kind.clone(), n: 0, has_nulls: false, octets }
     }
 
     pub(super) fn push(&mut self, value: Value<'_>) -> Result<()> {
