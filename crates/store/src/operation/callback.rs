@@ -298,9 +298,12 @@ impl Requests {
                 None => drop(days.entry(day_of(message.0)).or_default().insert(message)),
             }
         }
+        let n_at_hand = self.by_id.len();
         for mut messages in days.into_values() {
             if let (Some(first), Some(last)) = (messages.first(), messages.last()) {
-                self.keep(request::between(view, (*first, *last), messages.len())?);
+                // Those at hand may lie between them.
+                let limit = messages.len() + n_at_hand;
+                self.keep(request::between(view, (*first, *last), limit)?);
             }
             messages.retain(|message| self.place_of(*message).is_none());
             // Many of one request, or one of many.

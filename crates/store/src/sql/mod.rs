@@ -300,8 +300,12 @@ impl Prepared<'_> {
 fn bind(statement: &mut CachedStatement<'_>, values: &[Value<'_>]) -> Result<()> {
     // One that is lent still has the values that it was run with last.
     debug_assert_eq!(statement.parameter_count(), values.len(), "every parameter has a value");
-    for (idx, value) in values.iter().enumerate() {
-        statement.raw_bind_parameter(idx + 1, value)?;
+    for (idx, value) in (1..).zip(values) {
+        match value {
+            // Most are: the library need not ask what it is.
+            Value::Int(n) => statement.raw_bind_parameter(idx, n)?,
+            other => statement.raw_bind_parameter(idx, other)?,
+        }
     }
     Ok(())
 }

@@ -10,11 +10,14 @@ use pombo_domain::id::{AccountId, PartId, RouteId};
 use crate::operation::campaign::join::Joined;
 use crate::operation::key::Seen;
 use crate::operation::part::Part;
-use crate::operation::receipt::SAME_ID_MAX;
 use crate::recent::Recent;
+use crate::sql::storable;
 
 /// Parts, and carriers' ids, that are kept (some 4 MiB): what one second leaves under way.
 const KEPT_MAX: usize = 14_000;
+
+/// Parts that are kept of one carrier's id: those of a message, and one more.
+const FILED_MAX: usize = 16;
 
 /// Callers' keys, and campaigns, that are kept: nearly always more than a transaction has.
 const NAMES_KEPT_MAX: usize = 2_048;
@@ -29,7 +32,7 @@ pub(crate) struct Known {
     carriers: Recent<Key, Filed>,
     /// What came with callers' keys, also where that is nothing.
     keys: Recent<(AccountId, String), Option<Seen>>,
-    /// Campaigns, by their names.
+    /// Campaigns, by their names as they are stored.
     campaigns: Recent<(AccountId, String), Joined>,
 }
 
@@ -56,6 +59,14 @@ pub(crate) struct Holders {
 }
 
 impl Filed {
+    /// Some carriers give one id again and again: the tables have the others.
+    fn shorten(&mut self) {
+        if self.parts.len() > FILED_MAX {
+            self.parts.truncate(FILED_MAX);
+            self.is_whole = false;
+        }
+    }
+
     fn holders(&self, parts: Vec<PartId>) -> Holders {
         let are_all = self.is_whole;
         Holders { parts, are_all, are_whole_messages: are_all || self.are_single }
@@ -111,19 +122,20 @@ impl Known {
 
     /// What the tables say of it.
     pub(crate) fn keep_carrier(&mut self, key: Key, parts: Vec<(PartId, String)>) {
-        self.carriers.insert(key, Filed { parts, is_whole: true, are_single: false });
+        let mut filed = Filed { parts, is_whole: true, are_single: false };
+        filed.shorten();
+        self.carriers.insert(key, filed);
     }
 
     /// Tells of a new one, and whether it is its message's only part.
     pub(crate) fn file(&mut self, key: Key, (part, id): (PartId, &str), is_single: bool) {
         match self.carriers.get(&key) {
             Some(Filed { parts, .. }) if parts.iter().any(|(known, _)| *known == part) => {}
-            Some(Filed { parts, are_single, .. }) => {
-                *are_single &= is_single;
-                let place = parts.partition_point(|(known, _)| *known > part);
-                parts.insert(place, (part, id.to_owned()));
-                // As many as are looked at: some carriers give one id again and again.
-                parts.truncate(usize::from(SAME_ID_MAX));
+            Some(filed) => {
+                filed.are_single &= is_single;
+                let place = filed.parts.partition_point(|(known, _)| *known > part);
+                filed.parts.insert(place, (part, id.to_owned()));
+                filed.shorten();
             }
             None => {
                 let parts = vec![(part, id.to_owned())];
@@ -148,11 +160,11 @@ impl Known {
 
     /// The account's campaign of that name; `None` where nothing is known of it.
     pub(crate) fn campaign(&mut self, account: AccountId, name: &str) -> Option<Joined> {
-        self.campaigns.get(&(account, name.to_owned())).cloned()
+        self.campaigns.get(&(account, storable(name).into_owned())).cloned()
     }
 
     pub(crate) fn keep_campaign(&mut self, account: AccountId, name: &str, campaign: &Joined) {
-        self.campaigns.insert((account, name.to_owned()), campaign.clone());
+        self.campaigns.insert((account, storable(name).into_owned()), campaign.clone());
     }
 
     pub(crate) fn clear(&mut self) {
@@ -202,7 +214,13 @@ mod tests {
             known.file(key, (PartId(n), "0"), true);
         }
         let holders = known.holders_of(key, "0").expect("it is filed");
-        assert_eq!(holders.parts.len(), 100, "no more than are looked at");
-        assert_eq!(holders.parts[0], PartId(999));
+        assert_eq!((holders.parts.len(), holders.parts[0]), (FILED_MAX, PartId(999)));
+        known.keep_carrier(key, (0..100).rev().map(|n| (PartId(n), "0".to_owned())).collect());
+        let holders = known.holders_of(key, "0").expect("it is filed");
+        assert_eq!(
+            (holders.parts[0], holders.are_all),
+            (PartId(99), false),
+            "the tables have more"
+        );
     }
 }

@@ -109,6 +109,19 @@ fn requests_of_one_name_share_a_campaign_and_its_totals() {
 }
 
 #[test]
+fn names_that_are_stored_alike_are_one_campaign_whoever_is_remembered() {
+    on_every_store(|w| {
+        let mut sendings = Vec::new();
+        for (name, tag) in [("a\0b", "x"), ("a\u{FFFD}b", "y"), ("a\0b", "z")] {
+            sendings.push(done(w.run(named(&w, 1, name, &[tag]))).2);
+        }
+        assert_eq!(sendings, [sendings[0]; 3]);
+        let tags = row(&w, sendings[0]).tags;
+        assert_eq!(tags, ["x", "y", "z"].map(String::from));
+    });
+}
+
+#[test]
 fn a_staged_request_is_counted_when_it_is_accepted() {
     on_every_store(|w| {
         let request = named(&w, 1_200, "Large", &[]);
