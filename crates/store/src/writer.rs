@@ -326,21 +326,21 @@ impl<E: Engine> Loop<E> {
             self.commands.join(group);
         }
         let done = self.work(group);
-        match done {
-            Ok(()) => self.shelf.committed(),
-            Err(_) => {
+        match &done {
+            Ok(()) => {
+                self.shelf.committed();
+                self.trouble.wrote();
+            }
+            Err(failed) => {
                 self.engine.roll_back();
                 // Read anew by the next transaction: between two, others may write.
                 self.shelf.forget();
+                self.trouble.failed(&failed.error);
             }
         }
         // Before the answers, so that whoever has one finds the bell rung.
         let last = self.shelf.last_event();
         self.events.send_if_modified(|seen| std::mem::replace(seen, last) != last);
-        match &done {
-            Ok(()) => self.trouble.wrote(),
-            Err(failed) => self.trouble.failed(&failed.error),
-        }
         done
     }
 

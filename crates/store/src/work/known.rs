@@ -1,6 +1,6 @@
 //! Rows that the writer has read or written lately: a part is claimed, sent and reported within
 //! seconds, and what comes next of it is asked of no table. To look one up is a way to a server and
-//! back; the embedded engine takes some microseconds for it, a tenth of all that a message takes.
+//! back; the embedded engine takes some microseconds for it, a sixteenth of all that a message takes.
 //! Whoever writes such a row keeps it true here. All is forgotten when a transaction is rolled back, or
 //! the server had to be called again; when another process has committed, all but the parts of which
 //! that wrote no event.
