@@ -12,6 +12,7 @@ mod error;
 mod migration;
 mod node;
 pub mod operation;
+mod outlet;
 mod postgres;
 mod process;
 mod reader;
@@ -27,12 +28,13 @@ mod writer;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 pub use error::{Error, OpenError, with_causes};
 use node::Membership;
 pub use node::{Node, Nodes};
 use operation::{Operation, Question};
+pub use outlet::Outlet;
 use pombo_domain::id::RouteId;
 use reader::Readers;
 use tokio::sync::watch;
@@ -155,6 +157,11 @@ impl Store {
             Some(("postgres" | "postgresql", _)) => postgres::open(url, options),
             _ => Err(OpenError::Url(url.to_owned())),
         }
+    }
+
+    /// Where the messages of a route leave from now on, as long as there is that outlet.
+    pub fn set_outlet(&self, route: RouteId, outlet: Weak<dyn Outlet>) {
+        self.writer.outlets().set(route, outlet);
     }
 
     /// Runs a command and waits until it is durable.

@@ -13,8 +13,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::{oneshot, watch};
 
 use crate::error::{Error, Result};
+use crate::operation::leave::{leave, put_fresh};
 use crate::operation::queue::put_gathered;
 use crate::operation::{Foreseen, Operation, read_ahead};
+use crate::outlet::{Leaving, Outlets};
 use crate::seldom::Seldom;
 use crate::sql::Database;
 use crate::trouble::Trouble;
@@ -51,6 +53,9 @@ impl<O: Operation> Job for Waiting<O> {
     }
 
     fn run(&mut self, work: &mut Work<'_>) -> Result<()> {
+        if O::LOOKS_AT_QUEUES {
+            put_fresh(work)?;
+        }
         self.answer = Some(self.operation.run(work)?);
         put_gathered(work)
     }
@@ -110,6 +115,7 @@ pub(crate) struct Writer {
     queue: Sender<Message>,
     backlog: Arc<AtomicUsize>,
     events: watch::Receiver<i64>,
+    outlets: Outlets,
 }
 
 impl Writer {
@@ -125,12 +131,21 @@ impl Writer {
         let (tell, events) = watch::channel(shelf.last_event());
         let commands = Commands { queue: commands, backlog: Arc::clone(&backlog), closing: None };
         let passing = Seldom::default();
-        let mut loop_ = Loop { engine, shelf, commands, events: tell, passing, trouble };
+        let outlets = Outlets::default();
+        let mut loop_ = Loop {
+            engine,
+            shelf,
+            commands,
+            events: tell,
+            passing,
+            trouble,
+            outlets: outlets.clone(),
+        };
         let run = move || loop_.run();
         if let Err(error) = std::thread::Builder::new().name("store-write".into()).spawn(run) {
             tracing::error!(%error, "the writer thread could not be started");
         }
-        Ok(Self { queue, backlog, events })
+        Ok(Self { queue, backlog, events, outlets })
     }
 
     /// # Errors
@@ -157,6 +172,10 @@ impl Writer {
         self.events.clone()
     }
 
+    pub(crate) const fn outlets(&self) -> &Outlets {
+        &self.outlets
+    }
+
     pub(crate) fn close(&self) {
         let (done, closed) = channel();
         if self.queue.send(Message::Close(done)).is_ok() {
@@ -171,6 +190,8 @@ struct Failed {
     error: Error,
     /// Whether its commands may be run again, each alone.
     again: bool,
+    /// Whether what would have left at once is to blame, and none of them.
+    by_leaving: bool,
 }
 
 /// What waits to be run.
@@ -247,6 +268,7 @@ struct Loop<E: Engine> {
     /// Complaints of what passes.
     passing: Seldom,
     trouble: Arc<Trouble>,
+    outlets: Outlets,
 }
 
 impl<E: Engine> Loop<E> {
@@ -275,7 +297,9 @@ impl<E: Engine> Loop<E> {
             Ok(()) => group.into_iter().for_each(|job| job.reply(Ok(()))),
             // Where no transaction could be opened no command is to blame; where nobody knows
             // whether it was kept, running them again could do everything twice.
-            Err(Failed { error, again }) if group.len() == 1 || !again => {
+            Err(Failed { error, again, by_leaving })
+                if (group.len() == 1 && !by_leaving) || !again =>
+            {
                 self.log(&error, group.len(), "rolled back");
                 group.into_iter().for_each(|job| job.reply(Err(error.clone())));
             }
@@ -320,12 +344,14 @@ impl<E: Engine> Loop<E> {
         if let Err(error) = self.engine.begin() {
             self.engine.roll_back();
             self.trouble.failed(&error);
-            return Err(Failed { error, again: false });
+            return Err(Failed { error, again: false, by_leaving: false });
         }
         if may_grow {
             self.commands.join(group);
         }
-        let done = self.work(group);
+        // What is run alone is to blame for nothing but itself.
+        let mut leaving = Leaving::by(&self.outlets, may_grow);
+        let done = self.work(group, &mut leaving);
         match &done {
             Ok(()) => {
                 self.shelf.committed();
@@ -338,36 +364,47 @@ impl<E: Engine> Loop<E> {
                 self.trouble.failed(&failed.error);
             }
         }
+        leaving.tell(&done.as_ref().copied().map_err(|failed| failed.error.clone()));
         // Before the answers, so that whoever has one finds the bell rung.
         let last = self.shelf.last_event();
         self.events.send_if_modified(|seen| std::mem::replace(seen, last) != last);
         done
     }
 
-    fn work(&mut self, group: &mut [Box<dyn Job>]) -> std::result::Result<(), Failed> {
-        self.run_all(group)
-            .map_err(|error| Failed { error: self.engine.blame(error), again: true })?;
+    fn work(
+        &mut self,
+        group: &mut [Box<dyn Job>],
+        leaving: &mut Leaving,
+    ) -> std::result::Result<(), Failed> {
+        self.run_all(group, leaving).map_err(|error| {
+            let error = self.engine.blame(error);
+            Failed { error, again: true, by_leaving: leaving.has_begun() }
+        })?;
         let Self { engine, commands, .. } = self;
-        engine.commit(&mut |error| commands.refuse(error)).map_err(|failed| match failed {
-            NotCommitted::Undone(error) => Failed { error, again: true },
-            NotCommitted::Unknown(error) => Failed { error, again: false },
+        engine.commit(&mut |error| commands.refuse(error)).map_err(|failed| {
+            let (error, again) = match failed {
+                NotCommitted::Undone(error) => (error, true),
+                NotCommitted::Unknown(error) => (error, false),
+            };
+            Failed { error, again, by_leaving: false }
         })
     }
 
-    fn run_all(&mut self, group: &mut [Box<dyn Job>]) -> Result<()> {
+    fn run_all(&mut self, group: &mut [Box<dyn Job>], leaving: &mut Leaving) -> Result<()> {
         self.shelf.begin(self.engine.database())?;
-        let mut work = Work::new(self.engine.database(), &mut self.shelf);
+        let mut work = Work::new(self.engine.database(), &mut self.shelf, leaving);
         if work.is_far() {
             let mut foreseen = Foreseen::default();
             group.iter().for_each(|job| job.foresee(&mut foreseen));
             read_ahead(&mut work, &foreseen)?;
         }
+        // A panic is a defect of one command: the rollback undoes it, and `Shelf::reset` forgets what
+        // it left in memory, so the writer goes on.
+        let panicked = |_| Error::Failed("a command panicked".into());
         for job in group.iter_mut() {
-            // A panic is a defect of one command: the rollback undoes it, and `Shelf::reset`
-            // forgets what it left in memory, so the writer goes on.
-            catch_unwind(AssertUnwindSafe(|| job.run(&mut work)))
-                .map_err(|_| Error::Failed("a command panicked".into()))??;
+            catch_unwind(AssertUnwindSafe(|| job.run(&mut work))).map_err(panicked)??;
         }
+        catch_unwind(AssertUnwindSafe(|| leave(&mut work))).map_err(panicked)??;
         work.finish()
     }
 }

@@ -22,6 +22,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::AccountPaces;
 use super::flight::Flight;
+use super::fresh::Fresh;
 use super::heads::Heads;
 use super::health::Health;
 use super::links::Links;
@@ -59,6 +60,8 @@ pub(crate) struct RouteDesk {
     pub(super) flight: Mutex<Flight>,
     pub(super) health: Health,
     stock: Mutex<Stock>,
+    /// What was claimed for it when it was accepted, and is not yet in its stock.
+    pub(super) fresh: Mutex<Fresh>,
     /// Rings when work was put on the desk.
     stocked: Notify,
     /// Rings when the pump has a reason to look again.
@@ -109,6 +112,7 @@ impl RouteDesk {
             flight: Mutex::default(),
             health: Health::default(),
             stock: Mutex::default(),
+            fresh: Mutex::default(),
             stocked: Notify::new(),
             bell: Notify::new(),
             bucket: Mutex::new(bucket),
@@ -274,17 +278,16 @@ impl RouteDesk {
         }
         let windows = if self.store.is_far() { WINDOWS_AHEAD_FAR } else { WINDOWS_AHEAD };
         let ahead = self.links_up() * self.route().window * windows;
-        let free = ahead.saturating_sub(lock(&self.flight).len());
+        let n_reserved = lock(&self.fresh).n_reserved;
+        let free = ahead.saturating_sub(lock(&self.flight).len() + n_reserved);
         let soon = lock(&self.bucket).as_ref().map(|bucket| bucket.within(CLAIM_AHEAD_S));
         let Some(soon) = soon else {
             return Room([free; 2]);
         };
         let stock = lock(&self.stock);
         let [transactional, bulk] = Lane::ALL.map(|lane| stock.n_parts(lane));
-        Room(
-            [soon.saturating_sub(transactional), soon.saturating_sub(transactional + bulk)]
-                .map(|room| room.min(free)),
-        )
+        let lying = [transactional, transactional + bulk];
+        Room(lying.map(|lying| soon.saturating_sub(lying + n_reserved).min(free)))
     }
 
     /// Puts an account's claimed work on the desk.

@@ -19,12 +19,21 @@ struct Head {
     due: Instant,
     /// Something was queued since the last look: what that look learned is out of date.
     rung: bool,
+    /// Somebody looks at it now.
+    asked: bool,
+    /// The last look did not take all that was due.
+    behind: bool,
 }
 
 impl Heads {
     /// Something was queued.
     pub(crate) fn ring(&mut self, lane: Lane, account: AccountId, due: Instant) {
-        let head = self.due.entry((lane, account)).or_insert(Head { due, rung: true });
+        let head = self.due.entry((lane, account)).or_insert(Head {
+            due,
+            rung: true,
+            asked: false,
+            behind: false,
+        });
         head.due = head.due.min(due);
         head.rung = true;
     }
@@ -63,6 +72,7 @@ impl Heads {
             for account in &chosen {
                 if let Some(head) = self.due.get_mut(&(lane, *account)) {
                     head.rung = false;
+                    head.asked = true;
                 }
             }
             return Some((lane, chosen));
@@ -70,11 +80,25 @@ impl Heads {
         None
     }
 
-    /// A claim has looked at a queue: this is when its next is due.
-    pub(crate) fn looked(&mut self, lane: Lane, account: AccountId, next: Option<Instant>) {
+    /// A look failed.
+    pub(crate) fn missed(&mut self, lane: Lane, account: AccountId) {
+        if let Some(head) = self.due.get_mut(&(lane, account)) {
+            head.asked = false;
+        }
+    }
+
+    /// A claim has looked at a queue by then: this is when its next is due.
+    pub(crate) fn looked(
+        &mut self,
+        (lane, account): (Lane, AccountId),
+        by: Instant,
+        next: Option<Instant>,
+    ) {
         let Some(head) = self.due.get_mut(&(lane, account)) else {
             return;
         };
+        head.asked = false;
+        head.behind = next.is_some_and(|due| due <= by);
         if head.rung {
             return; // Newer than the look.
         }
@@ -84,6 +108,14 @@ impl Heads {
                 self.due.remove(&(lane, account));
             }
         }
+    }
+
+    /// The first lane in which something is due that is not just being claimed whole, of the accounts
+    /// that may go on.
+    pub(crate) fn behind(&self, now: Instant, may: impl Fn(AccountId) -> bool) -> Option<Lane> {
+        let waits = |head: &Head| head.due <= now && (head.behind || !head.asked);
+        let mut waiting = self.due.iter().filter(|(_, head)| waits(head));
+        waiting.find(|((_, account), _)| may(*account)).map(|((lane, _), _)| *lane)
     }
 
     /// When the next is due in the lanes that have room.
@@ -133,10 +165,34 @@ mod tests {
         heads.ring(Lane::Bulk, AccountId(1), NOW);
         heads.turn(NOW, |_| 1, |_| true);
         heads.ring(Lane::Bulk, AccountId(1), NOW);
-        heads.looked(Lane::Bulk, AccountId(1), None);
+        heads.looked((Lane::Bulk, AccountId(1)), NOW, None);
         assert_eq!(heads.next_due(|_| true), Some(NOW), "the new message is still to be claimed");
         heads.turn(NOW, |_| 1, |_| true);
-        heads.looked(Lane::Bulk, AccountId(1), None);
+        heads.looked((Lane::Bulk, AccountId(1)), NOW, None);
         assert_eq!(heads.next_due(|_| true), None);
+    }
+
+    #[test]
+    fn whoever_waits_is_behind_until_a_claim_takes_all_of_it() {
+        let (account, lane) = (AccountId(1), Lane::Bulk);
+        let mut heads = Heads::default();
+        let behind = |heads: &Heads| heads.behind(NOW, |_| true);
+        assert_eq!(behind(&heads), None);
+        heads.ring(lane, account, NOW);
+        heads.ring(Lane::Transactional, account, LATER);
+        assert_eq!(behind(&heads), Some(lane), "it waits for its claim");
+        assert_eq!(heads.behind(NOW, |_| false), None, "it may not go on before long");
+        heads.turn(NOW, |_| 1, |_| true);
+        assert_eq!(behind(&heads), None, "it is being claimed");
+        heads.looked((lane, account), NOW, Some(NOW));
+        assert_eq!(behind(&heads), Some(lane), "more of it waits");
+        heads.turn(NOW, |_| 1, |_| true);
+        assert_eq!(behind(&heads), Some(lane), "nobody knows whether the next claim takes all");
+        heads.looked((lane, account), NOW, None);
+        assert_eq!(behind(&heads), None);
+        heads.ring(lane, account, NOW);
+        heads.turn(NOW, |_| 1, |_| true);
+        heads.missed(lane, account);
+        assert_eq!(behind(&heads), Some(lane), "its claim failed");
     }
 }

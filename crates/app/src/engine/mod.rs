@@ -5,6 +5,7 @@
 
 mod desk;
 mod flight;
+mod fresh;
 mod heads;
 mod health;
 mod links;
@@ -14,7 +15,7 @@ mod settler;
 mod stock;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use pombo_domain::address::Country;
@@ -25,8 +26,8 @@ use pombo_domain::message::Lane;
 use pombo_domain::route::Route;
 use pombo_domain::share::Share;
 use pombo_domain::time::Instant;
-use pombo_store::Store;
 use pombo_store::operation as op;
+use pombo_store::{Outlet, Store};
 use tokio::task::JoinHandle;
 
 use crate::accounts::Accounts;
@@ -81,6 +82,7 @@ impl Engine {
             // Before the first link is up: a pause outlives a restart.
             desk.set_paused(known.iter().any(|row| row.id == route.id && row.paused));
             desk.look_at_heads().await?;
+            store.set_outlet(route.id, Arc::downgrade(&desk) as Weak<dyn Outlet>);
             settlers.push((Arc::clone(&desk), reports));
             desks.insert(route.id, desk);
         }

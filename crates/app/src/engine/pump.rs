@@ -32,6 +32,7 @@ pub(super) async fn run(desk: Arc<RouteDesk>) {
     let mut breadths = [Breadth::default(); Lane::ALL.len()];
     while !desk.is_stopping() {
         let rung = desk.bell.notified();
+        put_fresh(&desk);
         let wait = match round(&desk, &mut breadths).await {
             Ok(Some(wait)) => wait,
             Ok(None) => continue,
@@ -42,6 +43,29 @@ pub(super) async fn run(desk: Arc<RouteDesk>) {
         };
         // Whatever the reason, a bell ends the wait.
         let _ = tokio::time::timeout(wait, rung).await;
+    }
+    // What is just being claimed is given back with all else that lies on the desk.
+    while lock(&desk.fresh).n_reserved > 0 {
+        let rung = desk.bell.notified();
+        put_fresh(&desk);
+        let _ = tokio::time::timeout(STORE_PAUSE, rung).await;
+    }
+}
+
+/// Puts on the desk what was claimed when it was accepted.
+fn put_fresh(desk: &RouteDesk) {
+    let fresh = std::mem::take(&mut lock(&desk.fresh).claims);
+    for (claim, claimed) in fresh {
+        match claimed {
+            Ok(claimed) => {
+                if let Some(due) = claimed.next_due {
+                    desk.ring(claim.lane, claim.account, due);
+                }
+                put_on_desk(desk, &claim, claimed.work);
+            }
+            Err(_) => desk.paces.claimed((claim.account, desk.id), claim.room, 0),
+        }
+        lock(&desk.fresh).n_reserved -= claim.room;
     }
 }
 
@@ -107,9 +131,12 @@ async fn round(
         match claimed {
             Ok(claimed) => {
                 n_emptied += usize::from(claimed.next_due.is_none_or(|due| due > now));
-                put_on_desk(desk, claim, claimed);
+                let queue = (claim.lane, claim.account);
+                lock(&desk.heads).looked(queue, now, claimed.next_due);
+                put_on_desk(desk, claim, claimed.work);
             }
             Err(error) => {
+                lock(&desk.heads).missed(claim.lane, claim.account);
                 desk.paces.claimed((claim.account, desk.id), claim.room, 0);
                 failed = Some(error);
             }
@@ -134,18 +161,17 @@ async fn claim_all(
 }
 
 /// Puts on the desk what was claimed, of the room that was set apart for it.
-fn put_on_desk(desk: &RouteDesk, claim: &Claim, claimed: Claimed) {
+fn put_on_desk(desk: &RouteDesk, claim: &Claim, work: Vec<ClaimedMessage>) {
     let (lane, account) = (claim.lane, claim.account);
-    lock(&desk.heads).looked(lane, account, claimed.next_due);
-    if claimed.work.is_empty() {
+    if work.is_empty() {
         return desk.paces.claimed((account, desk.id), claim.room, 0);
     }
     let mut bodies: Option<(i64, Arc<SmsBody>)> = None;
-    let mut attempts = Vec::with_capacity(claimed.work.len());
+    let mut attempts = Vec::with_capacity(work.len());
     let now = desk.clock.now();
     let mut flight = lock(&desk.flight);
     let mut n_parts = 0;
-    for message in claimed.work {
+    for message in work {
         let body = match (&bodies, &message.text) {
             (_, Some(own)) => Arc::new(body_of(&message.request, own)),
             (Some((request, body)), _) if *request == message.request.id.0 => Arc::clone(body),

@@ -33,6 +33,31 @@ async fn a_transactional_message_is_never_behind_a_campaign() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_has_room_is_away_once_it_is_accepted_and_goes_behind_what_waits() {
+    let house = House::new(vec![route("a")]).await;
+    let caller = house.account("one").await;
+    let carrier = Carrier::start(house.desk("a"), |_, _| Says::Hold);
+    let mut sent = Vec::new();
+    for n in 1..=20 {
+        sent.push(house.send(&caller, sms(1)).await[0]);
+        let row = house.row("a");
+        assert_eq!((row.in_flight, row.queued), (n, 0));
+    }
+    // Both windows are full.
+    for n in 1..=5 {
+        sent.push(house.send(&caller, sms(1)).await[0]);
+        let row = house.row("a");
+        assert_eq!((row.in_flight, row.queued), (20, n));
+    }
+    for n in 1..=25 {
+        until("the next is taken", || carrier.n_taken() >= n).await;
+        carrier.answer_held(1);
+    }
+    let taken: Vec<_> = carrier.taken().iter().map(|attempt| attempt.message).collect();
+    assert_eq!(taken, sent);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_small_account_is_served_in_the_first_rounds_of_a_large_one() {
     let house = House::new(vec![route("a")]).await;
     let (large, small) = (house.account("large").await, house.account("small").await);

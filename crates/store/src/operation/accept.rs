@@ -17,6 +17,7 @@ use super::campaign::join;
 pub use super::key::Key;
 use super::opening;
 pub use super::opening::Held;
+use super::queue::{self, QueueRow};
 pub use super::recipient::{Recipient, cost};
 use super::request::Request;
 use super::text::Texts;
@@ -32,8 +33,6 @@ statements! {
         encoding, flags, concat_ref, due, expires, windows, campaign, named, sending, reserved, callback, \
         otp) \
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
-    NEW_QUEUED = "insert into queue (route, lane, account, due, first, last, tries, scheduled) \
-        values ($1, $2, $3, $4, $5, $6, 0, $7)";
     END_STAGING = "delete from staging where first = $1";
     RESERVE = "insert into ledger (account, at, kind, amount, request) values ($1, $2, $3, $4, $5)";
 }
@@ -166,6 +165,8 @@ pub enum Accepted {
 
 impl Operation for Accept {
     type Answer = Accepted;
+
+    const LOOKS_AT_QUEUES: bool = false;
 
     fn rows(&self) -> usize {
         let own = if self.staged.is_some() { 0 } else { self.n_rows() };
@@ -400,18 +401,21 @@ impl Accept {
     }
 
     fn queue(&self, work: &mut Work<'_>, first: MessageId) -> Result<()> {
-        let mut insert = work.prepare(NEW_QUEUED)?;
         for place in opening::places(&self.recipients, &self.held, self.due) {
             let last_part = self.recipients[place.to].n_parts.saturating_sub(1);
-            insert.write(values![
-                place.route.0,
-                self.lane as i64,
-                self.account.0,
-                place.due.micros(),
-                first.plus(place.from).part(0).0,
-                first.plus(place.to).part(last_part).0,
-                place.due > self.now,
-            ])?;
+            let queue = (place.route, self.lane, self.account);
+            let row = QueueRow {
+                due: place.due.micros(),
+                first: first.plus(place.from).part(0).0,
+                last: first.plus(place.to).part(last_part).0,
+                tries: 0,
+                scheduled: place.due > self.now,
+            };
+            let is_one = place.from == place.to && !row.scheduled;
+            match is_one && work.leaving().outlet(place.route).is_some() {
+                true => work.leaving().fresh().push((queue, row)),
+                false => queue::put_new(work, (queue, row))?,
+            }
         }
         Ok(())
     }

@@ -133,6 +133,8 @@ pub struct Dead {
 }
 
 impl Operation for Settle {
+    const LOOKS_AT_QUEUES: bool = false;
+
     type Answer = ();
 
     fn rows(&self) -> usize {

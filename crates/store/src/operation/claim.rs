@@ -117,6 +117,8 @@ struct Next {
     rest: Option<i64>,
     /// Whether rows may have been put back elsewhere.
     is_open: bool,
+    /// The last that is done with as a whole.
+    done_to: Option<(i64, i64)>,
 }
 
 impl Operation for Claim {
@@ -173,14 +175,47 @@ impl Operation for ClaimAll {
 impl Claim {
     /// Takes what the room lets it, of what is due.
     fn take(&self, work: &mut Work<'_>, due: &Due) -> Result<Claimed> {
-        work.now_is(self.now);
         let mut claimed = Claimed::default();
+        let (mut gathered, next) = self.go_through(work, &due.rows, &mut claimed)?;
+        // The rows are gone through in order, so all that is done with goes in one statement.
+        if let Some((due, first)) = next.done_to {
+            let queue = [self.route.0, self.lane as i64, self.account.0, due, first];
+            work.prepare(TAKE_TO)?.write(queue)?;
+        }
+        claimed.n_refused = self.refuse(work, &mut gathered)?;
+        claimed.next_due = self.next_due(work, due, next)?.map(Instant::from_micros);
+        claimed.work = self.intend(work, gathered)?;
+        Ok(claimed)
+    }
+
+    /// The same of rows that are in no queue yet; besides, how many of them it is done with.
+    pub(super) fn take_fresh(
+        &self,
+        work: &mut Work<'_>,
+        rows: &[QueueRow],
+    ) -> Result<(Claimed, usize)> {
+        let mut claimed = Claimed::default();
+        let (mut gathered, next) = self.go_through(work, rows, &mut claimed)?;
+        let n_done = next.n_done;
+        claimed.n_refused = self.refuse(work, &mut gathered)?;
+        if next.is_open {
+            claimed.next_due = self.head(work)?.map(|row| Instant::from_micros(row.due));
+        }
+        claimed.work = self.intend(work, gathered)?;
+        Ok((claimed, n_done))
+    }
+
+    fn go_through(
+        &self,
+        work: &mut Work<'_>,
+        rows: &[QueueRow],
+        claimed: &mut Claimed,
+    ) -> Result<(Gathered, Next)> {
+        work.now_is(self.now);
         let mut gathered = Gathered::default();
         let mut room = self.room;
-        // The rows are gone through in order, so all that is done with goes in one statement.
-        let mut done_to = None;
         let mut next = Next::default();
-        for row in &due.rows {
+        for row in rows {
             // Parts that came back have rows of their own; together they are one message.
             let is_more = gathered.is_more(row.tries, PartId(row.first).message());
             let n_ended = claimed.n_expired + claimed.n_withdrawn;
@@ -189,7 +224,7 @@ impl Claim {
             }
             let key = (row.due, row.first);
             let Some(request) = request::of_message(work, PartId(row.first).message())? else {
-                done_to = Some(key); // Its history is gone: nothing is left to send.
+                next.done_to = Some(key); // Its history is gone: nothing is left to send.
                 next.n_done += 1;
                 continue;
             };
@@ -229,16 +264,9 @@ impl Claim {
             if rest.is_some() {
                 break; // It was shrunk.
             }
-            done_to = Some(key);
+            next.done_to = Some(key);
         }
-        if let Some((due, first)) = done_to {
-            let queue = [self.route.0, self.lane as i64, self.account.0, due, first];
-            work.prepare(TAKE_TO)?.write(queue)?;
-        }
-        claimed.n_refused = self.refuse(work, &mut gathered)?;
-        claimed.next_due = self.next_due(work, due, next)?.map(Instant::from_micros);
-        claimed.work = self.intend(work, gathered)?;
-        Ok(claimed)
+        Ok((gathered, next))
     }
 }
 

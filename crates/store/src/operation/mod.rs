@@ -18,6 +18,7 @@ pub mod hurry;
 pub mod inbound;
 pub(crate) mod intent;
 pub(crate) mod key;
+pub(crate) mod leave;
 pub mod link;
 pub mod node;
 pub mod notification;
@@ -58,6 +59,11 @@ use crate::work::{Days, Requests, Work, day_of};
 pub trait Operation: Send + 'static {
     /// What the caller learns once it is durable.
     type Answer: Send + 'static;
+
+    /// Whether it may look at the queues: then what was accepted before it in the same transaction stands
+    /// there, and does not leave at once.
+    #[doc(hidden)]
+    const LOOKS_AT_QUEUES: bool = true;
 
     /// Rows it writes, roughly: the measure of groups and of overload.
     fn rows(&self) -> usize {

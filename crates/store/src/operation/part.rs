@@ -99,10 +99,16 @@ pub(crate) fn ready(
     route: RouteId,
     (is_range, limit): (bool, usize),
 ) -> Result<Vec<(PartId, Phone)>> {
-    if !is_range && let Some(known) = work.known().part(first) {
-        let waits = |part: &Part| part.state == PartState::Queued && part.route == route;
-        let waiting = known.filter(waits).map(|part| (first, part.recipient));
-        return Ok(waiting.into_iter().collect());
+    if first.message() == last.message() {
+        let ids = (first.0..=last.0).map(PartId);
+        let known: Option<Vec<_>> = ids.map(|id| Some((id, work.known().part(id)?))).collect();
+        let waits = |part: &Part| {
+            part.state == PartState::Queued && part.route == route && !(is_range && part.event != 0)
+        };
+        if let Some(known) = known {
+            let known = known.into_iter().filter_map(|(id, part)| Some((id, part.filter(waits)?)));
+            return Ok(known.map(|(id, part)| (id, part.recipient)).collect());
+        }
     }
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let statement = if is_range { READY_OF_RANGE } else { READY };

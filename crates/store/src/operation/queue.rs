@@ -66,6 +66,13 @@ impl QueueRow {
 /// A queue, and a row for it.
 pub(crate) type Queued = ((RouteId, Lane, AccountId), QueueRow);
 
+/// Puts a row of new parts into its queue.
+pub(super) fn put_new(work: &mut Work<'_>, (queue, row): Queued) -> Result<()> {
+    work.prepare(NEW_ROW)?.write(row.values(queue))?;
+    work.leaving().queued(queue, row.due);
+    Ok(())
+}
+
 /// Takes a row out of its queue.
 pub(super) fn take(
     work: &Work<'_>,

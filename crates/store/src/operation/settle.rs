@@ -138,6 +138,8 @@ pub struct Settlement {
 impl Operation for Settle {
     type Answer = Settlement;
 
+    const LOOKS_AT_QUEUES: bool = false;
+
     fn rows(&self) -> usize {
         self.items.len()
     }

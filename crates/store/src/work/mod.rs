@@ -26,6 +26,7 @@ use totals::TotalsBook;
 use crate::error::Result;
 use crate::operation::queue::Queued;
 use crate::operation::request::Request;
+use crate::outlet::Leaving;
 use crate::sql::{Database, Prepared, Row};
 use crate::sqlite::Lending;
 use crate::statement::{Statement, statements};
@@ -249,6 +250,7 @@ pub struct Work<'c> {
     n_numbers: u16,
     /// What the command that runs has put into queues.
     queued: Vec<Queued>,
+    leaving: &'c mut Leaving,
 }
 
 impl std::fmt::Debug for Work<'_> {
@@ -258,7 +260,11 @@ impl std::fmt::Debug for Work<'_> {
 }
 
 impl<'c> Work<'c> {
-    pub(crate) fn new(database: Database<'c>, shelf: &'c mut Shelf) -> Self {
+    pub(crate) fn new(
+        database: Database<'c>,
+        shelf: &'c mut Shelf,
+        leaving: &'c mut Leaving,
+    ) -> Self {
         let lending = Lending::default();
         Self {
             database,
@@ -267,6 +273,7 @@ impl<'c> Work<'c> {
             at: Instant::from_micros(0),
             n_numbers: 0,
             queued: Vec::new(),
+            leaving,
         }
     }
 
@@ -314,6 +321,11 @@ impl<'c> Work<'c> {
     /// Rows for queues that are not written yet.
     pub(crate) const fn queued(&mut self) -> &mut Vec<Queued> {
         &mut self.queued
+    }
+
+    /// What it has for the routes' outlets.
+    pub(crate) const fn leaving(&mut self) -> &mut Leaving {
+        self.leaving
     }
 
     /// Writes what was gathered: the last thing before the commit.

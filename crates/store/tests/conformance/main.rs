@@ -23,6 +23,7 @@ mod opening;
 mod opt_out;
 mod otp;
 mod otp_texts;
+mod outlet;
 mod personal;
 mod place;
 mod price;

@@ -13,7 +13,7 @@ use pombo_store::operation::accept::{Accept, Held, Recipient};
 use crate::world::{DAY, HOUR, NOON, World, of_parts, on_every_store, parts_of};
 
 /// France is closed at noon, for an hour.
-fn siesta() -> Arc<Rules> {
+pub(crate) fn siesta() -> Arc<Rules> {
     let prefix = Prefix::parse("33").unwrap();
     let daily = [1, 2, 3, 4, 5, 6, 7];
     let week = ["00:00", "14:00"].iter().zip(["13:00", "24:00"]);
@@ -42,6 +42,11 @@ fn mixed(w: &World, n: usize, is_french: impl Fn(usize) -> bool) -> Accept {
     Accept { recipients, category: Category::Marketing, ..request }
 }
 
+/// To France.
+pub(crate) fn to_france(w: &World, n: usize) -> Accept {
+    mixed(w, n, |_| true)
+}
+
 fn claim_all(w: &World, room: usize) -> Vec<PartId> {
     let mut parts = Vec::new();
     for _ in 0..1_000 {
@@ -54,7 +59,7 @@ fn claim_all(w: &World, room: usize) -> Vec<PartId> {
     panic!("it never ends");
 }
 
-fn offsets(first: MessageId, parts: &[PartId]) -> BTreeMap<i64, usize> {
+pub(crate) fn offsets(first: MessageId, parts: &[PartId]) -> BTreeMap<i64, usize> {
     let mut found = BTreeMap::new();
     for part in parts {
         *found.entry(part.message().0 - first.0).or_default() += 1;

@@ -112,6 +112,8 @@ pub(crate) struct Asked {
     /// The caller's key, and which of two bodies comes with it.
     key: Option<(u8, u8)>,
     pub(crate) way: Way,
+    /// Parts that may leave at once.
+    door: usize,
 }
 
 pub(crate) fn policies() -> impl Strategy<Value = UncertainPolicy> {
@@ -140,8 +142,10 @@ pub(crate) fn asked() -> impl Strategy<Value = Asked> {
         prop_oneof![6 => Just(Way::AtOnce), 2 => Just(Way::Staged), 1 => Just(Way::Abandoned)];
     let size = (1..=RECIPIENTS, 0..4_u8, any::<u8>());
     let key = proptest::option::weighted(0.3, (0..3_u8, 0..2_u8));
-    (size, 0..60_u64, expiry, any::<bool>(), any::<bool>(), key, way).prop_map(
-        |((n, n_parts, routes), delay_s, expires_s, named, personal, key, way)| Asked {
+    let delay = prop_oneof![1 => Just(0), 1 => 0..60_u64];
+    let kind = (any::<bool>(), any::<bool>());
+    (size, delay, expiry, kind, key, way, 0..4_usize).prop_map(
+        |((n, n_parts, routes), delay_s, expires_s, (named, personal), key, way, door)| Asked {
             n,
             n_parts,
             routes,
@@ -151,6 +155,7 @@ pub(crate) fn asked() -> impl Strategy<Value = Asked> {
             personal,
             key,
             way,
+            door,
         },
     )
 }
@@ -247,7 +252,10 @@ impl Asked {
     pub(crate) fn accept(&self, w: &World) -> (Option<Accepted>, Option<SendingId>) {
         let request = self.request(w);
         if self.way == Way::AtOnce {
-            return (Some(w.run(request)), None);
+            w.door.open(w, self.door);
+            let accepted = w.run(request);
+            w.door.shut();
+            return (Some(accepted), None);
         }
         let (account, now) = (w.account, w.now());
         let phones = request.recipients.iter().map(|recipient| recipient.to).collect();

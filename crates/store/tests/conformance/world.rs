@@ -26,6 +26,7 @@ use pombo_store::operation::status::{MessageView, Status};
 use pombo_store::operation::text::Texts;
 use pombo_store::operation::{Operation, Question, account, campaign, recover, route, sweep};
 
+use crate::outlet::Door;
 use crate::place::{Folder, Place};
 
 /// 2026-03-24T12:00:00Z, a Tuesday.
@@ -55,6 +56,8 @@ pub(crate) struct World {
     /// What countries allow when something is claimed.
     pub(crate) rules: Arc<pombo_domain::country::Rules>,
     pub(crate) clock: Cell<Instant>,
+    /// What leaves at once: nothing, until it is opened.
+    pub(crate) door: Arc<Door>,
     /// What becomes of what carriers do not deliver.
     pub(crate) failover: RefCell<Option<Failover>>,
     /// Another node, which runs a third of all commands, and how many there were.
@@ -83,6 +86,7 @@ pub(crate) fn on_two_nodes(test: impl Fn(World)) {
     for store in [&world.store, &second] {
         wait_until("they see each other", || store.nodes().borrow().all().len() == 2);
     }
+    world.door.keep(&second, [world.route, world.other_route]);
     test(World { second: Some((second, Cell::new(0))), ..world });
 }
 
@@ -120,6 +124,8 @@ impl World {
         let clock = Cell::new(NOON);
         let (route, other_route) = (routes[0], routes[1]);
         let (failover, rules) = (RefCell::default(), Arc::default());
+        let door = Arc::new(Door::default());
+        door.keep(&store, [route, other_route]);
         Self {
             store,
             place,
@@ -129,6 +135,7 @@ impl World {
             other_route,
             rules,
             clock,
+            door,
             failover,
             second: None,
         }
@@ -165,6 +172,9 @@ impl World {
         second.iter().for_each(|(store, _)| store.close());
         let store = self.place.open();
         let second = second.map(|(_, n)| (self.place.open(), n));
+        for store in second.iter().map(|(store, _)| store).chain([&store]) {
+            self.door.keep(store, [self.route, self.other_route]);
+        }
         Self { store, second, ..self }
     }
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 use pombo_domain::address::{Country, Phone, Sender};
 use pombo_domain::callback;
 use pombo_domain::country::{Cause, Forbidden};
-use pombo_domain::id::{CampaignId, MessageId, RouteId, SendingId};
+use pombo_domain::id::{CampaignId, MessageId, SendingId};
 use pombo_domain::limits::ROWS_PER_OPERATION_MAX;
 use pombo_domain::message::Category;
 use pombo_domain::otp::Config;
@@ -194,9 +194,6 @@ pub async fn send_sms(app: &App, caller: &Caller, send: SendSms) -> Result<Sent,
         return Ok(planned((app, caller), &send, (&plan, now), &[])); // Each entry says why.
     }
     has_room(app)?;
-    let mut routes: Vec<RouteId> = plan.recipients.iter().map(|r| r.route).collect();
-    routes.sort_unstable();
-    routes.dedup();
     let mut answer = store(app, caller, &send, (&plan, now)).await?;
     // Others may have got a code between a look and the next try.
     for _ in 0..PENDING_LOOKS {
@@ -214,9 +211,6 @@ pub async fn send_sms(app: &App, caller: &Caller, send: SendSms) -> Result<Sent,
         return Err(refused(answer, caller, now));
     };
     if !replayed {
-        for route in routes {
-            app.inner.engine.ring(route, plan.lane, caller.account(), plan.due);
-        }
         let n = plan.recipients.len() as u64;
         metrics::counter!("pombo_messages_accepted_total").increment(n);
         if send.otp.is_some() {

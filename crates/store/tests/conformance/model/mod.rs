@@ -185,7 +185,12 @@ fn nth(parts: &[PartId], n: usize) -> Option<PartId> {
 /// Applies a step to the store and to the model.
 pub(crate) fn apply(mut w: World, model: &mut Model, step: &Step) -> World {
     match step {
-        Step::Accept(asked) => accept(&w, model, asked),
+        Step::Accept(asked) => {
+            accept(&w, model, asked);
+            for (route, _, claimed) in w.door.left() {
+                claim(&w, model, route, &claimed);
+            }
+        }
         Step::Claim { route, room } => {
             let route = [w.route, w.other_route][*route];
             let claimed = w.claim_on(route, *room);

@@ -120,7 +120,12 @@ impl Life {
     fn step(&mut self, mut w: World, step: &Step) -> World {
         let routes = [w.route, w.other_route];
         match step {
-            Step::Accept(asked) => self.accept(&w, asked),
+            Step::Accept(asked) => {
+                self.accept(&w, asked);
+                for (route, account, claimed) in w.door.left() {
+                    self.claimed(&w, (route, account), &claimed);
+                }
+            }
             Step::Claim { route, room } => {
                 let claimed = w.claim_on(routes[*route], *room);
                 self.claimed(&w, (routes[*route], w.account), &claimed);
