@@ -19,7 +19,7 @@ pub trait Outlet: Debug + Send + Sync {
     /// answered is claimed before their transaction ends, and [`Self::claimed`] tells of each claim.
     fn claims(&self, fresh: &[(Lane, AccountId, usize)]) -> Vec<Claim>;
 
-    /// What was claimed, now that it is durable; or why nothing was.
+    /// What was claimed, now that it is durable; or why nothing was, as far as anybody knows.
     fn claimed(&self, claim: Claim, claimed: Result<Claimed>);
 
     /// Something that was accepted waits in a queue.
@@ -72,24 +72,31 @@ impl Leaving {
         &mut self.fresh
     }
 
-    /// Outlets are about to be asked: what goes wrong from now on is not for the commands.
-    pub(crate) const fn begin(&mut self) {
-        self.has_begun = true;
-    }
-
+    /// Whether outlets were asked: what goes wrong after that need not be for the commands.
     pub(crate) const fn has_begun(&self) -> bool {
         self.has_begun
     }
 
-    /// A claim that an outlet asks for is about to be run.
-    pub(crate) fn claims(&mut self, outlet: Arc<dyn Outlet>, claim: Claim) {
-        self.claims.push((outlet, claim, None));
+    /// Asks a route's outlet what of this has room; answers its claims, and the number of the first. It is
+    /// told of each of them, whether they are run or not.
+    pub(crate) fn ask(
+        &mut self,
+        route: RouteId,
+        fresh: &[(Lane, AccountId, usize)],
+    ) -> (usize, Vec<Claim>) {
+        self.has_begun = true;
+        let first = self.claims.len();
+        let Some(outlet) = self.outlet(route) else { return (first, Vec::new()) };
+        let claims = outlet.claims(fresh);
+        let asked = claims.iter().map(|claim| (Arc::clone(&outlet), claim.clone(), None));
+        self.claims.extend(asked);
+        (first, claims)
     }
 
-    /// The last one was run.
-    pub(crate) fn claimed(&mut self, claimed: Claimed) {
-        if let Some((.., last)) = self.claims.last_mut() {
-            *last = Some(claimed);
+    /// A claim was run.
+    pub(crate) fn claimed(&mut self, number: usize, claimed: Claimed) {
+        if let Some((.., its)) = self.claims.get_mut(number) {
+            *its = Some(claimed);
         }
     }
 

@@ -190,7 +190,7 @@ struct Failed {
     error: Error,
     /// Whether its commands may be run again, each alone.
     again: bool,
-    /// Whether what would have left at once is to blame, and none of them.
+    /// Whether what would have left at once may be to blame, and none of them.
     by_leaving: bool,
 }
 
@@ -304,7 +304,7 @@ impl<E: Engine> Loop<E> {
                 group.into_iter().for_each(|job| job.reply(Err(error.clone())));
             }
             Err(Failed { error, .. }) => {
-                self.log(&error, group.len(), "a group failed; each goes alone");
+                self.log(&error, group.len(), "commands failed together; each goes alone");
                 let mut gone = None;
                 for job in group {
                     if let Some(error) = &gone {
@@ -386,7 +386,7 @@ impl<E: Engine> Loop<E> {
                 NotCommitted::Undone(error) => (error, true),
                 NotCommitted::Unknown(error) => (error, false),
             };
-            Failed { error, again, by_leaving: false }
+            Failed { error, again, by_leaving: leaving.has_begun() }
         })
     }
 

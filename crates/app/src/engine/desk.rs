@@ -269,8 +269,8 @@ impl RouteDesk {
         lock(&self.links).up()
     }
 
-    /// Parts that may be claimed now for each lane: some windows a link, less what is away, and at
-    /// a slow rate no more on the desk than is sent soon, so that a crash leaves few parts in
+    /// Parts that may be claimed now for each lane: some windows a link, less what is away or about to
+    /// be, and at a slow rate no more on the desk than is sent soon, so that a crash leaves few parts in
     /// doubt. What lies there for a campaign leaves the other lane its room.
     pub(super) fn room(&self) -> Room {
         if self.is_halted() {
@@ -278,16 +278,18 @@ impl RouteDesk {
         }
         let windows = if self.store.is_far() { WINDOWS_AHEAD_FAR } else { WINDOWS_AHEAD };
         let ahead = self.links_up() * self.route().window * windows;
-        let n_reserved = lock(&self.fresh).n_reserved;
-        let free = ahead.saturating_sub(lock(&self.flight).len() + n_reserved);
+        let reserved = lock(&self.fresh).reserved;
+        let n_away = lock(&self.flight).len() + reserved.iter().sum::<usize>();
+        let free = ahead.saturating_sub(n_away);
         let soon = lock(&self.bucket).as_ref().map(|bucket| bucket.within(CLAIM_AHEAD_S));
         let Some(soon) = soon else {
             return Room([free; 2]);
         };
         let stock = lock(&self.stock);
-        let [transactional, bulk] = Lane::ALL.map(|lane| stock.n_parts(lane));
+        let [transactional, bulk] =
+            Lane::ALL.map(|lane| stock.n_parts(lane) + reserved[lane as usize]);
         let lying = [transactional, transactional + bulk];
-        Room(lying.map(|lying| soon.saturating_sub(lying + n_reserved).min(free)))
+        Room(lying.map(|lying| soon.saturating_sub(lying).min(free)))
     }
 
     /// Puts an account's claimed work on the desk.

@@ -13,18 +13,38 @@ use super::desk::lock;
 /// Claims that the writer runs, or has run and the pump has not seen.
 #[derive(Debug, Default)]
 pub(super) struct Fresh {
-    /// Parts that room is set apart for.
-    pub(super) n_reserved: usize,
+    /// Parts that room is set apart for, by lane.
+    pub(super) reserved: [usize; 2],
     /// What became of the claims.
-    pub(super) claims: Vec<(Claim, Result<Claimed, Error>)>,
+    claims: Vec<(Claim, Result<Claimed, Error>)>,
+}
+
+impl Fresh {
+    /// Whether nothing is on its way to the desk.
+    pub(super) fn is_none(&self) -> bool {
+        self.reserved == [0; 2]
+    }
+
+    /// What has come; the room for it stays set apart until it lies on the desk.
+    pub(super) fn take(&mut self) -> Vec<(Claim, Result<Claimed, Error>)> {
+        std::mem::take(&mut self.claims)
+    }
+
+    /// It lies on the desk, or never will.
+    pub(super) fn done(&mut self, claim: &Claim) {
+        self.reserved[claim.lane as usize] -= claim.room;
+    }
 }
 
 impl Outlet for RouteDesk {
     fn claims(&self, fresh: &[(Lane, AccountId, usize)]) -> Vec<Claim> {
+        let room = self.room();
+        if Lane::ALL.iter().all(|lane| room.of(*lane) == 0) {
+            return Vec::new();
+        }
         let now = self.clock.now();
         let may = |account| self.paces.allowance((account, self.id), now) > 0;
         let behind = lock(&self.heads).behind(now, may);
-        let room = self.room();
         let mut n_reserved = 0;
         let mut claims = Vec::with_capacity(fresh.len());
         for &(lane, account, n_parts) in fresh {
@@ -35,11 +55,15 @@ impl Outlet for RouteDesk {
             let room = self.paces.reserve((account, self.id), most, now);
             if room > 0 {
                 n_reserved += room;
+                lock(&self.fresh).reserved[lane as usize] += room;
                 let (route, rules) = (self.id, self.countries.get());
                 claims.push(Claim { route, lane, account, room, rules, now });
             }
         }
-        lock(&self.fresh).n_reserved += n_reserved;
+        // A pump that stops waits for what is set apart by then.
+        if self.is_stopping() {
+            claims.drain(..).for_each(|claim| self.claim_is_off(&claim));
+        }
         claims
     }
 
@@ -50,5 +74,13 @@ impl Outlet for RouteDesk {
 
     fn queued(&self, lane: Lane, account: AccountId, due: Instant) {
         self.ring(lane, account, due);
+    }
+}
+
+impl RouteDesk {
+    /// Gives back what was set apart for a claim.
+    pub(super) fn claim_is_off(&self, claim: &Claim) {
+        self.paces.claimed((claim.account, self.id), claim.room, 0);
+        lock(&self.fresh).done(claim);
     }
 }

@@ -45,7 +45,7 @@ pub(super) async fn run(desk: Arc<RouteDesk>) {
         let _ = tokio::time::timeout(wait, rung).await;
     }
     // What is just being claimed is given back with all else that lies on the desk.
-    while lock(&desk.fresh).n_reserved > 0 {
+    while !lock(&desk.fresh).is_none() {
         let rung = desk.bell.notified();
         put_fresh(&desk);
         let _ = tokio::time::timeout(STORE_PAUSE, rung).await;
@@ -54,18 +54,17 @@ pub(super) async fn run(desk: Arc<RouteDesk>) {
 
 /// Puts on the desk what was claimed when it was accepted.
 fn put_fresh(desk: &RouteDesk) {
-    let fresh = std::mem::take(&mut lock(&desk.fresh).claims);
+    let fresh = lock(&desk.fresh).take();
     for (claim, claimed) in fresh {
-        match claimed {
-            Ok(claimed) => {
-                if let Some(due) = claimed.next_due {
-                    desk.ring(claim.lane, claim.account, due);
-                }
-                put_on_desk(desk, &claim, claimed.work);
-            }
-            Err(_) => desk.paces.claimed((claim.account, desk.id), claim.room, 0),
+        let Ok(claimed) = claimed else {
+            desk.claim_is_off(&claim);
+            continue;
+        };
+        if let Some(due) = claimed.next_due {
+            desk.ring(claim.lane, claim.account, due);
         }
-        lock(&desk.fresh).n_reserved -= claim.room;
+        put_on_desk(desk, &claim, claimed.work);
+        lock(&desk.fresh).done(&claim);
     }
 }
 
@@ -127,7 +126,7 @@ async fn round(
         })
         .collect();
     let (mut failed, mut n_emptied) = (None, 0);
-    for (claim, claimed) in claims.iter().zip(claim_all(desk, Arc::clone(&claims)).await) {
+    for (claim, claimed) in claims.iter().zip(claim_meanwhile(desk, Arc::clone(&claims)).await) {
         match claimed {
             Ok(claimed) => {
                 n_emptied += usize::from(claimed.next_due.is_none_or(|due| due > now));
@@ -144,6 +143,24 @@ async fn round(
     }
     breadths[lane as usize].learn(accounts.len(), n_emptied);
     failed.map_or(Ok(None), Err)
+}
+
+/// Claims for all of them, and puts on the desk what comes meanwhile.
+async fn claim_meanwhile(
+    desk: &RouteDesk,
+    claims: Arc<[Claim]>,
+) -> Vec<Result<Claimed, pombo_store::Error>> {
+    let mut claimed = std::pin::pin!(claim_all(desk, claims));
+    loop {
+        tokio::select! {
+            biased;
+            claimed = &mut claimed => {
+                put_fresh(desk); // It was claimed before.
+                return claimed;
+            }
+            () = desk.bell.notified() => put_fresh(desk),
+        }
+    }
 }
 
 /// Claims for all of them; where that fails, for each alone, so that no account stops the others.

@@ -194,6 +194,8 @@ impl Claim {
         work: &mut Work<'_>,
         rows: &[QueueRow],
     ) -> Result<(Claimed, usize)> {
+        let parts = rows.iter().flat_map(|row| (row.first..=row.last).map(PartId));
+        part::read_ahead(work, parts)?;
         let mut claimed = Claimed::default();
         let (mut gathered, next) = self.go_through(work, rows, &mut claimed)?;
         let n_done = next.n_done;

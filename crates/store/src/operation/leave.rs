@@ -23,7 +23,6 @@ pub(crate) fn leave(work: &mut Work<'_>) -> Result<()> {
         routes.entry(route).or_default().entry((lane, account)).or_default().push(row);
     }
     for (route, mut queues) in routes {
-        work.leaving().begin();
         take_what_has_room(work, route, &mut queues)?;
         for ((lane, account), rows) in queues {
             rows.into_iter().try_for_each(|row| put_new(work, ((route, lane, account), row)))?;
@@ -38,18 +37,17 @@ fn take_what_has_room(
     route: RouteId,
     queues: &mut BTreeMap<(Lane, AccountId), Vec<QueueRow>>,
 ) -> Result<()> {
-    let Some(outlet) = work.leaving().outlet(route) else { return Ok(()) };
     let n_parts = |row: &QueueRow| usize::from(PartId(row.last).idx()) + 1;
     let fresh: Vec<_> = queues
         .iter()
         .map(|((lane, account), rows)| (*lane, *account, rows.iter().map(n_parts).sum()))
         .collect();
-    for claim in outlet.claims(&fresh) {
-        work.leaving().claims(outlet.clone(), claim.clone());
+    let (first, claims) = work.leaving().ask(route, &fresh);
+    for (number, claim) in (first..).zip(claims) {
         let Some(rows) = queues.get_mut(&(claim.lane, claim.account)) else { continue };
         let (claimed, n_done) = claim.take_fresh(work, rows)?;
         rows.drain(..n_done);
-        work.leaving().claimed(claimed);
+        work.leaving().claimed(number, claimed);
     }
     Ok(())
 }

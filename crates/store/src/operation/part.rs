@@ -92,7 +92,8 @@ impl Part {
     }
 }
 
-/// The parts from one to another that wait for a route, in order, at most `limit`.
+/// The parts from one to another that wait for a route, in order, at most `limit`; those of one message
+/// that are known are told all.
 pub(crate) fn ready(
     work: &mut Work<'_>,
     (first, last): (PartId, PartId),

@@ -49,6 +49,8 @@ impl Operation for Begin {
     /// The first message, and the sending whose totals its parts move.
     type Answer = (MessageId, Option<SendingId>);
 
+    const LOOKS_AT_QUEUES: bool = false;
+
     fn run(&self, work: &mut Work<'_>) -> Result<(MessageId, Option<SendingId>)> {
         let first = MessageId(work.new_messages(self.n_messages, self.now)?);
         let last = first.plus(self.n_messages.saturating_sub(1)).part(15);
@@ -89,6 +91,8 @@ pub struct Stage {
 
 impl Operation for Stage {
     type Answer = ();
+
+    const LOOKS_AT_QUEUES: bool = false;
 
     fn rows(&self) -> usize {
         let recipients = &self.recipients[self.range.clone()];

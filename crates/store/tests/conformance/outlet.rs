@@ -16,6 +16,7 @@ use pombo_store::operation::settle::Item;
 use pombo_store::{Error, Outlet, Store, Work};
 
 use crate::opening::{offsets, siesta, to_france};
+use crate::place::Place;
 use crate::steps::{give_order, opt_out};
 use crate::world::{HOUR, NOON, PRICE, World, of_parts, on_every_store, parts_of, wait_until};
 
@@ -328,5 +329,60 @@ fn where_an_outlet_breaks_down_all_waits_and_the_others_are_told() {
         assert_eq!(w.door.waits(), waits);
         assert_eq!(parts_of(&w.claim(10)), [first.part(0)]);
         assert_eq!(parts_of(&w.claim_on(w.other_route, 10)), [first.plus(1).part(0)]);
+    });
+}
+
+/// No intent can be written for an account.
+fn refuse_intents(w: &World, account: AccountId) {
+    let AccountId(account) = account;
+    match &w.place {
+        Place::Sqlite(folder) => rusqlite::Connection::open(folder.file())
+            .unwrap()
+            .execute_batch(&format!(
+                "create trigger refused before insert on intent when new.account = {account} \
+                 begin select raise(abort, 'refused'); end"
+            ))
+            .unwrap(),
+        Place::Postgres(database) => {
+            database.run(&format!("alter table intent add check (account <> {account})"));
+        }
+    }
+}
+
+#[test]
+fn where_a_claim_fails_its_message_is_accepted_and_waits() {
+    on_every_store(|w| {
+        refuse_intents(&w, w.account);
+        w.door.open(&w, 10);
+        let message = w.message();
+        assert_eq!(w.door.inner().failed.len(), 1);
+        assert_eq!(w.door.waits(), [(w.route, w.account, w.now())]);
+        assert_eq!((w.state(message), w.is_queue_empty()), (PartState::Queued, false));
+    });
+}
+
+#[test]
+fn where_a_claim_fails_its_outlet_is_told_of_all() {
+    on_every_store(|w| {
+        refuse_intents(&w, w.account);
+        w.door.open(&w, 10);
+        let both = [w.account, w.other_account];
+        let accepting = together(&w, |come| {
+            both.map(|account| {
+                let (request, rows) = (Accept { account, ..w.request(1) }, w.store.backlog() + 1);
+                let store = w.store.clone();
+                let accepting = std::thread::spawn(move || store.run_blocking(request).unwrap());
+                come(rows);
+                accepting
+            })
+        });
+        for accepting in accepting {
+            accepting.join().unwrap();
+        }
+        // That of the message which held up the writer is one of them.
+        assert_eq!(w.door.inner().failed.len(), 3);
+        assert!(w.door.left().is_empty());
+        let waits: Vec<_> = w.door.waits().iter().map(|(_, account, _)| *account).collect();
+        assert_eq!(waits, [w.account, w.account, w.other_account]);
     });
 }
