@@ -12,6 +12,9 @@ pub struct Bucket {
     at: Instant,
 }
 
+/// Who reads the clock and has to wait for the bucket comes late by no more than this.
+const LATE_MAX: Duration = Duration::from_secs(1);
+
 /// Seconds of burst that a bucket holds (DESIGN section 6: "burst 0.1 s").
 const BURST_S: f64 = 0.1;
 
@@ -40,6 +43,10 @@ impl Bucket {
     }
 
     fn refill(&mut self, now: Instant) {
+        // What has passed is counted once, though somebody who looked at the clock before comes after.
+        if now < self.at && self.at.since(now) <= LATE_MAX {
+            return;
+        }
         // A clock that stepped back adds nothing and restarts the count from there.
         let passed = now.since(self.at).as_secs_f64();
         self.tokens = (self.tokens + passed * self.per_second).min(Self::capacity(self.per_second));
@@ -123,6 +130,21 @@ mod tests {
         assert_eq!(bucket.available(Instant::from_micros(0)), 1);
         bucket.take(1);
         assert!(bucket.wait() > Duration::from_millis(1_900));
+    }
+
+    #[test]
+    fn who_comes_late_with_an_earlier_time_gains_nothing() {
+        let at = |ms: i64| Instant::from_micros(ms * 1_000);
+        let mut bucket = Bucket::new(50.0, at(0));
+        let mut taken = 0;
+        for ms in (0..10_000).step_by(10) {
+            for now in [at(ms), at(ms - 9)] {
+                let n = bucket.available(now);
+                bucket.take(n);
+                taken += n;
+            }
+        }
+        assert!((500..=505).contains(&taken), "{taken}");
     }
 
     #[test]
