@@ -7,10 +7,12 @@ use anyhow::{Context, Result, ensure};
 use pombo_peers::cluster::Cluster;
 use pombo_peers::smsc::{Behaviour, Part, Reaction};
 
+use super::client::{Manner, Schedule};
 use super::namespace::{Cut, Namespace, POSTGRES, SMSC};
 use super::postgres::Server;
 use super::stage::{self, Effort, STOPS_WITHIN, Stage, TWO_BINDS};
 use super::{Outcome, Scenario};
+use crate::life::now;
 use crate::pombo::{Pombo, Setup};
 use crate::process::{Process, TempFolder, wait_until};
 
@@ -122,7 +124,8 @@ fn restart(effort: Effort) -> Result<Outcome> {
 fn fenced(effort: Effort) -> Result<Outcome> {
     let late = |number: u64| Duration::from_millis(500 + number % 16 * 500);
     let carrier = stage::recording().reacting(move |n, _| Reaction::AcceptAfter(late(n)));
-    let (messages, span) = (600, Duration::from_secs(1));
+    // More than one node claims ahead.
+    let (messages, span) = (1_200, Duration::from_secs(1));
     cut_off(Effort { messages, span, ..effort }, carrier, Cut::Postgres)
 }
 
@@ -139,8 +142,13 @@ fn cut_off(effort: Effort, carrier: Behaviour, cut: Cut) -> Result<Outcome> {
     let here = stage.pombo.serve()?;
     let mut there = far.serve_traced("ip", &namespace.prefix())?;
     std::thread::sleep(JOINED);
-    let load = stage.load(effort);
-    std::thread::sleep((effort.span / 3).max(Duration::from_secs(3)));
+    // Of what is due at one time both have some under way when PostgreSQL is gone.
+    let due = now().plus(Duration::from_secs(3));
+    let schedule = (cut == Cut::Postgres).then(|| Schedule::new(due, 1));
+    let load = stage.load_with(&[&stage.pombo], effort, Manner { schedule, ..Manner::default() });
+    std::thread::sleep((effort.span / 3).max(Duration::from_secs(4)));
+    // The first may have had both binds before the second joined it.
+    let unbinds = stage.carrier.counts().unbinds;
     namespace.cut(cut)?;
     let begun = Instant::now();
     let at = stage.carrier.elapsed();
@@ -150,7 +158,7 @@ fn cut_off(effort: Effort, carrier: Behaviour, cut: Cut) -> Result<Outcome> {
     if cut == Cut::Postgres {
         wait_until("its bind is the other's", GIVEN_UP, || {
             let binds = stage.carrier.counts();
-            Ok(binds.unbinds == 1 && binds.open == 2)
+            Ok(binds.unbinds == unbinds + 1 && binds.open == 2)
         })?;
     }
     std::thread::sleep(Duration::from_secs(2));
