@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::operation::{Question, View};
 use crate::sql::Database;
 use crate::trouble::Trouble;
-use crate::work::{Days, Requests};
+use crate::work::{Days, Lately};
 
 /// A connection that reads, whichever engine it is of.
 pub(crate) trait Snapshots: Send + 'static {
@@ -65,15 +65,15 @@ impl Readers {
     pub(crate) fn start<S: Snapshots>(
         connections: Vec<S>,
         trouble: &Arc<Trouble>,
-        requests: &Arc<Requests>,
+        lately: &Arc<Lately>,
     ) -> Self {
         let (jobs, queue) = sync_channel(QUESTIONS_MAX);
         let queue = Arc::new(Mutex::new(queue));
         for (number, mut connection) in connections.into_iter().enumerate() {
             let (queue, trouble) = (Arc::clone(&queue), Arc::clone(trouble));
-            let requests = Arc::clone(requests);
+            let lately = Arc::clone(lately);
             let name = format!("store-read-{number}");
-            let run = move || read(&mut connection, &queue, &trouble, &requests);
+            let run = move || read(&mut connection, &queue, &trouble, &lately);
             if let Err(error) = std::thread::Builder::new().name(name).spawn(run) {
                 tracing::error!(%error, "a reader thread could not be started");
             }
@@ -103,7 +103,7 @@ fn read(
     connection: &mut impl Snapshots,
     queue: &Mutex<Receiver<Box<dyn Job>>>,
     trouble: &Trouble,
-    requests: &Requests,
+    lately: &Lately,
 ) {
     let mut days = Days::default();
     loop {
@@ -115,9 +115,11 @@ fn read(
         }
         // One snapshot for the whole question: a commit between two of its statements must not
         // show it a later event and hide an earlier one.
+        let log_to = lately.log.last();
         let opened = connection.open();
         let database = connection.database();
-        let view = opened.map(|()| View { database, days: &mut days, looked: false, requests });
+        let view =
+            opened.map(|()| View { database, days: &mut days, looked: false, lately, log_to });
         if let Some(error) = job.answer(view) {
             trouble.met(&error);
         }

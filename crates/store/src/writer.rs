@@ -20,7 +20,7 @@ use crate::outlet::{Leaving, Outlets};
 use crate::seldom::Seldom;
 use crate::sql::Database;
 use crate::trouble::Trouble;
-use crate::work::{Requests, Shelf, Work};
+use crate::work::{Lately, Shelf, Work};
 
 /// Rows after which a group is committed even if more commands wait.
 const GROUP_ROWS_MAX: usize = 8_000;
@@ -123,11 +123,11 @@ impl Writer {
     pub(crate) fn start<E: Engine>(
         engine: E,
         node: i64,
-        (trouble, requests): (Arc<Trouble>, Arc<Requests>),
+        (trouble, lately): (Arc<Trouble>, Arc<Lately>),
     ) -> Result<Self> {
         let (queue, commands) = channel();
         let backlog = Arc::new(AtomicUsize::new(0));
-        let shelf = Shelf::load(engine.database(), node, requests)?;
+        let shelf = Shelf::load(engine.database(), node, lately)?;
         let (tell, events) = watch::channel(shelf.last_event());
         let commands = Commands { queue: commands, backlog: Arc::clone(&backlog), closing: None };
         let passing = Seldom::default();

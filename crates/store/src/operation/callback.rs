@@ -49,6 +49,8 @@ pub struct Owed {
     pub cursor: i64,
     /// How many events were looked at.
     pub n_seen: usize,
+    /// There may be more of them, however few these are.
+    pub may_be_more: bool,
 }
 
 /// One callback with everything that its URL may ask for.
@@ -85,15 +87,18 @@ pub struct OwedCallback {
 }
 
 /// A line of the log.
+#[derive(Debug, Clone)]
 pub(crate) struct Event {
     pub(crate) id: i64,
     pub(crate) part: PartId,
     pub(crate) kind: EventKind,
     pub(crate) at: Instant,
-    word: String,
-    code: String,
+    pub(crate) word: String,
+    pub(crate) code: String,
     /// The part's event before it.
-    prev: i64,
+    pub(crate) prev: i64,
+    /// The part's recipient, and its price, where they are known already.
+    pub(crate) to: Option<(Phone, Money)>,
 }
 
 impl Event {
@@ -118,6 +123,7 @@ impl Event {
             word: row.get(4)?,
             code: row.get(5)?,
             prev: row.get(6)?,
+            to: None,
         })
     }
 }
@@ -140,8 +146,11 @@ impl Question for After {
     type Answer = Owed;
 
     fn answer(self, view: &mut View<'_>) -> Result<Owed> {
-        let events = events(view, self.cursor, self.limit)?;
-        let mut owed = Owed { cursor: self.cursor.0, n_seen: events.len(), ..Owed::default() };
+        let recent = view.lately.log.between(self.cursor, view.log_to, self.limit);
+        let may_be_more = !recent.is_empty();
+        let events = if may_be_more { recent } else { events(view, self.cursor, self.limit)? };
+        let (cursor, n_seen) = (self.cursor.0, events.len());
+        let mut owed = Owed { cursor, n_seen, may_be_more, ..Owed::default() };
         let mut requests = Requests::default();
         let is_owed = |event: &&Event| self.tells(event.kind) || !self.audience.is_empty();
         let messages = events.iter().filter(is_owed).map(|event| event.part.message());
@@ -184,29 +193,45 @@ fn addressed(
         let is_other = |(event, _): &(Event, ForCallback)| day_of(event.part.message().0) != day;
         let others = events.iter().position(is_other).unwrap_or(events.len());
         let later = events.split_off(others);
-        let Some(mut recipient) = view.prepare_for(RECIPIENT, first_of_day(day))? else {
-            events = later;
-            continue;
-        };
-        let parts = events.iter().map(|(event, _)| [event.part.0]);
-        let found: Vec<Option<(i64, i64)>> =
-            recipient.first_of_each(parts, |row| Ok((row.get(0)?, row.get(1)?)))?;
+        complete(view, day, &mut events)?;
         let own = events.iter().filter(|(_, request)| request.each);
         let own: Vec<MessageId> = own.map(|(event, _)| event.part.message()).collect();
         let mut urls = request::callbacks_of(view, &own)?.into_iter();
-        for ((event, mut request), found) in events.into_iter().zip(found) {
+        for (event, mut request) in events {
             if request.each {
                 request.template = urls.next().flatten().unwrap_or_default();
             }
-            callbacks.extend(found.map(|found| callback_of(event, request, found)));
+            callbacks.extend(callback_of(event, request));
         }
         events = later;
     }
     Ok(callbacks)
 }
 
-fn callback_of(event: Event, request: ForCallback, (to, price): (i64, i64)) -> OwedCallback {
-    OwedCallback {
+/// Reads to whom the parts of a day's events are, where that is not known.
+fn complete(view: &mut View<'_>, day: i64, events: &mut [(Event, ForCallback)]) -> Result<()> {
+    let unknown = events.iter_mut().map(|(event, _)| event).filter(|event| event.to.is_none());
+    let unknown: Vec<&mut Event> = unknown.collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let Some(mut recipient) = view.prepare_for(RECIPIENT, first_of_day(day))? else {
+        return Ok(());
+    };
+    let parts = unknown.iter().map(|event| [event.part.0]);
+    let found: Vec<Option<(i64, i64)>> =
+        recipient.first_of_each(parts, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    for (event, found) in unknown.into_iter().zip(found) {
+        event.to = found
+            .map(|(to, price)| (Phone::from_stored(to.unsigned_abs()), Money::from_micros(price)));
+    }
+    Ok(())
+}
+
+/// `None` where the part is forgotten.
+fn callback_of(event: Event, request: ForCallback) -> Option<OwedCallback> {
+    let (to, price) = event.to?;
+    Some(OwedCallback {
         event: EventId(event.id),
         account: request.account,
         template: request.template,
@@ -216,12 +241,12 @@ fn callback_of(event: Event, request: ForCallback, (to, price): (i64, i64)) -> O
         word: event.word,
         code: event.code,
         from: request.sender,
-        to: Phone::from_stored(to.unsigned_abs()),
-        price: Money::from_micros(price),
+        to,
+        price,
         sent: request.sent,
         campaign: request.campaign,
         sending: request.sending,
-    }
+    })
 }
 
 impl After {
@@ -293,7 +318,7 @@ impl Requests {
             if self.place_of(message).is_some() {
                 continue;
             }
-            match view.requests.of_message(message) {
+            match view.lately.requests.of_message(message) {
                 Some(request) => drop(self.by_id.insert(request.id.0, request)),
                 None => drop(days.entry(day_of(message.0)).or_default().insert(message)),
             }
@@ -335,7 +360,7 @@ impl Requests {
             }
             self.last = match self.place_of(id) {
                 Some(place) => self.by_id.remove(&place),
-                None => match view.requests.of_message(id) {
+                None => match view.lately.requests.of_message(id) {
                     Some(request) => Some(request),
                     None => request::seen(view, id)?.map(Arc::new),
                 },
@@ -356,4 +381,12 @@ impl Question for Cursor {
         let cursor = view.prepare(CURSOR)?.first((), |row| row.get(0))?;
         Ok(EventId(cursor.unwrap_or(0)))
     }
+}
+
+/// An event of that number.
+#[cfg(test)]
+pub(crate) fn event(id: i64) -> Event {
+    let (kind, at) = (EventKind::Sent, Instant::from_micros(0));
+    let (word, code) = (String::new(), String::new());
+    Event { id, part: PartId(16), kind, at, word, code, prev: 0, to: None }
 }

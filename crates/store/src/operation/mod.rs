@@ -47,12 +47,12 @@ pub mod unmatched;
 
 use std::collections::BTreeSet;
 
-use pombo_domain::id::AccountId;
+use pombo_domain::id::{AccountId, EventId};
 
 use crate::error::Result;
 use crate::sql::{Database, Prepared};
 use crate::statement::Statement;
-use crate::work::{Days, Requests, Work, day_of};
+use crate::work::{Days, Lately, Work, day_of};
 
 /// A command: decides, then writes. It may be run again after a rollback, so it keeps no state of
 /// its own, and what it writes depends only on its value and the tables.
@@ -113,8 +113,9 @@ pub struct View<'c> {
     pub(crate) days: &'c mut Days,
     /// Whether the list of days is this question's: it sees one snapshot.
     pub(crate) looked: bool,
-    /// What was accepted lately.
-    pub(crate) requests: &'c Requests,
+    /// What was committed lately; of the log no more than the snapshot shows.
+    pub(crate) lately: &'c Lately,
+    pub(crate) log_to: EventId,
 }
 
 impl<'c> View<'c> {

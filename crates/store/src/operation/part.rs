@@ -11,6 +11,7 @@ use pombo_domain::price::Refund;
 use pombo_domain::time::Instant;
 
 use super::accept::Recipient;
+use super::callback::Event;
 use super::certificate;
 use super::request;
 use crate::error::Result;
@@ -155,7 +156,7 @@ pub(crate) fn advance(
     state: PartState,
     step: &Step<'_>,
 ) -> Result<EventId> {
-    let event = append(work, step, before.event)?;
+    let event = append(work, step, (before.event, Some((before.recipient, before.price))))?;
     set(work, step.part, state, event.0, step.route)?;
     if before.tally.is_certified() {
         certificate::chain(work, (event, before.event), step, state)?;
@@ -280,7 +281,7 @@ pub(crate) fn first_sent(
     if changed == 0 {
         return Ok(None);
     }
-    insert(work, id, step, 0)?;
+    insert(work, id, step, (0, None))?;
     if tally.is_certified() {
         certificate::chain(work, (EventId(id), 0), step, PartState::Sent)?;
     }
@@ -290,16 +291,19 @@ pub(crate) fn first_sent(
 
 /// Writes an event that a part is not told by: no state and no list of events changes.
 pub(crate) fn log(work: &mut Work<'_>, step: &Step<'_>) -> Result<EventId> {
-    append(work, step, 0)
+    append(work, step, (0, None))
 }
 
-fn append(work: &mut Work<'_>, step: &Step<'_>, prev: i64) -> Result<EventId> {
+/// The event before a part's event, and its recipient and price, where they are known.
+type Before = (i64, Option<(Phone, Money)>);
+
+fn append(work: &mut Work<'_>, step: &Step<'_>, before: Before) -> Result<EventId> {
     let id = work.new_event(step.at)?;
-    insert(work, id, step, prev)?;
+    insert(work, id, step, before)?;
     Ok(EventId(id))
 }
 
-fn insert(work: &mut Work<'_>, id: i64, step: &Step<'_>, prev: i64) -> Result<()> {
+fn insert(work: &mut Work<'_>, id: i64, step: &Step<'_>, (prev, to): Before) -> Result<()> {
     work.prepare_for(NEW_EVENT, id)?.write(values![
         id,
         step.part.0,
@@ -311,7 +315,9 @@ fn insert(work: &mut Work<'_>, id: i64, step: &Step<'_>, prev: i64) -> Result<()
         step.code,
         step.detail,
     ])?;
-    work.event_is_written(id);
+    let (part, kind, at) = (step.part, step.kind, step.at);
+    let (word, code) = (step.word.to_owned(), step.code.to_owned());
+    work.event_is_written(Event { id, part, kind, at, word, code, prev, to });
     Ok(())
 }
 

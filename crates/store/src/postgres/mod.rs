@@ -62,11 +62,11 @@ pub(crate) fn open(url: &str, options: &Options) -> std::result::Result<Store, O
         Pulse::start(place, Arc::clone(&membership)).map_err(unusable)?;
     }
     let writing = Writing::new(first, own, Arc::clone(&membership));
-    let (trouble, requests) = (Arc::default(), Arc::default());
-    let writer = Writer::start(writing, node, (Arc::clone(&trouble), Arc::clone(&requests)))
+    let (trouble, lately) = (Arc::default(), Arc::default());
+    let writer = Writer::start(writing, node, (Arc::clone(&trouble), Arc::clone(&lately)))
         .map_err(unusable)?;
     let kind = Kind::Postgres(Postgres { serves });
-    let readers = Readers::start(readers, &trouble, &requests);
+    let readers = Readers::start(readers, &trouble, &lately);
     Ok(Store { writer, readers, kind, membership, trouble })
 }
 

@@ -70,16 +70,14 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Store, OpenError> {
     if !options.exclusive {
         connection.busy_handler(Some(turn::look_again)).map_err(damaged)?;
     }
-    let (trouble, requests) = (Arc::new(Trouble::of_one_file()), Arc::default());
+    let (trouble, lately) = (Arc::new(Trouble::of_one_file()), Arc::default());
     let writer = Writing::new(connection, checkpoints, (turn, room(path)))
-        .and_then(|writing| {
-            Writer::start(writing, 0, (Arc::clone(&trouble), Arc::clone(&requests)))
-        })
+        .and_then(|writing| Writer::start(writing, 0, (Arc::clone(&trouble), Arc::clone(&lately))))
         .map_err(|why| OpenError::of(path, why))?;
     let kind = Sqlite { path: path.to_owned(), watch, _lock: lock };
     let kind = Kind::Sqlite(Arc::new(kind));
     let membership = Arc::new(Membership::alone());
-    let readers = Readers::start(readers, &trouble, &requests);
+    let readers = Readers::start(readers, &trouble, &lately);
     Ok(Store { writer, readers, kind, membership, trouble })
 }
 

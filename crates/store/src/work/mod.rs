@@ -3,6 +3,7 @@
 mod day;
 mod ids;
 mod known;
+mod lately;
 pub(crate) mod money;
 mod requests;
 pub(crate) mod totals;
@@ -18,12 +19,13 @@ pub(crate) use day::Days;
 pub(crate) use ids::{IDS_PER_DAY, day_of, first_at, first_of_day, time_of};
 pub(crate) use known::Holders;
 use known::Known;
+pub(crate) use lately::Lately;
 pub(crate) use money::{LedgerKind, MoneyBook, Today};
 use requests::New as NewRequests;
-pub(crate) use requests::Requests;
 use totals::TotalsBook;
 
 use crate::error::Result;
+use crate::operation::callback::Event;
 use crate::operation::queue::Queued;
 use crate::operation::request::Request;
 use crate::outlet::Leaving;
@@ -83,9 +85,10 @@ pub(crate) struct Shelf {
     totals: TotalsBook,
     /// The sendings that send nothing; few at a time.
     stopped: HashMap<SendingId, Stop>,
-    /// Those that are committed, which the readers look at too, and those of the open transaction.
-    requests: Arc<Requests>,
+    /// What is committed, which the readers look at too, and what the open transaction adds.
+    lately: Arc<Lately>,
     new_requests: NewRequests,
+    new_events: Vec<Event>,
     known: Known,
     /// Route and key of receipts that wait for their answer; empty nearly always.
     early: HashSet<(RouteId, i64)>,
@@ -99,7 +102,7 @@ pub(crate) struct Shelf {
 }
 
 impl Shelf {
-    pub(crate) fn load(database: Database<'_>, node: i64, requests: Arc<Requests>) -> Result<Self> {
+    pub(crate) fn load(database: Database<'_>, node: i64, lately: Arc<Lately>) -> Result<Self> {
         let mut shelf = Self {
             node,
             days: Days::default(),
@@ -110,8 +113,9 @@ impl Shelf {
             money: MoneyBook::default(),
             totals: TotalsBook::default(),
             stopped: HashMap::new(),
-            requests,
+            lately,
             new_requests: NewRequests::default(),
+            new_events: Vec::new(),
             known: Known::new(),
             early: HashSet::new(),
             campaigns: 0..0,
@@ -196,18 +200,25 @@ impl Shelf {
         if n_changed == CHANGED_MAX || newest.first().is_none_or(|day| *day != day_of(before)) {
             self.known.clear();
         }
+        // Where the newest two days have no event, all that there are lie before them.
+        if let Some(day) = newest.get(1).filter(|_| self.seen == 0) {
+            self.seen = first_of_day(*day);
+        }
+        self.new_events.clear();
+        self.lately.log.begin(self.seen);
         self.stale = false;
         Ok(())
     }
 
     fn forget_requests(&mut self) {
         self.new_requests = NewRequests::default();
-        self.requests.clear();
+        self.lately.requests.clear();
     }
 
-    /// The transaction is committed: what it has accepted is there for the readers too.
+    /// The transaction is committed: what it has written is there for the readers too.
     pub(crate) fn committed(&mut self) {
-        self.requests.keep(std::mem::take(&mut self.new_requests));
+        self.lately.requests.keep(std::mem::take(&mut self.new_requests));
+        self.lately.log.keep(std::mem::take(&mut self.new_events));
     }
 
     /// Requests stay as they were accepted, and no part changes without an event.
@@ -390,8 +401,9 @@ impl<'c> Work<'c> {
     }
 
     /// Tells that an event is written.
-    pub(crate) const fn event_is_written(&mut self, id: i64) {
-        self.shelf.written = id;
+    pub(crate) fn event_is_written(&mut self, event: Event) {
+        self.shelf.written = event.id;
+        self.shelf.new_events.push(event);
     }
 
     /// Makes sure that a day has its tables.
@@ -450,6 +462,7 @@ impl<'c> Work<'c> {
         self.database.tables_changed()?;
         self.shelf.known.clear();
         self.shelf.forget_requests();
+        self.shelf.lately.log.begin(self.shelf.seen);
         self.shelf.days.reload(self.database)
     }
 
@@ -460,8 +473,8 @@ impl<'c> Work<'c> {
 
     /// The request of a message, where it is at hand.
     pub(crate) fn remembered(&self, message: MessageId) -> Option<Arc<Request>> {
-        let Shelf { requests, new_requests, .. } = &self.shelf;
-        new_requests.of_message(message).or_else(|| requests.of_message(message))
+        let Shelf { lately, new_requests, .. } = &self.shelf;
+        new_requests.of_message(message).or_else(|| lately.requests.of_message(message))
     }
 
     /// The receipts that wait for their answer.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pombo_domain::id::{AccountId, EventId};
+use pombo_domain::id::{AccountId, EventId, MessageId};
 use pombo_domain::message::{EventKind, PartState};
 use pombo_domain::time::Instant;
 use pombo_store::operation::accept::{Accept, CallbackUrls, Campaign};
@@ -13,8 +13,12 @@ use pombo_store::operation::callback_due::{
     Debt, Deferred, Due, DueCallbacks, Endpoint, GiveUp, Settle, Target,
 };
 use pombo_store::operation::notification::ENDPOINT;
+use pombo_store::operation::settle::Fate;
+use pombo_store::operation::{self as op, Operation};
+use pombo_store::{Error, Store, Work};
 
-use crate::world::{HOUR, PRICE, World, on_every_store, phone};
+use crate::place::SHARED;
+use crate::world::{HOUR, PRICE, World, cause, on_every_store, phone};
 
 fn after(w: &World, cursor: i64, limit: usize) -> Owed {
     w.ask(After { cursor: EventId(cursor), limit, submitted: false, audience: Arc::default() })
@@ -227,5 +231,75 @@ fn an_end_is_not_told_once_another_has_come() {
         assert_eq!(w.state(message), PartState::Delivered);
         let found = w.ask(due(w.now()));
         assert_eq!((events(&found), found.overtaken), (vec![], vec![debt(expired)]));
+    });
+}
+
+fn refused(w: &World, message: MessageId) -> op::settle::Settle {
+    let fate = Fate::Ended { state: PartState::Rejected, cause: cause("no") };
+    w.to_settle(vec![w.settled(message.part(0), fate)])
+}
+
+/// The messages that are told next, to the end.
+fn told_next(w: &World, cursor: &mut i64) -> Vec<MessageId> {
+    let mut told = Vec::new();
+    loop {
+        let owed = after(w, *cursor, 100);
+        told.extend(owed.callbacks.iter().map(|callback| callback.part.message()));
+        *cursor = owed.cursor;
+        if owed.n_seen == 0 {
+            return told;
+        }
+        assert!(owed.callbacks.iter().all(|callback| callback.price == PRICE));
+    }
+}
+
+#[test]
+fn what_another_process_writes_in_between_is_told_in_its_place() {
+    on_every_store(|w| {
+        let first = w.accept(with_url(w.request(9)));
+        w.claim(9);
+        let beside = Store::open(&w.place.url(), &SHARED).unwrap();
+        let mut cursor = 0;
+        // Who writes, one after another, before each look.
+        let (mut next, looks) = (0, ["a", "b", "ab", "ba", "bab"]);
+        for writers in looks {
+            let from = next;
+            for writer in writers.chars() {
+                let refused = refused(&w, first.plus(next));
+                match writer {
+                    'a' => drop(w.run(refused)),
+                    _ => drop(beside.run_blocking(refused).unwrap()),
+                }
+                next += 1;
+            }
+            let expected: Vec<_> = (from..next).map(|i| first.plus(i)).collect();
+            assert_eq!(told_next(&w, &mut cursor), expected, "{writers}");
+        }
+        beside.close();
+    });
+}
+
+/// A command that fails once it has written something.
+struct FailsLate(op::settle::Settle);
+
+impl Operation for FailsLate {
+    type Answer = ();
+
+    fn run(&self, work: &mut Work<'_>) -> Result<(), Error> {
+        self.0.run(work)?;
+        Err(Error::Failed("it fails".into()))
+    }
+}
+
+#[test]
+fn what_was_undone_is_not_told() {
+    on_every_store(|w| {
+        let first = w.accept(with_url(w.request(2)));
+        w.claim(2);
+        let mut cursor = 0;
+        assert!(w.store.run_blocking(FailsLate(refused(&w, first))).is_err());
+        assert!(told_next(&w, &mut cursor).is_empty());
+        w.run(refused(&w, first.plus(1)));
+        assert_eq!(told_next(&w, &mut cursor), [first.plus(1)]);
     });
 }

@@ -360,7 +360,7 @@ impl Notifier {
         self.notify(owed.notifications);
         self.progress.read(EventId(owed.cursor));
         self.is_behind = owed.n_seen == EVENTS_AT_ONCE;
-        self.has_news |= self.is_behind;
+        self.has_news |= self.is_behind || owed.may_be_more;
     }
 
     /// Tells notifications, in the order of their events.
