@@ -15,7 +15,7 @@ use super::callback::Event;
 use super::certificate;
 use super::request;
 use crate::error::Result;
-use crate::sql::{Row, values};
+use crate::sql::{Row, storable, values};
 use crate::statement::statements;
 use crate::work::{Work, day_of};
 
@@ -316,7 +316,8 @@ fn insert(work: &mut Work<'_>, id: i64, step: &Step<'_>, (prev, to): Before) -> 
         step.detail,
     ])?;
     let (part, kind, at) = (step.part, step.kind, step.at);
-    let (word, code) = (step.word.to_owned(), step.code.to_owned());
+    // As the tables have them.
+    let [word, code] = [step.word, step.code].map(|text| storable(text).into_owned());
     work.event_is_written(Event { id, part, kind, at, word, code, prev, to });
     Ok(())
 }

@@ -203,6 +203,7 @@ impl Shelf {
         // Where the newest two days have no event, all that there are lie before them.
         if let Some(day) = newest.get(1).filter(|_| self.seen == 0) {
             self.seen = first_of_day(*day);
+            self.events.raise(self.seen);
         }
         self.new_events.clear();
         self.lately.log.begin(self.seen);

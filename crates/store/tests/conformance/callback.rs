@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use pombo_domain::channel::Cause;
 use pombo_domain::id::{AccountId, EventId, MessageId};
 use pombo_domain::message::{EventKind, PartState};
 use pombo_domain::time::Instant;
@@ -276,6 +277,22 @@ fn what_another_process_writes_in_between_is_told_in_its_place() {
             assert_eq!(told_next(&w, &mut cursor), expected, "{writers}");
         }
         beside.close();
+    });
+}
+
+#[test]
+fn an_event_is_told_as_it_is_stored_whoever_remembers_it() {
+    on_every_store(|mut w| {
+        let message = w.accept(with_url(w.request(1)));
+        w.claim(1);
+        let cause = Cause { code: "8\0".to_owned(), text: "no".to_owned() };
+        let fate = Fate::Ended { state: PartState::Rejected, cause };
+        w.settle(vec![w.settled(message.part(0), fate)]);
+        for _ in 0..2 {
+            let told = after(&w, 0, 100).callbacks;
+            assert_eq!(told[0].code, "8\u{fffd}");
+            w = w.reopened();
+        }
     });
 }
 
