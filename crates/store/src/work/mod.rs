@@ -396,6 +396,10 @@ impl<'c> Work<'c> {
 
     /// An event id whose day has its tables.
     pub(crate) fn new_event(&mut self, now: Instant) -> Result<i64> {
+        // Days go as a whole: no event goes before a message that it may tell of, whose number is of a
+        // later day where the clock was set back since.
+        let day = ids::day_of(self.shelf.messages.last());
+        self.shelf.events.raise(first_of_day(day) - 1);
         let id = self.shelf.events.block(1, now);
         self.shelf.days.ensure(self.database, ids::day_of(id))?;
         Ok(id)

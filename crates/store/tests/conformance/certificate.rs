@@ -12,6 +12,7 @@ use pombo_store::operation::accept::{Accept, Accepted, Recipient, cost};
 use pombo_store::operation::audit;
 use pombo_store::operation::callback_due::Settle;
 use pombo_store::operation::certificate::{Certificate, Certified, Evidence};
+use pombo_store::operation::hurry::Hurry;
 use pombo_store::operation::retention::{Forget, Forgotten};
 use pombo_store::operation::settle::{Fate, Item};
 use pombo_store::operation::stage::{Begin, Stage};
@@ -356,5 +357,25 @@ fn the_evidence_goes_with_the_history_of_its_day() {
         assert!(matches!(look(&w, message), Certified::Whole(_)));
         while w.run(Forget { day: NOON.day(), limit: 1 }) != Forgotten::All {}
         assert!(matches!(look(&w, message), Certified::Unknown));
+    });
+}
+
+#[test]
+fn a_clock_that_is_set_back_over_midnight_takes_no_event_from_a_message() {
+    on_every_store(|w| {
+        w.pass(12 * HOUR + HOUR / 6);
+        let message = w.accept(certified(&w, 1));
+        w.set_clock(w.now().minus(HOUR));
+        w.run(Hurry { now: w.now(), limit: 1_000 });
+        let claimed = w.claim(1);
+        w.settle(vec![w.sent(message.part(0), "A"), Item::IntentDone(claimed.work[0].intent)]);
+        w.settle(vec![w.receipt("A", PartState::Delivered, 0)]);
+        let day = w.now().day();
+        w.pass(2 * DAY);
+        while w.sweep().more {}
+        let cursor = Some(EventId(i64::MAX >> 1));
+        w.run(Settle { cursor, ..Settle::default() });
+        while let Forgotten::Some(_) = w.run(Forget { day, limit: 100 }) {}
+        whole(&w, message);
     });
 }
