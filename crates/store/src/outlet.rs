@@ -62,11 +62,6 @@ impl Leaving {
         Self { outlets: outlets.clone(), may, fresh, has_begun: false, claims, queued }
     }
 
-    /// The outlet of a route, where something may leave by it at once.
-    pub(crate) fn outlet(&self, route: RouteId) -> Option<Arc<dyn Outlet>> {
-        self.outlets.of(route).filter(|_| self.may)
-    }
-
     /// What was accepted and stands in no queue yet.
     pub(crate) const fn fresh(&mut self) -> &mut Vec<Queued> {
         &mut self.fresh
@@ -84,9 +79,11 @@ impl Leaving {
         route: RouteId,
         fresh: &[(Lane, AccountId, usize)],
     ) -> (usize, Vec<Claim>) {
-        self.has_begun = true;
         let first = self.claims.len();
-        let Some(outlet) = self.outlet(route) else { return (first, Vec::new()) };
+        let Some(outlet) = self.outlets.of(route).filter(|_| self.may) else {
+            return (first, Vec::new());
+        };
+        self.has_begun = true;
         let claims = outlet.claims(fresh);
         let asked = claims.iter().map(|claim| (Arc::clone(&outlet), claim.clone(), None));
         self.claims.extend(asked);

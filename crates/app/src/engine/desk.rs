@@ -86,6 +86,11 @@ impl Room {
     pub(super) const fn of(self, lane: Lane) -> usize {
         self.0[lane as usize]
     }
+
+    /// Whether there is none in any lane.
+    pub(super) fn is_none(self) -> bool {
+        self.0 == [0; 2]
+    }
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

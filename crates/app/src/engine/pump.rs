@@ -98,7 +98,7 @@ async fn round(
     breadths: &mut [Breadth; Lane::ALL.len()],
 ) -> Result<Option<Duration>, pombo_store::Error> {
     let room = desk.room();
-    if Lane::ALL.iter().all(|lane| room.of(*lane) == 0) {
+    if room.is_none() {
         return Ok(Some(PATIENCE));
     }
     let now = desk.clock.now();

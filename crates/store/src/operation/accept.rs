@@ -411,8 +411,7 @@ impl Accept {
                 tries: 0,
                 scheduled: place.due > self.now,
             };
-            let is_one = place.from == place.to && !row.scheduled;
-            match is_one && work.leaving().outlet(place.route).is_some() {
+            match place.from == place.to && !row.scheduled {
                 true => work.leaving().fresh().push((queue, row)),
                 false => queue::put_new(work, (queue, row))?,
             }
