@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 use crate::run::{cargo, is_installed, must, program, say, step};
-use crate::{rights, setup, snapshots, tidy as house_rules};
+use crate::{release, rights, setup, snapshots, tidy as house_rules};
 
 /// The whole gate, or with `-- FILTER` only the tests that the filter matches.
 pub(crate) fn test(args: &[String]) -> Result<()> {
@@ -95,8 +95,13 @@ fn tests(filter: &[String]) -> Result<()> {
     if filter.is_empty() { ledger.reject_unreferenced() } else { Ok(()) }
 }
 
-/// One workload of `bench/`, in a release build, with pombo's own release binary beside it.
+/// One workload of `bench/`, in a release build, with pombo's own release binary beside it; with
+/// `--released` first, the one that `release` builds.
 pub(crate) fn bench(args: &[String]) -> Result<()> {
+    let (released, args) = match args.split_first() {
+        Some((first, rest)) if first == "--released" => (true, rest),
+        _ => (false, args),
+    };
     if args.first().is_some_and(|name| name == "journey") {
         let only = args.iter().skip_while(|arg| *arg != "--only").nth(1);
         if only.is_none_or(|one| one == "kannel") {
@@ -108,6 +113,10 @@ pub(crate) fn bench(args: &[String]) -> Result<()> {
     }
     if args.first().is_some_and(|name| name == "retention") {
         setup::debian(&["faketime"])?;
+    }
+    if released {
+        let benches = release::build()?;
+        return must(program(&benches.to_string_lossy()).args(args));
     }
     // The binary is a workload's subject, not its dependency: cargo does not build it by itself.
     let with_pombo = [

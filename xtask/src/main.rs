@@ -2,6 +2,7 @@
 
 mod fuzz;
 mod gate;
+mod release;
 mod rights;
 mod run;
 mod setup;
@@ -23,7 +24,9 @@ cargo xtask VERB
   clippy             lints as errors
   doc                documentation warnings as errors
   fuzz [TARGET] [--seconds N]    run one fuzz target, or each in turn
-  bench NAME [OPTION...]         run one workload of bench/
+  release            the binary to install, in target/released: compiled twice, the second time
+                     for what the first was seen to do (some 15 minutes on two cores)
+  bench [--released] NAME [OPTION...]    run one workload of bench/, or with that binary
   crash [OPTION...]              kill pombo while it sends, and count what arrives
   faults [NAME...|--all|--list]  break everything under load, and compare with what is promised";
 
@@ -52,6 +55,7 @@ fn verb(args: &[String]) -> Result<()> {
         "clippy" => gate::clippy(),
         "doc" => gate::doc(),
         "fuzz" => fuzz::run(rest),
+        "release" => release::build().map(drop),
         "bench" => gate::bench(rest),
         "crash" => gate::crash(rest),
         "faults" => gate::faults(rest),

@@ -44,6 +44,17 @@ pub(crate) fn must(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Runs a command and takes what it prints.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let shown = show(command);
+    let done = command.stderr(Stdio::inherit()).output();
+    let done = done.with_context(|| format!("cannot start: {shown}"))?;
+    if !done.status.success() {
+        bail!("failed ({}): {shown}", done.status);
+    }
+    Ok(String::from_utf8(done.stdout)?)
+}
+
 /// Whether a program can be found.
 pub(crate) fn is_installed(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -54,7 +65,7 @@ pub(crate) fn is_installed(name: &str) -> bool {
 }
 
 /// Runs one step of the gate and prints its name and time.
-pub(crate) fn step(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+pub(crate) fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     say(&format!("\n=== {name}"));
     let start = Instant::now();
     let result = work();

@@ -7,13 +7,14 @@ use anyhow::{Context, Result, bail};
 use crate::run::{cargo, is_installed, must, program, root, say};
 
 /// A program that tests or chores start, and the Debian package that has it.
-struct Need {
-    program: &'static str,
-    package: &'static str,
-    why: &'static str,
+#[derive(Clone, Copy)]
+struct Need<'a> {
+    program: &'a str,
+    package: &'a str,
+    why: &'a str,
 }
 
-const NEEDS: &[Need] = &[
+const NEEDS: &[Need<'static>] = &[
     Need { program: "bearerbox", package: "kannel", why: "the gateway that benches compare with" },
     Need {
         // A library has no program; its file tells whether it is there.
@@ -39,7 +40,7 @@ const NEEDS: &[Need] = &[
 ];
 
 /// What only chores need that are seldom run; installed when one is.
-const SELDOM: &[Need] = &[
+const SELDOM: &[Need<'static>] = &[
     Need {
         program: "faketime",
         package: "faketime",
@@ -64,11 +65,23 @@ pub(crate) fn all() -> Result<()> {
 
 /// Installs these Debian packages where their program is missing.
 pub(crate) fn debian(packages: &[&str]) -> Result<()> {
-    let missing: Vec<&Need> = NEEDS
-        .iter()
-        .chain(SELDOM)
-        .filter(|need| packages.contains(&need.package) && !is_installed(need.program))
-        .collect();
+    let all = NEEDS.iter().chain(SELDOM);
+    install(all.copied().filter(|need| packages.contains(&need.package)))
+}
+
+/// What turns counts into a profile, and a C compiler that uses it, both of this version.
+pub(crate) fn llvm(major: &str) -> Result<()> {
+    let (clang, profdata) = (format!("clang-{major}"), format!("llvm-profdata-{major}"));
+    let llvm = format!("llvm-{major}");
+    install([
+        Need { program: &clang, package: &clang, why: "compiles SQLite with a profile" },
+        Need { program: &profdata, package: &llvm, why: "makes a profile of counts" },
+    ])
+}
+
+fn install<'a>(needs: impl IntoIterator<Item = Need<'a>>) -> Result<()> {
+    let missing: Vec<Need<'_>> =
+        needs.into_iter().filter(|need| !is_installed(need.program)).collect();
     if missing.is_empty() {
         return Ok(());
     }
