@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use super::turn::WOKEN;
 
+/// A commit waits for the disk; one that waits for a standby too goes on doing so.
+const SYNCED: &str = "select set_config('synchronous_commit', 'on', false) \
+     where current_setting('synchronous_commit') = 'off'";
+
 /// What a server is given time for before it is believed to be gone.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
@@ -50,16 +54,17 @@ impl Limits {
         };
         let lock_ms = if self.statement.is_some() { 10_000 } else { 0 };
         let name = if self.node > 0 { name_of(self.node) } else { "pombo".to_owned() };
-        // Nobody needs to find on the disk what a pulse writes.
-        let listen = match self.listens {
+        // Nobody needs to find on the disk what a pulse writes. What anybody else has written is there
+        // before it is answered, whatever the database, the role or the server have as their default.
+        let last = match self.listens {
             true => format!("; set synchronous_commit = off; listen {WOKEN}"),
-            false => String::new(),
+            false => format!("; {SYNCED}"),
         };
         format!(
             "set application_name = '{name}'; set statement_timeout = {statement_ms}; set lock_timeout = {lock_ms}; \
              set idle_in_transaction_session_timeout = 30000; set tcp_keepalives_idle = 5; \
              set tcp_keepalives_interval = 3; set tcp_keepalives_count = 3; \
-             set tcp_user_timeout = 10000; set jit = off{plans}{listen}"
+             set tcp_user_timeout = 10000; set jit = off{plans}{last}"
         )
     }
 }
@@ -67,4 +72,36 @@ impl Limits {
 /// What the server calls a node's connections.
 pub(super) fn name_of(node: i64) -> String {
     format!("pombo node {node}")
+}
+
+#[cfg(test)]
+mod tests {
+    use pombo_peers::postgres::Database as Peer;
+
+    use super::super::place::Place;
+    use super::super::session::Session;
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_synced_whatever_the_databases_default_but_for_a_pulse() {
+        let server = Peer::fresh();
+        let name = server.run("select current_database()");
+        for default in ["off", "remote_write"] {
+            server.run(&format!("alter database {name} set synchronous_commit = {default}"));
+            let seen = |limits| {
+                let place = Place::parse(&server.url()).expect("a URL");
+                let session = Session::open(place, limits).expect("the server runs");
+                let tell =
+                    "create table told as select current_setting('synchronous_commit') as word";
+                session.batch(tell).expect("it is told");
+                let word = server.run("select word from told");
+                session.batch("drop table told").expect("it goes");
+                word
+            };
+            let expected = if default == "off" { "on" } else { default };
+            assert_eq!(seen(Limits::SERVING), expected);
+            assert_eq!(seen(Limits::COMMAND), expected);
+            assert_eq!(seen(Limits { listens: true, ..Limits::SERVING }), "off");
+        }
+    }
 }
