@@ -151,11 +151,11 @@ pub enum OpenError {
         /// The first that is missing.
         table: String,
     },
-    /// A file of another program.
-    #[error("{path}: it holds a table {table:?}, which is not pombo's; give another store.url")]
+    /// A file, or a schema of a database, of another program.
+    #[error("{place}: it holds a table {table:?}, which is not pombo's; give another store.url")]
     Foreign {
-        /// Which file.
-        path: String,
+        /// Which file, or server.
+        place: String,
         /// One of its tables.
         table: String,
     },

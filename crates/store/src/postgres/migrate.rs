@@ -71,6 +71,12 @@ fn attempt(session: &Session, place: &str) -> std::result::Result<(), OpenError>
     if found > known {
         return Err(OpenError::Newer { path: place.to_owned(), found, known });
     }
+    let tables = || Database::Postgres(session).tables("").map_err(unusable);
+    if found == 0
+        && let Some(table) = migration::foreign(&tables()?)
+    {
+        return Err(OpenError::Foreign { place: place.to_owned(), table: table.clone() });
+    }
     let done = usize::try_from(found).unwrap_or(0);
     if found < known {
         // Those who write meanwhile wait, rather than meet half-way.
@@ -78,8 +84,7 @@ fn attempt(session: &Session, place: &str) -> std::result::Result<(), OpenError>
         session.batch(&turn).map_err(unusable)?;
     }
     if found == known
-        && let tables = Database::Postgres(session).tables("").map_err(unusable)?
-        && let Some(table) = migration::missing(&tables, true)
+        && let Some(table) = migration::missing(&tables()?, true)
     {
         return Err(OpenError::Incomplete { place: place.to_owned(), table: table.to_owned() });
     }

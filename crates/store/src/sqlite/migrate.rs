@@ -32,7 +32,7 @@ pub(crate) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Op
     if found == 0
         && let Some(table) = migration::foreign(&tables(&tx)?)
     {
-        return Err(OpenError::Foreign { path: place, table: table.clone() });
+        return Err(OpenError::Foreign { place, table: table.clone() });
     }
     let done = usize::try_from(found).unwrap_or(0);
     for (from, step) in (0..).zip(STEPS).skip(done) {

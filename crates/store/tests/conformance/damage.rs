@@ -39,6 +39,16 @@ fn a_step_of_the_schema_that_fails_leaves_a_server_as_it_was() {
 }
 
 #[test]
+fn a_database_of_another_program_is_refused_and_left_as_it_was() {
+    let database = Database::fresh();
+    database.run("create table guests (name text)");
+    let opened = Store::open(&database.url(), &SHARED).unwrap_err();
+    assert!(matches!(&opened, OpenError::Foreign { table, .. } if table == "guests"), "{opened}");
+    let tables = "select string_agg(tablename, ',') from pg_tables where schemaname = 'public'";
+    assert_eq!(database.run(tables), "guests");
+}
+
+#[test]
 fn a_store_without_one_of_its_tables_is_refused() {
     on_every_store(|w| {
         w.store.close();
