@@ -15,6 +15,7 @@ mod notifications;
 mod notify;
 mod pace;
 mod receipts;
+mod retention;
 mod retry;
 mod stop;
 mod store_failure;
