@@ -141,6 +141,17 @@ impl Pombo {
         Ok(process)
     }
 
+    /// What it answers to a message, head first, asked by `curl` as the last arguments of another
+    /// command: of what runs elsewhere.
+    pub(crate) fn answer_there(&self, tracer: &str, args: &[&str]) -> Result<String> {
+        let url = format!("http://{}/api/rest/sms", self.http);
+        let body = r#"{"to":["34666555444"],"from":"pombo","message":"asked there"}"#;
+        let mut command = Command::new(tracer);
+        command.args(args).args(["curl", "-s", "-i", "-m", "60", "-H", &authorization()]);
+        let output = command.args(["-d", body, &url]).output()?;
+        Ok(String::from_utf8(output.stdout)?.to_ascii_lowercase().replacen("http", "HTTP", 1))
+    }
+
     /// Where it listens.
     pub(crate) fn http(&self) -> SocketAddr {
         self.http

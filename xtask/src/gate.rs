@@ -174,10 +174,12 @@ pub(crate) fn crash(args: &[String]) -> Result<()> {
 /// whatever it asks for, a scenario that is skipped is one that nobody noticed to be missing.
 fn small_faults() -> Result<()> {
     let mut args = vec!["--quick".to_owned()];
-    if rights::may_mount() {
+    if rights::may_change_the_system() {
         args.push("--no-skips".to_owned());
     } else {
-        say("without the right to mount (root on Linux has it) some scenarios are skipped");
+        say(
+            "without the right to mount and to make networks (root on Linux has it) some scenarios are skipped",
+        );
     }
     faults(&args)
 }
@@ -189,7 +191,7 @@ pub(crate) fn faults(args: &[String]) -> Result<()> {
     if has(&["--all", "clock-jumps"]) {
         setup::debian(&["faketime"])?;
     }
-    if has(&["--all", "nodes-cut-off", "nodes-fenced"]) {
+    if has(&["--all", "--quick", "nodes-cut-off", "nodes-fenced"]) {
         setup::debian(&["iproute2"])?;
     }
     let args: Vec<&str> = ["faults"].into_iter().chain(args.iter().map(String::as_str)).collect();

@@ -48,6 +48,8 @@ pub(super) struct Sent {
     pub(super) statuses: BTreeMap<u16, u64>,
     /// The longest that anyone waited for an answer.
     pub(super) slowest: Duration,
+    /// The shortest that anyone waited for a 202.
+    pub(super) quickest: Option<Duration>,
     /// Refusals for now that did not say when to come again.
     pub(super) without_retry_after: u64,
 }
@@ -240,6 +242,7 @@ impl Work {
         *sent.statuses.entry(answer.status).or_default() += 1;
         if answer.status == 202 {
             sent.accepted_at.push(Instant::now());
+            sent.quickest = Some(sent.quickest.map_or(waited, |quickest| quickest.min(waited)));
         }
         if answer.status == 503 {
             sent.refused_at.push(Instant::now());

@@ -54,10 +54,11 @@ fn migrate(effort: Effort) -> Result<Outcome> {
     let complaints: Vec<&str> =
         trouble.lines().filter(|line| line.contains("pombo_store")).collect();
     ensure!(complaints.is_empty(), "the older one complained: {}", complaints.join("; "));
+    let refused = sent.n_refused();
+    ensure!(refused == 0, "{refused} answers of 503");
     let words = format!(
-        "from {} (tables of step {before}) to step {after}; {} answers of 503; {doubts}",
-        older.name,
-        sent.n_refused()
+        "from {} (tables of step {before}) to step {after}; no answer of 503; {doubts}",
+        older.name
     );
     Ok(Outcome::seen(verdict, words))
 }

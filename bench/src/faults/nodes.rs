@@ -41,9 +41,9 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "nodes-fenced",
         fault: "one of two nodes is cut off from PostgreSQL, and not from the SMSC",
-        promise: "it sends nothing more before the other takes over, leaves its bind to it, and ends \
-                  when it is back",
-        quick: false,
+        promise: "it sends nothing more before the other takes over, leaves its bind to it, accepts \
+                  nothing (503 with Retry-After), and ends when it is back",
+        quick: true,
         run: fenced,
     },
 ];
@@ -156,6 +156,10 @@ fn cut_off(effort: Effort, carrier: Behaviour, cut: Cut) -> Result<Outcome> {
     let quiet = went_quiet(&stage.carrier.received(), at);
     ensure!(quiet < after, "it sent when the other had taken over");
     if cut == Cut::Postgres {
+        ensure!(quiet > Duration::ZERO, "it had nothing left to send, so nothing was shown");
+        let answer = far.answer_there("ip", &namespace.prefix())?;
+        let is_refused = answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after:");
+        ensure!(is_refused, "it answered a request with {answer}");
         wait_until("its bind is the other's", GIVEN_UP, || {
             let binds = stage.carrier.counts();
             Ok(binds.unbinds == unbinds + 1 && binds.open == 2)

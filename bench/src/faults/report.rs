@@ -97,6 +97,20 @@ fn placed(page: &str, table: &str) -> Result<String> {
 mod tests {
     use super::*;
 
+    /// Whoever changes a scenario runs `faults --all` again.
+    #[test]
+    fn the_page_tells_of_every_scenario_as_it_is() {
+        let page = include_str!("../../../docs/reliability.md");
+        let (_, table) =
+            page.split_once(END).map(|(page, _)| page.split_once(BEGIN).unwrap()).unwrap();
+        let told = table.lines().filter_map(|line| line.strip_prefix("| "));
+        let mut told = told.skip(1).map(|row| row.splitn(4, " | ").take(3).collect::<Vec<_>>());
+        for Scenario { name, fault, promise, .. } in super::super::scenarios() {
+            assert_eq!(told.next(), Some(vec![*name, *fault, *promise]));
+        }
+        assert_eq!(told.next(), None);
+    }
+
     #[test]
     fn the_table_takes_the_place_of_the_one_before() {
         let page = format!("above\n{BEGIN}\nold\n{END}\nbelow\n");

@@ -1,10 +1,15 @@
 //! A disk whose syncs are slow, and one whose syncs fail.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 
 use super::stage::{self, Effort, Stage};
 use super::{Outcome, Scenario};
 use crate::pombo::Setup;
+
+/// How much longer a slow sync takes.
+const SLOWER: Duration = Duration::from_millis(150);
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -12,7 +17,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         fault: "every fsync and fdatasync takes 150 ms longer",
         promise: "202 only after its sync, which all that wait share",
         quick: true,
-        run: |effort| run(effort, "delay_exit=150000", false),
+        run: |effort| run(effort, &format!("delay_exit={}", SLOWER.as_micros()), false),
     },
     Scenario {
         name: "failed-sync",
@@ -48,9 +53,14 @@ fn run(effort: Effort, injected: &str, fails: bool) -> Result<Outcome> {
     ensure!(sent.without_retry_after == 0, "a refusal did not say when to come again");
     let refused = sent.n_refused();
     ensure!(!fails || refused > 0, "no sync failed");
+    let (quickest, slowest) = (sent.quickest.unwrap_or_default(), sent.slowest);
+    ensure!(fails || quickest >= SLOWER, "a 202 came after {} ms", quickest.as_millis());
     let words = match fails {
         true => format!("{refused} answers of 503"),
-        false => format!("the slowest answer took {} ms", sent.slowest.as_millis()),
+        false => {
+            let (quickest, slowest) = (quickest.as_millis(), slowest.as_millis());
+            format!("the quickest 202 took {quickest} ms, the slowest answer {slowest} ms")
+        }
     };
     Ok(Outcome::seen(verdict, words))
 }
