@@ -43,8 +43,12 @@ const QUIET_DAYS: i64 = 7;
 /// Rows of each kind that go at a time: a few milliseconds of the writer.
 const FORGOTTEN_AT_ONCE: i64 = 500;
 
-/// Between two such pieces: after each of them a server that runs reads its memory anew.
+/// Between two such pieces at least: after each of them a server that runs reads its memory anew.
 const FORGETTING_PAUSE: Duration = Duration::from_millis(25);
+
+/// And at least so many times what a piece took, so that where the disk is slow the server still has
+/// it nearly to itself.
+const PAUSE_TIMES: u32 = 9;
 
 /// How often a day is tried whose tables others use, and how long between two tries.
 const TRIES: usize = 30;
@@ -100,14 +104,16 @@ fn forget(
     let forget = op::retention::Forget { day, limit: FORGOTTEN_AT_ONCE };
     let (mut n_rows, mut n_tries) = (0, 0);
     loop {
+        let begun = tokio::time::Instant::now();
         match store.run_blocking(forget) {
             Ok(Forgotten::Some(n)) => {
+                let pause = FORGETTING_PAUSE.max(begun.elapsed() * PAUSE_TIMES);
                 n_rows += n;
                 if !progress(Progress::Rows(n_rows)) {
                     return Ok(false);
                 }
                 // The server's commits come first.
-                std::thread::sleep(FORGETTING_PAUSE);
+                std::thread::sleep(pause);
             }
             Ok(Forgotten::All | Forgotten::Kept) => return Ok(true),
             Err(Error::Unavailable(_)) if n_tries < TRIES => {
