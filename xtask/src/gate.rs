@@ -186,13 +186,9 @@ fn small_faults() -> Result<()> {
 
 /// The fault suite of `bench/`, on the debug build.
 pub(crate) fn faults(args: &[String]) -> Result<()> {
-    setup::debian(&["strace", "postgresql-15"])?;
-    let has = |names: &[&str]| args.iter().any(|arg| names.contains(&arg.as_str()));
-    if has(&["--all", "clock-jumps"]) {
+    setup::debian(&["strace", "postgresql-15", "iproute2"])?;
+    if args.iter().any(|arg| ["--all", "clock-jumps"].contains(&arg.as_str())) {
         setup::debian(&["faketime"])?;
-    }
-    if has(&["--all", "--quick", "nodes-cut-off", "nodes-fenced"]) {
-        setup::debian(&["iproute2"])?;
     }
     let args: Vec<&str> = ["faults"].into_iter().chain(args.iter().map(String::as_str)).collect();
     on_debug(&args)
