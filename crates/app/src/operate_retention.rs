@@ -74,10 +74,8 @@ pub fn retention_run(
     let today = clock.now().day();
     let (before, quiet_since) = (today - i64::from(n_days), today - QUIET_DAYS);
     let mut n_kept = 0;
-    let of_handsets =
-        op::inbound::Forget { before: Instant::of_day(before), limit: FORGOTTEN_AT_ONCE };
-    while !is_dry && store.run_blocking(of_handsets)? > 0 {
-        std::thread::sleep(FORGETTING_PAUSE);
+    if !is_dry {
+        forget_of_handsets(store, Instant::of_day(before))?;
     }
     for found in store.ask_blocking(op::retention::Days { before, quiet_since })? {
         let day = Instant::of_day(found.day).iso8601()[..10].to_owned();
@@ -95,6 +93,25 @@ pub fn retention_run(
     Ok(n_kept)
 }
 
+/// Runs a piece of the work, and tells how long the server is to have the disk to itself after it.
+fn piece<T>(run: impl FnOnce() -> T) -> (T, Duration) {
+    let begun = tokio::time::Instant::now();
+    let done = run();
+    (done, FORGETTING_PAUSE.max(begun.elapsed() * PAUSE_TIMES))
+}
+
+/// Forgets what handsets sent before that time.
+fn forget_of_handsets(store: &Store, before: Instant) -> Result<(), Problem> {
+    let forget = op::inbound::Forget { before, limit: FORGOTTEN_AT_ONCE };
+    loop {
+        let (n_rows, pause) = piece(|| store.run_blocking(forget));
+        if n_rows? == 0 {
+            return Ok(());
+        }
+        std::thread::sleep(pause);
+    }
+}
+
 /// Forgets a day that is over, and so stays: nothing becomes of it any more. Answers whether to go on.
 fn forget(
     store: &Store,
@@ -104,10 +121,9 @@ fn forget(
     let forget = op::retention::Forget { day, limit: FORGOTTEN_AT_ONCE };
     let (mut n_rows, mut n_tries) = (0, 0);
     loop {
-        let begun = tokio::time::Instant::now();
-        match store.run_blocking(forget) {
+        let (forgotten, pause) = piece(|| store.run_blocking(forget));
+        match forgotten {
             Ok(Forgotten::Some(n)) => {
-                let pause = FORGETTING_PAUSE.max(begun.elapsed() * PAUSE_TIMES);
                 n_rows += n;
                 if !progress(Progress::Rows(n_rows)) {
                     return Ok(false);
