@@ -141,15 +141,16 @@ impl Pombo {
         Ok(process)
     }
 
-    /// What it answers to a message, head first, asked by `curl` as the last arguments of another
-    /// command: of what runs elsewhere.
+    /// What it answers to a message, `STATUS RETRY-AFTER`, asked by `curl` as the last arguments of
+    /// another command: of what runs elsewhere.
     pub(crate) fn answer_there(&self, tracer: &str, args: &[&str]) -> Result<String> {
         let url = format!("http://{}/api/rest/sms", self.http);
         let body = r#"{"to":["34666555444"],"from":"pombo","message":"asked there"}"#;
+        let told = "%{http_code} %header{retry-after}";
         let mut command = Command::new(tracer);
-        command.args(args).args(["curl", "-s", "-i", "-m", "60", "-H", &authorization()]);
-        let output = command.args(["-d", body, &url]).output()?;
-        Ok(String::from_utf8(output.stdout)?.to_ascii_lowercase().replacen("http", "HTTP", 1))
+        command.args(args).args(["curl", "-s", "-m", "60", "-o", "/dev/null", "-w", told]);
+        let output = command.args(["-H", &authorization(), "-d", body, &url]).output()?;
+        Ok(String::from_utf8(output.stdout)?)
     }
 
     /// Where it listens.

@@ -79,28 +79,26 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "RSS peak, MiB",
         "store, MiB",
     ]);
-    let mut row = |name: &str, cells: Vec<String>| -> Result<()> {
+    let mut row = |name: &str, (cells, rates): (Vec<String>, [f64; 2])| -> Result<[f64; 2]> {
         let mut all = vec![name.to_owned()];
         all.extend(cells);
         all.push(grouped(folder_mib(folder.path()), 0));
         table.row(all);
-        Ok(())
+        Ok(rates)
     };
-    let (cells, before) = loads.run()?;
-    row("before", cells)?;
+    let before = row("before", loads.run()?)?;
     wait_until("all that became of the old day is read", PATIENCE, || can_go(&pombo))?;
     let forgetting = std::thread::spawn(move || {
         std::thread::sleep(AHEAD);
         forget(&pombo)
     });
-    let (cells, meanwhile) = loads.run()?;
+    let gave = loads.run()?;
     if forgetting.is_finished() {
         note("it was over before the loads were");
     }
-    row("meanwhile", cells)?;
+    let meanwhile = row("meanwhile", gave)?;
     let (seconds, cpu_ms) = forgetting.join().ok().context("who forgets panicked")??;
-    let (cells, after) = loads.run()?;
-    row("after", cells)?;
+    let after = row("after", loads.run()?)?;
     running.stop()?;
     table.print();
     say(&format!(

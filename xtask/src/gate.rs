@@ -186,7 +186,7 @@ fn small_faults() -> Result<()> {
 
 /// The fault suite of `bench/`, on the debug build.
 pub(crate) fn faults(args: &[String]) -> Result<()> {
-    setup::debian(&["strace", "postgresql-15", "iproute2"])?;
+    setup::debian(&["strace", "postgresql-15", "iproute2", "curl"])?;
     if args.iter().any(|arg| ["--all", "clock-jumps"].contains(&arg.as_str())) {
         setup::debian(&["faketime"])?;
     }

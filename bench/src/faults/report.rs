@@ -87,9 +87,15 @@ pub(super) fn write(rows: &[Row]) -> Result<()> {
     Ok(std::fs::write(&page, placed(&text, &table(rows))?)?)
 }
 
-fn placed(page: &str, table: &str) -> Result<String> {
+/// What stands before the table, the table, and what stands behind it.
+fn around(page: &str) -> Result<[&str; 3]> {
     let (before, rest) = page.split_once(BEGIN).context("the page has no place for the table")?;
-    let (_, after) = rest.split_once(END).context("the table's place has no end")?;
+    let (table, after) = rest.split_once(END).context("the table's place has no end")?;
+    Ok([before, table, after])
+}
+
+fn placed(page: &str, table: &str) -> Result<String> {
+    let [before, _, after] = around(page)?;
     Ok(format!("{before}{BEGIN}\n\n{table}\n{END}{after}"))
 }
 
@@ -101,8 +107,7 @@ mod tests {
     #[test]
     fn the_page_tells_of_every_scenario_as_it_is() {
         let page = include_str!("../../../docs/reliability.md");
-        let (_, table) =
-            page.split_once(END).map(|(page, _)| page.split_once(BEGIN).unwrap()).unwrap();
+        let [_, table, _] = around(page).unwrap();
         let told = table.lines().filter_map(|line| line.strip_prefix("| "));
         let mut told = told.skip(1).map(|row| row.splitn(4, " | ").take(3).collect::<Vec<_>>());
         for Scenario { name, fault, promise, .. } in super::super::scenarios() {
