@@ -1,13 +1,12 @@
-//! What one connection does for the writer, and for a reader.
+//! What one connection does for the writer.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::session::{SHAPE, Session};
+use super::session::Session;
 use super::turn::{BEGIN, TAKE, Taken, WOKEN};
 use crate::error::{Error, Result};
 use crate::node::Membership;
-use crate::reader::Snapshots;
 use crate::seldom::Seldom;
 use crate::sql::Database;
 use crate::writer::{Engine, NotCommitted};
@@ -21,10 +20,10 @@ pub(super) struct Writing {
     own: i64,
     /// What it is among those that serve; alone where it does not.
     membership: Arc<Membership>,
-    /// The open transaction's number among those of all that write.
-    number: i64,
     /// The turn of the transaction before, where it was kept and has told all there was to tell.
     last: Option<Taken>,
+    /// What became of the last that was told to end, where nobody has waited for it yet.
+    ended: Option<Ended>,
     /// Complaints of commits of which nobody knows at first.
     in_doubt: Seldom,
 }
@@ -44,9 +43,19 @@ const LAST_ASKED: usize = 20;
 /// Every how many times it is complained of.
 const COMPLAINED: usize = 40;
 
+/// What became of a transaction that was to end.
+enum Ended {
+    /// The word that ends it was not sent.
+    Undone(Error),
+    /// It may have been: the transaction's number, and what went wrong.
+    InDoubt(i64, Error),
+    /// It was, of the transaction with this number.
+    Sent(i64),
+}
+
 impl Writing {
     pub(super) fn new(session: Session, own: i64, membership: Arc<Membership>) -> Self {
-        Self { session, own, membership, number: 0, last: None, in_doubt: Seldom::default() }
+        Self { session, own, membership, last: None, ended: None, in_doubt: Seldom::default() }
     }
 
     fn take_turn(&mut self) -> Result<()> {
@@ -69,14 +78,38 @@ impl Writing {
     }
 
     fn begun(&mut self, taken: Taken) {
-        self.number = taken.number;
         self.session.taken.set(Some(taken));
         self.session.shape.set(Some(taken.shape));
     }
 
-    /// Whether the last transaction was kept. It is over once its turn is free, and until then
+    /// Tells the open transaction to end.
+    fn end(&mut self) -> Ended {
+        // Gone with the connection, when it was asked what became of the one before.
+        let Some(open) = self.session.taken.get() else {
+            return Ended::Undone(Error::Unavailable("the connection was lost".into()));
+        };
+        if self.session.has_failed() {
+            let why = "a statement of the transaction had failed";
+            return Ended::Undone(Error::Failed(why.into()));
+        }
+        let last_word = match self.membership.has_others() {
+            true => format!("notify {WOKEN}, '{}'; commit", self.membership.own()),
+            false => "commit".to_owned(),
+        };
+        match self.session.end(last_word) {
+            Ok(()) => {
+                let shape = self.session.shape.get();
+                self.last = shape.map(|shape| Taken { shape, ..open });
+                Ended::Sent(open.number)
+            }
+            Err(error) if self.session.is_ahead() => Ended::Undone(self.blame(error)),
+            Err(error) => Ended::InDoubt(open.number, error),
+        }
+    }
+
+    /// Whether a transaction was kept. It is over once its turn is free, and until then
     /// nobody knows.
-    fn was_kept(&mut self) -> Result<bool> {
+    fn was_kept(&mut self, number: i64) -> Result<bool> {
         self.session.revive()?;
         // What was never told to end must not answer for itself.
         let turn = format!("rollback; {BEGIN}");
@@ -88,7 +121,7 @@ impl Writing {
             Ok(written)
         });
         self.roll_back();
-        Ok(asked?.is_some_and(|written| written >= self.number))
+        Ok(asked?.is_some_and(|written| written >= number))
     }
 }
 
@@ -120,33 +153,31 @@ impl Engine for Writing {
         self.session.confirm().err().unwrap_or(error)
     }
 
+    fn end_ahead(&mut self) -> bool {
+        let ended = self.end();
+        let is_sent = matches!(ended, Ended::Sent(_));
+        self.ended = Some(ended);
+        is_sent && !self.membership.has_others()
+    }
+
     fn commit(
         &mut self,
         is_open: &mut dyn FnMut(&Error) -> bool,
     ) -> std::result::Result<(), NotCommitted> {
-        if self.session.has_failed() {
-            let why = "a statement of the transaction had failed";
-            return Err(NotCommitted::Undone(Error::Failed(why.into())));
-        }
-        let last_word = match self.membership.has_others() {
-            true => format!("notify {WOKEN}, '{}'; commit", self.membership.own()),
-            false => "commit".to_owned(),
+        let (number, error) = match self.ended.take().unwrap_or_else(|| self.end()) {
+            Ended::Undone(error) => return Err(NotCommitted::Undone(error)),
+            Ended::InDoubt(number, error) => (number, error),
+            Ended::Sent(number) => match self.session.ended() {
+                Ok(()) => return Ok(()),
+                Err(error) => (number, error),
+            },
         };
-        let was_open = self.session.taken.get();
-        let Err(error) = self.session.end(&last_word) else {
-            let shape = self.session.shape.get();
-            self.last = was_open.zip(shape).map(|(taken, shape)| Taken { shape, ..taken });
-            return Ok(());
-        };
-        if self.session.is_ahead() {
-            return Err(NotCommitted::Undone(self.blame(error))); // The word was not sent.
-        }
         if let Some(n_more) = self.in_doubt.turn() {
             tracing::warn!(%error, n_more, "a commit was not confirmed; asking what became of it");
         }
         let mut last = LAST_ASKED;
         for n in 1_usize.. {
-            match self.was_kept() {
+            match self.was_kept(number) {
                 Ok(true) => return Ok(()),
                 Ok(false) => return Err(NotCommitted::Undone(error)),
                 Err(why) if n.is_multiple_of(COMPLAINED) => {
@@ -190,49 +221,6 @@ impl Engine for Writing {
         let leave = format!("delete from node where id = {}", self.membership.own());
         if let Err(error) = self.session.revive().and_then(|_| self.session.batch(&leave)) {
             tracing::warn!(%error, "no leave could be taken; others take over after a few seconds");
-        }
-    }
-}
-
-/// A reader's.
-pub(super) struct Reading(pub(super) Session);
-
-impl Reading {
-    fn begin(&mut self) -> Result<()> {
-        self.0.revive()?;
-        let shape = self.0.known(SHAPE)?;
-        let client = self.0.client();
-        let row = self.0.wait(async {
-            let (begun, told) = tokio::join!(
-                client.batch_execute("begin isolation level repeatable read, read only"),
-                client.query_one(&shape.one, &[])
-            );
-            begun?;
-            told
-        })?;
-        self.0.shape.set(Some(row.try_get(0)?));
-        Ok(())
-    }
-}
-
-impl Snapshots for Reading {
-    fn database(&self) -> Database<'_> {
-        Database::Postgres(&self.0)
-    }
-
-    fn open(&mut self) -> Result<()> {
-        match self.begin() {
-            Err(_) if self.0.is_lost() => self.begin(),
-            done => done,
-        }
-    }
-
-    fn end(&mut self) {
-        self.0.shape.set(None);
-        if !self.0.is_lost()
-            && let Err(error) = self.0.batch("rollback")
-        {
-            tracing::warn!(%error, "a reader cannot end its snapshot");
         }
     }
 }
@@ -339,6 +327,42 @@ mod tests {
         }
         writing.begin().expect("it begins");
         assert_eq!(next(&writing).expect("it is told"), first + 1 + 2 * 3);
+    }
+
+    #[test]
+    fn what_has_begun_behind_a_commit_is_kept_where_that_has_an_answer() {
+        const ADD: &str = "update sequence set next = next + $1 where name = 'campaign'";
+        let server = Peer::fresh();
+        drop(super::super::migrated(&server.url()));
+        let next = || server.run("select next from sequence where name = 'campaign'");
+        let way = Proxy::to(&Peer::socket());
+        let url = format!("{}?connect_timeout=1", server.url_by(way.address()));
+        let limits = Limits { statement: Some(Duration::from_secs(1)), ..Limits::NONE };
+        let session = Session::open(Place::parse(&url).expect("a URL"), limits);
+        let mut writing = Writing::new(session.expect("the server runs"), 1, alone());
+        let first: i64 = next().parse().expect("a number");
+        let add = |writing: &mut Writing, n: i64| {
+            writing.begin().expect("it begins");
+            let mut add = writing.database().prepare(ADD).expect("it is prepared");
+            add.write([n]).expect("it is sent");
+        };
+        begin(&mut writing);
+        assert!(writing.commit(&mut patient).is_ok());
+        for is_answered in [true, false] {
+            add(&mut writing, 1);
+            assert!(writing.end_ahead(), "nobody else writes");
+            way.be_silent(!is_answered);
+            add(&mut writing, 10);
+            assert!(writing.session.is_ahead());
+            let known = writing.commit(&mut |_| {
+                way.be_silent(false);
+                true
+            });
+            assert!(known.is_ok(), "the server heard the word");
+            assert_eq!(writing.commit(&mut patient).is_ok(), is_answered);
+            writing.roll_back();
+        }
+        assert_eq!(next(), (first + 12).to_string());
     }
 
     #[test]

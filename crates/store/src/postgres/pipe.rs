@@ -334,7 +334,7 @@ mod tests {
                 single.as_mut().expect("it is prepared").write([id, round]).expect("it is sent");
                 update.as_mut().expect("it is prepared").write([round, id]).expect("it is sent");
             }
-            session.end(word).expect("it ends");
+            session.end(word.to_owned()).and_then(|()| session.ended()).expect("it ends");
             session.forget_writes();
             let mut count = database.prepare(whole).expect("it is prepared");
             let found = count.one((), |row| Ok((row.get::<i64>(0)?, row.get::<i64>(1)?)));

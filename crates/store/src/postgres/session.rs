@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -11,26 +11,17 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
+use tokio_postgres::Client;
 use tokio_postgres::error::{DbError, Severity, SqlState};
-use tokio_postgres::{Client, Statement};
 
 use super::call::{Line, call, find};
 use super::limits::Limits;
-use super::many;
-use super::pipe::{self, Pipe, Sent, Write};
+use super::pipe::{self, Pipe, Sent, Writing};
 use super::place::Place;
+use super::prepared::{Known, Statements};
 use super::turn::{Ahead, Taken};
 use crate::error::{Error, Result};
-use crate::recent::Recent;
 use crate::sql::Value;
-
-/// A statement that is prepared.
-pub(crate) struct Known {
-    text: String,
-    pub(crate) one: Statement,
-    write: OnceLock<Arc<Write>>,
-    question: OnceLock<Statement>,
-}
 
 /// What is done when another node has said a word.
 pub(super) type Heard = Arc<dyn Fn(&str) + Send + Sync>;
@@ -52,11 +43,13 @@ pub(crate) struct Session {
     failed: Cell<bool>,
     /// Whether a statement has failed because others held what it wanted.
     hindered: Cell<bool>,
-    statements: RefCell<Recent<String, Arc<Known>>>,
+    pub(super) statements: Statements,
     /// What is to be written before the next answer.
     pipe: RefCell<Pipe>,
     /// What was sent already, whose answers nobody has waited for yet.
     sent: RefCell<Vec<Sent>>,
+    /// The answer to the word that ends a transaction, where nobody has waited for it yet.
+    word: RefCell<Option<Writing<'static>>>,
     /// A turn that nobody has waited for yet.
     ahead: RefCell<Option<Ahead>>,
     /// What the open transaction was told with its turn.
@@ -73,9 +66,6 @@ const HINDERED: [SqlState; 2] = [SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEA
 
 /// How often whoever waits for an answer looks whether it can still come.
 const LOOK_UP: Duration = Duration::from_secs(1);
-
-/// Statements kept prepared, at most; each costs some memory of the server too.
-const STATEMENTS_MAX: usize = 512;
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -106,9 +96,10 @@ impl Session {
             hung_up: Cell::new(false),
             failed: Cell::new(false),
             hindered: Cell::new(false),
-            statements: RefCell::new(Recent::new(STATEMENTS_MAX)),
+            statements: Statements::default(),
             pipe: RefCell::default(),
             sent: RefCell::default(),
+            word: RefCell::default(),
             ahead: RefCell::default(),
             taken: Cell::new(None),
             shape: Cell::new(None),
@@ -247,42 +238,6 @@ impl Session {
         &self.line.client
     }
 
-    /// The statement of a text, prepared once.
-    pub(super) fn known(&self, text: &str) -> Result<Arc<Known>> {
-        if let Some(known) = self.statements.borrow_mut().get(text) {
-            return Ok(Arc::clone(known));
-        }
-        let known = Arc::new(Known {
-            one: self.wait(self.line.client.prepare(text))?,
-            text: text.to_owned(),
-            write: OnceLock::new(),
-            question: OnceLock::new(),
-        });
-        self.statements.borrow_mut().insert(text.to_owned(), Arc::clone(&known));
-        Ok(known)
-    }
-
-    /// What is known of it where it writes.
-    pub(super) fn write_of(&self, known: &Known) -> Result<Arc<Write>> {
-        if let Some(write) = known.write.get() {
-            return Ok(Arc::clone(write));
-        }
-        let prepare = |text: &str| self.wait(self.line.client.prepare(text));
-        let write = Arc::new(Write::new(&known.text, &known.one, prepare)?);
-        Ok(Arc::clone(known.write.get_or_init(|| write)))
-    }
-
-    /// Its form that answers for many values at once.
-    pub(super) fn question_of(&self, known: &Known) -> Result<Statement> {
-        if let Some(question) = known.question.get() {
-            return Ok(question.clone());
-        }
-        let text = many::question(&known.text, known.one.params())
-            .ok_or_else(|| Error::Failed(format!("{} is asked of nothing", known.text)))?;
-        let question = self.wait(self.line.client.prepare(&text))?;
-        Ok(known.question.get_or_init(|| question).clone())
-    }
-
     /// Writes at some time before the next answer.
     pub(super) fn write(&self, known: &Known, values: &[Value<'_>]) -> Result<()> {
         let write = self.write_of(known)?;
@@ -357,14 +312,31 @@ impl Session {
     }
 
     /// Sends what is to be written, and the word that ends the transaction as soon as it is known that
-    /// the turn is what it was taken for.
-    pub(super) fn end(&self, word: &str) -> Result<()> {
+    /// the turn is what it was taken for. Waits until all is written: [`Session::ended`] waits for the
+    /// answer to the word.
+    pub(super) fn end(&self, word: String) -> Result<()> {
         self.write_and(async {
-            match self.told().await? {
-                true => self.line.client.batch_execute(word).await.map(Some),
-                false => Ok(None),
+            if !self.told().await? {
+                return Ok(None);
             }
+            let client = Arc::clone(self.client());
+            let mut answer: Writing<'static> =
+                Box::pin(async move { client.batch_execute(&word).await });
+            // It is sent when it is first looked at, and once the connection's task was here.
+            let first = poll_fn(|context| Poll::Ready(answer.as_mut().poll(context))).await;
+            yield_now().await;
+            match first {
+                Poll::Ready(done) => done?,
+                Poll::Pending => *self.word.borrow_mut() = Some(answer),
+            }
+            Ok(Some(()))
         })
+    }
+
+    /// Waits until the transaction that was told to end has done so.
+    pub(super) fn ended(&self) -> Result<()> {
+        let word = self.word.borrow_mut().take();
+        word.map_or(Ok(()), |word| self.wait(word))
     }
 
     /// Whether the turn is what it was taken for.
@@ -419,18 +391,6 @@ impl Session {
         self.sent.take();
     }
 
-    /// Prepares a statement in all its forms.
-    #[cfg(test)]
-    pub(crate) fn prepare(&self, text: &str) -> Result<Statement> {
-        let known = self.known(text)?;
-        match (text.starts_with("select "), known.one.params()) {
-            (true, []) => {}
-            (true, _) => drop(self.question_of(&known)?),
-            (false, _) => drop(self.write_of(&known)?),
-        }
-        Ok(known.one.clone())
-    }
-
     /// The turn is over.
     pub(super) fn forget_turn(&self) {
         self.ahead.borrow_mut().take();
@@ -466,10 +426,6 @@ impl Session {
 
     pub(crate) fn batch(&self, text: &str) -> Result<()> {
         self.ask(self.line.client.batch_execute(text))
-    }
-
-    pub(crate) fn forget_statements(&self) {
-        self.statements.borrow_mut().clear();
     }
 }
 

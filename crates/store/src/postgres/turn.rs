@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
 
-use super::session::Known;
+use super::prepared::Known;
 
 macro_rules! lock {
     () => {

@@ -7,7 +7,8 @@ use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{IsNull, Kind, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, Statement};
 
-use super::session::{Known, Session};
+use super::prepared::Known;
+use super::session::Session;
 use crate::error::{Error, Result};
 use crate::sql::{Value, Values, storable};
 

@@ -216,10 +216,17 @@ impl Shelf {
         self.lately.requests.clear();
     }
 
-    /// The transaction is committed: what it has written is there for the readers too.
-    pub(crate) fn committed(&mut self) {
-        self.lately.requests.keep(std::mem::take(&mut self.new_requests));
-        self.lately.log.keep(std::mem::take(&mut self.new_events));
+    /// What the transaction has written, once that is told to end.
+    pub(crate) fn take_fresh(&mut self) -> Fresh {
+        let (requests, events) =
+            (std::mem::take(&mut self.new_requests), std::mem::take(&mut self.new_events));
+        Fresh { requests, events }
+    }
+
+    /// It is committed: what it has written is there for the readers too.
+    pub(crate) fn keep(&mut self, fresh: Fresh) {
+        self.lately.requests.keep(fresh.requests);
+        self.lately.log.keep(fresh.events);
     }
 
     /// Requests stay as they were accepted, and no part changes without an event.
@@ -241,6 +248,13 @@ impl Shelf {
         self.known.clear();
         self.campaigns = 0..0;
     }
+}
+
+/// What a transaction has written, and readers ask for.
+#[derive(Debug)]
+pub(crate) struct Fresh {
+    requests: NewRequests,
+    events: Vec<Event>,
 }
 
 /// A kind, and two numbers.

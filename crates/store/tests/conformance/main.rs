@@ -7,6 +7,7 @@ mod callback;
 mod campaign;
 mod certificate;
 mod claim;
+mod commit;
 mod copy;
 mod damage;
 mod days;

@@ -1,80 +1,37 @@
 //! The writer: one thread that takes all commands that wait, commits them together, and repeats.
 //!
-//! Group commit without a timer: while one transaction is being synced, the next group gathers.
+//! Group commit without a timer: while one transaction is being synced, the next group gathers; where
+//! the engine is a server, it is run meanwhile, and is undone with the one before it where that fails.
 //! Commands decide before they write, so the happy path needs no savepoints. When one of a group
 //! fails all the same, the whole transaction is rolled back and each command is run again in a
 //! transaction of its own: the failing one is told, the others lose nothing.
 
+mod commands;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 
 use tokio::sync::{oneshot, watch};
 
 use crate::error::{Error, Result};
-use crate::operation::leave::{leave, put_fresh};
-use crate::operation::queue::put_gathered;
+use crate::operation::leave::leave;
 use crate::operation::{Foreseen, Operation, read_ahead};
 use crate::outlet::{Leaving, Outlets};
 use crate::seldom::Seldom;
 use crate::sql::Database;
 use crate::trouble::Trouble;
-use crate::work::{Lately, Shelf, Work};
+use crate::work::{Fresh, Lately, Shelf, Work};
+use commands::{Commands, Job, Message, Waiting, rows_of};
 
-/// Rows after which a group is committed even if more commands wait.
-const GROUP_ROWS_MAX: usize = 8_000;
+/// Rows of a group that is run while the one before it is made durable, at most: whoever waits for that
+/// is told once they are.
+const OVERLAP_ROWS_MAX: usize = 256;
 
 /// Rows that wait, beyond which nobody's command is taken. Requests stay far below it: they are asked to
 /// come later long before.
 const BACKLOG_MAX: usize = 400_000;
-
-/// A command with the one who waits for it.
-trait Job: Send {
-    fn rows(&self) -> usize;
-    fn foresee(&self, foreseen: &mut Foreseen);
-    fn run(&mut self, work: &mut Work<'_>) -> Result<()>;
-    fn reply(self: Box<Self>, committed: Result<()>);
-}
-
-struct Waiting<O: Operation> {
-    operation: O,
-    answer: Option<O::Answer>,
-    reply: oneshot::Sender<Result<O::Answer>>,
-}
-
-impl<O: Operation> Job for Waiting<O> {
-    fn rows(&self) -> usize {
-        self.operation.rows()
-    }
-
-    fn foresee(&self, foreseen: &mut Foreseen) {
-        self.operation.foresee(foreseen);
-    }
-
-    fn run(&mut self, work: &mut Work<'_>) -> Result<()> {
-        if O::LOOKS_AT_QUEUES {
-            put_fresh(work)?;
-        }
-        self.answer = Some(self.operation.run(work)?);
-        put_gathered(work)
-    }
-
-    fn reply(self: Box<Self>, committed: Result<()>) {
-        let answer = match (committed, self.answer) {
-            (Ok(()), Some(answer)) => Ok(answer),
-            (Err(error), _) => Err(error),
-            (Ok(()), None) => Err(Error::Failed("a command was never run".into())),
-        };
-        // The one who asked may have gone away; the command is done all the same.
-        let _ = self.reply.send(answer);
-    }
-}
-
-enum Message {
-    Job(Box<dyn Job>),
-    Close(Sender<()>),
-}
 
 /// A connection that writes, whichever engine it is of.
 pub(crate) trait Engine: Send + 'static {
@@ -86,6 +43,11 @@ pub(crate) trait Engine: Send + 'static {
     /// process's commit. Then it may be run again.
     fn blame(&mut self, error: Error) -> Error {
         error
+    }
+    /// Tells it to end where the next may begin before it is known to be durable: `commit` waits for it
+    /// then, and may do so once that one has begun.
+    fn end_ahead(&mut self) -> bool {
+        false
     }
     /// Makes it durable. Where nobody knows at first whether it is, `is_open` is called again and
     /// again, with the reason, until that is known, or until it says that there is no time left.
@@ -140,6 +102,7 @@ impl Writer {
             passing,
             trouble,
             outlets: outlets.clone(),
+            ending: None,
         };
         let run = move || loop_.run();
         if let Err(error) = std::thread::Builder::new().name("store-write".into()).spawn(run) {
@@ -185,6 +148,26 @@ impl Writer {
     }
 }
 
+/// How a group is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// With what comes meanwhile; the next may begin before it is durable.
+    First,
+    /// With what comes meanwhile.
+    Again,
+    /// One command, and nothing else.
+    Alone,
+}
+
+/// A transaction that was told to end.
+struct Ending {
+    group: Vec<Box<dyn Job>>,
+    leaving: Leaving,
+    fresh: Fresh,
+    /// The newest event.
+    last: i64,
+}
+
 /// A transaction that was rolled back, or never began.
 struct Failed {
     error: Error,
@@ -194,69 +177,10 @@ struct Failed {
     by_leaving: bool,
 }
 
-/// What waits to be run.
-struct Commands {
-    queue: Receiver<Message>,
-    backlog: Arc<AtomicUsize>,
-    /// Whoever waits for the end.
-    closing: Option<Sender<()>>,
-}
-
-impl Commands {
-    /// Waits for something, and takes all that waits then, as far as one transaction takes it; nothing
-    /// where the store is to be closed.
-    fn group(&mut self) -> Vec<Box<dyn Job>> {
-        let mut group = Vec::new();
-        match self.queue.recv() {
-            Ok(message) => drop(self.take(message, &mut group)),
-            // Whoever could have waited for the end is gone.
-            Err(_) => self.closing = Some(channel().0),
-        }
-        self.join(&mut group);
-        group
-    }
-
-    /// Adds what has come meanwhile, as far as one transaction takes it.
-    fn join(&mut self, group: &mut Vec<Box<dyn Job>>) {
-        let mut rows: usize = group.iter().map(|job| job.rows()).sum();
-        while self.closing.is_none()
-            && rows < GROUP_ROWS_MAX
-            && let Ok(message) = self.queue.try_recv()
-        {
-            rows += self.take(message, group);
-        }
-    }
-
-    /// Takes one out of the queue; answers its rows.
-    fn take(&mut self, message: Message, group: &mut Vec<Box<dyn Job>>) -> usize {
-        match message {
-            Message::Job(job) => {
-                let rows = job.rows();
-                self.backlog.fetch_sub(rows, Ordering::Relaxed);
-                group.push(job);
-                rows
-            }
-            Message::Close(done) => {
-                self.closing = Some(done);
-                0
-            }
-        }
-    }
-
-    /// Refuses all that waits: it was not begun. Answers whether the store is to stay open.
-    fn refuse(&mut self, error: &Error) -> bool {
-        while self.closing.is_none()
-            && let Ok(message) = self.queue.try_recv()
-        {
-            match message {
-                Message::Job(job) => {
-                    self.backlog.fetch_sub(job.rows(), Ordering::Relaxed);
-                    job.reply(Err(Error::Unavailable(error.to_string())));
-                }
-                Message::Close(done) => self.closing = Some(done),
-            }
-        }
-        self.closing.is_none()
+impl Failed {
+    /// With what may have to do with it.
+    fn in_case(self, leaving: &Leaving) -> Self {
+        Self { by_leaving: leaving.has_begun(), ..self }
     }
 }
 
@@ -269,16 +193,24 @@ struct Loop<E: Engine> {
     passing: Seldom,
     trouble: Arc<Trouble>,
     outlets: Outlets,
+    /// What was told to end, and is not known to be durable.
+    ending: Option<Ending>,
 }
 
 impl<E: Engine> Loop<E> {
     fn run(&mut self) {
         loop {
-            let group = self.commands.group();
-            if !group.is_empty() {
+            let group = match self.ending {
+                Some(_) => self.commands.waiting(),
+                None => self.commands.group(),
+            };
+            if group.is_empty() {
+                self.conclude();
+            } else {
                 self.commit(group);
             }
             if let Some(done) = self.commands.closing.take() {
+                self.conclude();
                 self.engine.close();
                 let _ = done.send(());
                 return;
@@ -288,42 +220,47 @@ impl<E: Engine> Loop<E> {
 
     /// Commits the group, or each of its commands alone where the group as a whole fails.
     fn commit(&mut self, mut group: Vec<Box<dyn Job>>) {
-        let mut done = self.transaction(&mut group, true);
-        // A connection that was lost blames no command: the next one may carry them all.
-        if done.as_ref().is_err_and(|failed| failed.again && failed.error.is_passing()) {
-            done = self.transaction(&mut group, true);
+        if rows_of(&group) > OVERLAP_ROWS_MAX {
+            self.conclude();
         }
-        match done {
-            Ok(()) => group.into_iter().for_each(|job| job.reply(Ok(()))),
-            // Where no transaction could be opened no command is to blame; where nobody knows
-            // whether it was kept, running them again could do everything twice.
-            Err(Failed { error, again, by_leaving })
-                if (group.len() == 1 && !by_leaving) || !again =>
-            {
-                self.log(&error, group.len(), "rolled back");
-                group.into_iter().for_each(|job| job.reply(Err(error.clone())));
-            }
-            Err(Failed { error, .. }) => {
-                self.log(&error, group.len(), "commands failed together; each goes alone");
-                let mut gone = None;
-                for job in group {
-                    if let Some(error) = &gone {
-                        job.reply(Err(Error::clone(error)));
-                        continue;
-                    }
-                    let mut alone = vec![job];
-                    let done = self.transaction(&mut alone, false).map_err(|failed| {
-                        // Where nothing can be begun any more, the others need not find out.
-                        if !failed.again {
-                            gone = Some(failed.error.clone());
-                        }
-                        failed.error
-                    });
-                    alone.into_iter().for_each(|job| job.reply(done.clone()));
-                }
-            }
+        if let Err(failed) = self.transaction(&mut group, Way::First) {
+            self.make_up_for(failed, group);
         }
         self.engine.tend();
+    }
+
+    /// Runs the commands of a transaction that was undone.
+    fn make_up_for(&mut self, mut failed: Failed, mut group: Vec<Box<dyn Job>>) {
+        // A connection that was lost blames no command: the next one may carry them all.
+        if failed.again && failed.error.is_passing() {
+            match self.transaction(&mut group, Way::Again) {
+                Ok(()) => return,
+                Err(once_more) => failed = once_more,
+            }
+        }
+        let Failed { error, again, by_leaving } = failed;
+        // Where no transaction could be opened no command is to blame; where nobody knows
+        // whether it was kept, running them again could do everything twice.
+        if (group.len() == 1 && !by_leaving) || !again {
+            self.log(&error, group.len(), "rolled back");
+            group.into_iter().for_each(|job| job.reply(Err(error.clone())));
+            return;
+        }
+        self.log(&error, group.len(), "commands failed together; each goes alone");
+        let mut gone = None;
+        for job in group {
+            if let Some(error) = &gone {
+                job.reply(Err(Error::clone(error)));
+                continue;
+            }
+            let mut alone = vec![job];
+            let Err(failed) = self.transaction(&mut alone, Way::Alone) else { continue };
+            alone.into_iter().for_each(|job| job.reply(Err(failed.error.clone())));
+            // Where nothing can be begun any more, the others need not find out.
+            if !failed.again {
+                gone = Some(failed.error);
+            }
+        }
     }
 
     /// Logs that a transaction was undone; where it is not for its commands, once a second.
@@ -336,58 +273,107 @@ impl<E: Engine> Loop<E> {
     }
 
     /// Where others write too, the turn is waited for: what comes meanwhile joins a group that may grow.
+    /// A group that is committed is taken, and told so once that is durable.
     fn transaction(
         &mut self,
         group: &mut Vec<Box<dyn Job>>,
-        may_grow: bool,
+        way: Way,
     ) -> std::result::Result<(), Failed> {
         if let Err(error) = self.engine.begin() {
+            // What was told to end before has an answer of its own.
+            self.conclude();
             self.engine.roll_back();
             self.trouble.failed(&error);
             return Err(Failed { error, again: false, by_leaving: false });
         }
-        if may_grow {
+        if way != Way::Alone {
             self.commands.join(group);
         }
         // What is run alone is to blame for nothing but itself.
-        let mut leaving = Leaving::by(&self.outlets, may_grow);
-        let done = self.work(group, &mut leaving);
-        match &done {
-            Ok(()) => {
-                self.shelf.committed();
-                self.trouble.wrote();
+        let mut leaving = Leaving::by(&self.outlets, way != Way::Alone);
+        match self.work(group, &mut leaving, way) {
+            Ok(is_durable) => {
+                let group = std::mem::take(group);
+                let (fresh, last) = (self.shelf.take_fresh(), self.shelf.last_event());
+                let ending = Ending { group, leaving, fresh, last };
+                if is_durable {
+                    self.kept(ending);
+                } else {
+                    self.ending = Some(ending);
+                }
+                Ok(())
             }
             Err(failed) => {
-                self.engine.roll_back();
-                // Read anew by the next transaction: between two, others may write.
-                self.shelf.forget();
-                self.trouble.failed(&failed.error);
+                self.undo(&failed.error, leaving);
+                Err(failed)
             }
         }
-        leaving.tell(&done.as_ref().copied().map_err(|failed| failed.error.clone()));
-        // Before the answers, so that whoever has one finds the bell rung.
-        let last = self.shelf.last_event();
-        self.events.send_if_modified(|seen| std::mem::replace(seen, last) != last);
-        done
     }
 
+    /// Runs all and tells the transaction to end; answers whether it is durable already.
     fn work(
         &mut self,
         group: &mut [Box<dyn Job>],
         leaving: &mut Leaving,
-    ) -> std::result::Result<(), Failed> {
-        self.run_all(group, leaving).map_err(|error| {
+        way: Way,
+    ) -> std::result::Result<bool, Failed> {
+        let done = self.run_all(group, leaving);
+        if !self.conclude() {
+            let error = Error::Unavailable("what was written before was undone".into());
+            return Err(Failed { error, again: true, by_leaving: false });
+        }
+        done.map_err(|error| {
             let error = self.engine.blame(error);
             Failed { error, again: true, by_leaving: leaving.has_begun() }
         })?;
+        if way == Way::First && self.engine.end_ahead() {
+            return Ok(false);
+        }
+        self.make_durable().map(|()| true).map_err(|failed| failed.in_case(leaving))
+    }
+
+    fn make_durable(&mut self) -> std::result::Result<(), Failed> {
         let Self { engine, commands, .. } = self;
         engine.commit(&mut |error| commands.refuse(error)).map_err(|failed| {
             let (error, again) = match failed {
                 NotCommitted::Undone(error) => (error, true),
                 NotCommitted::Unknown(error) => (error, false),
             };
-            Failed { error, again, by_leaving: leaving.has_begun() }
+            Failed { error, again, by_leaving: false }
         })
+    }
+
+    /// Waits until what was told to end is durable. Where it is not, all that has begun since is undone,
+    /// its commands are run again, and the answer is `false`.
+    fn conclude(&mut self) -> bool {
+        let Some(ending) = self.ending.take() else { return true };
+        let Err(failed) = self.make_durable() else {
+            self.kept(ending);
+            return true;
+        };
+        let failed = failed.in_case(&ending.leaving);
+        self.undo(&failed.error, ending.leaving);
+        self.make_up_for(failed, ending.group);
+        false
+    }
+
+    /// Tells everyone that a transaction is durable.
+    fn kept(&mut self, ending: Ending) {
+        let Ending { group, leaving, fresh, last } = ending;
+        self.shelf.keep(fresh);
+        self.trouble.wrote();
+        leaving.tell(&Ok(()));
+        // Before the answers, so that whoever has one finds the bell rung.
+        self.events.send_if_modified(|seen| std::mem::replace(seen, last) != last);
+        group.into_iter().for_each(|job| job.reply(Ok(())));
+    }
+
+    fn undo(&mut self, error: &Error, leaving: Leaving) {
+        self.engine.roll_back();
+        // Read anew by the next transaction: between two, others may write.
+        self.shelf.forget();
+        self.trouble.failed(error);
+        leaving.tell(&Err(error.clone()));
     }
 
     fn run_all(&mut self, group: &mut [Box<dyn Job>], leaving: &mut Leaving) -> Result<()> {

@@ -1,0 +1,87 @@
+//! What a connection has prepared.
+
+use std::cell::RefCell;
+use std::sync::{Arc, OnceLock};
+
+use tokio_postgres::Statement;
+
+use super::many;
+use super::pipe::Write;
+use super::session::Session;
+use crate::error::{Error, Result};
+use crate::recent::Recent;
+
+/// A statement that is prepared.
+pub(crate) struct Known {
+    text: String,
+    pub(crate) one: Statement,
+    write: OnceLock<Arc<Write>>,
+    question: OnceLock<Statement>,
+}
+
+/// Statements kept prepared, at most; each costs some memory of the server too.
+const STATEMENTS_MAX: usize = 512;
+
+/// Statements by their texts.
+pub(super) struct Statements(RefCell<Recent<String, Arc<Known>>>);
+
+impl Default for Statements {
+    fn default() -> Self {
+        Self(RefCell::new(Recent::new(STATEMENTS_MAX)))
+    }
+}
+
+impl Session {
+    /// The statement of a text, prepared once.
+    pub(super) fn known(&self, text: &str) -> Result<Arc<Known>> {
+        if let Some(known) = self.statements.0.borrow_mut().get(text) {
+            return Ok(Arc::clone(known));
+        }
+        let known = Arc::new(Known {
+            one: self.wait(self.client().prepare(text))?,
+            text: text.to_owned(),
+            write: OnceLock::new(),
+            question: OnceLock::new(),
+        });
+        self.statements.0.borrow_mut().insert(text.to_owned(), Arc::clone(&known));
+        Ok(known)
+    }
+
+    /// What is known of it where it writes.
+    pub(super) fn write_of(&self, known: &Known) -> Result<Arc<Write>> {
+        if let Some(write) = known.write.get() {
+            return Ok(Arc::clone(write));
+        }
+        let prepare = |text: &str| self.wait(self.client().prepare(text));
+        let write = Arc::new(Write::new(&known.text, &known.one, prepare)?);
+        Ok(Arc::clone(known.write.get_or_init(|| write)))
+    }
+
+    /// Its form that answers for many values at once.
+    pub(super) fn question_of(&self, known: &Known) -> Result<Statement> {
+        if let Some(question) = known.question.get() {
+            return Ok(question.clone());
+        }
+        let text = many::question(&known.text, known.one.params())
+            .ok_or_else(|| Error::Failed(format!("{} is asked of nothing", known.text)))?;
+        let question = self.wait(self.client().prepare(&text))?;
+        Ok(known.question.get_or_init(|| question).clone())
+    }
+
+    /// Prepares a statement in all its forms.
+    #[cfg(test)]
+    pub(crate) fn prepare(&self, text: &str) -> Result<Statement> {
+        let known = self.known(text)?;
+        match (text.starts_with("select "), known.one.params()) {
+            (true, []) => {}
+            (true, _) => drop(self.question_of(&known)?),
+            (false, _) => drop(self.write_of(&known)?),
+        }
+        Ok(known.one.clone())
+    }
+
+    /// Forgets them all: tables may be others now.
+    pub(crate) fn forget_statements(&self) {
+        self.statements.0.borrow_mut().clear();
+    }
+}
