@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pombo_domain::id::EventId;
 
-use super::requests::Requests;
+use super::requests::{New, Requests};
 use crate::operation::callback::Event;
 
 /// Events at hand, at most.
@@ -16,6 +16,21 @@ const KEPT_MAX: usize = 4_096;
 pub(crate) struct Lately {
     pub(crate) requests: Requests,
     pub(crate) log: Log,
+}
+
+/// What a transaction has written, until it is committed.
+#[derive(Debug, Default)]
+pub(crate) struct Fresh {
+    pub(super) requests: New,
+    pub(super) events: Vec<Event>,
+}
+
+impl Lately {
+    /// It is committed.
+    pub(crate) fn keep(&self, fresh: Fresh) {
+        self.requests.keep(fresh.requests);
+        self.log.keep(fresh.events);
+    }
 }
 
 /// The end of the log, as far as this process has written it and no other has in between. Whoever has
@@ -42,8 +57,7 @@ impl Log {
         *self.lock() = End { since, events: VecDeque::new() };
     }
 
-    /// Keeps those that a transaction has committed.
-    pub(crate) fn keep(&self, events: Vec<Event>) {
+    fn keep(&self, events: Vec<Event>) {
         let mut end = self.lock();
         end.events.extend(events);
         while end.events.len() > KEPT_MAX

@@ -19,9 +19,8 @@ pub(crate) use day::Days;
 pub(crate) use ids::{IDS_PER_DAY, day_of, first_at, first_of_day, time_of};
 pub(crate) use known::Holders;
 use known::Known;
-pub(crate) use lately::Lately;
+pub(crate) use lately::{Fresh, Lately};
 pub(crate) use money::{LedgerKind, MoneyBook, Today};
-use requests::New as NewRequests;
 use totals::TotalsBook;
 
 use crate::error::Result;
@@ -87,8 +86,7 @@ pub(crate) struct Shelf {
     stopped: HashMap<SendingId, Stop>,
     /// What is committed, which the readers look at too, and what the open transaction adds.
     lately: Arc<Lately>,
-    new_requests: NewRequests,
-    new_events: Vec<Event>,
+    fresh: Fresh,
     known: Known,
     /// Route and key of receipts that wait for their answer; empty nearly always.
     early: HashSet<(RouteId, i64)>,
@@ -114,8 +112,7 @@ impl Shelf {
             totals: TotalsBook::default(),
             stopped: HashMap::new(),
             lately,
-            new_requests: NewRequests::default(),
-            new_events: Vec::new(),
+            fresh: Fresh::default(),
             known: Known::new(),
             early: HashSet::new(),
             campaigns: 0..0,
@@ -205,28 +202,20 @@ impl Shelf {
             self.seen = first_of_day(*day);
             self.events.raise(self.seen);
         }
-        self.new_events.clear();
+        self.fresh.events.clear();
         self.lately.log.begin(self.seen);
         self.stale = false;
         Ok(())
     }
 
     fn forget_requests(&mut self) {
-        self.new_requests = NewRequests::default();
+        self.fresh.requests = Default::default();
         self.lately.requests.clear();
     }
 
     /// What the transaction has written, once that is told to end.
     pub(crate) fn take_fresh(&mut self) -> Fresh {
-        let (requests, events) =
-            (std::mem::take(&mut self.new_requests), std::mem::take(&mut self.new_events));
-        Fresh { requests, events }
-    }
-
-    /// It is committed: what it has written is there for the readers too.
-    pub(crate) fn keep(&mut self, fresh: Fresh) {
-        self.lately.requests.keep(fresh.requests);
-        self.lately.log.keep(fresh.events);
+        std::mem::take(&mut self.fresh)
     }
 
     /// Requests stay as they were accepted, and no part changes without an event.
@@ -248,13 +237,6 @@ impl Shelf {
         self.known.clear();
         self.campaigns = 0..0;
     }
-}
-
-/// What a transaction has written, and readers ask for.
-#[derive(Debug)]
-pub(crate) struct Fresh {
-    requests: NewRequests,
-    events: Vec<Event>,
 }
 
 /// A kind, and two numbers.
@@ -422,7 +404,7 @@ impl<'c> Work<'c> {
     /// Tells that an event is written.
     pub(crate) fn event_is_written(&mut self, event: Event) {
         self.shelf.written = event.id;
-        self.shelf.new_events.push(event);
+        self.shelf.fresh.events.push(event);
     }
 
     /// Makes sure that a day has its tables.
@@ -487,13 +469,13 @@ impl<'c> Work<'c> {
 
     /// Keeps a request at hand.
     pub(crate) fn remember(&mut self, request: Arc<Request>) {
-        self.shelf.new_requests.add(request);
+        self.shelf.fresh.requests.add(request);
     }
 
     /// The request of a message, where it is at hand.
     pub(crate) fn remembered(&self, message: MessageId) -> Option<Arc<Request>> {
-        let Shelf { lately, new_requests, .. } = &self.shelf;
-        new_requests.of_message(message).or_else(|| lately.requests.of_message(message))
+        let Shelf { lately, fresh, .. } = &self.shelf;
+        fresh.requests.of_message(message).or_else(|| lately.requests.of_message(message))
     }
 
     /// The receipts that wait for their answer.

@@ -89,7 +89,7 @@ impl Writer {
     ) -> Result<Self> {
         let (queue, commands) = channel();
         let backlog = Arc::new(AtomicUsize::new(0));
-        let shelf = Shelf::load(engine.database(), node, lately)?;
+        let shelf = Shelf::load(engine.database(), node, Arc::clone(&lately))?;
         let (tell, events) = watch::channel(shelf.last_event());
         let commands = Commands { queue: commands, backlog: Arc::clone(&backlog), closing: None };
         let passing = Seldom::default();
@@ -97,6 +97,7 @@ impl Writer {
         let mut loop_ = Loop {
             engine,
             shelf,
+            lately,
             commands,
             events: tell,
             passing,
@@ -187,6 +188,7 @@ impl Failed {
 struct Loop<E: Engine> {
     engine: E,
     shelf: Shelf,
+    lately: Arc<Lately>,
     commands: Commands,
     events: watch::Sender<i64>,
     /// Complaints of what passes.
@@ -360,7 +362,7 @@ impl<E: Engine> Loop<E> {
     /// Tells everyone that a transaction is durable.
     fn kept(&mut self, ending: Ending) {
         let Ending { group, leaving, fresh, last } = ending;
-        self.shelf.keep(fresh);
+        self.lately.keep(fresh);
         self.trouble.wrote();
         leaving.tell(&Ok(()));
         // Before the answers, so that whoever has one finds the bell rung.
