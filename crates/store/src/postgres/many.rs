@@ -4,13 +4,13 @@ use tokio_postgres::types::Type;
 
 use super::pipe::list_of;
 
-/// The form of a statement that writes: one execution, as many rows as the lists are long. `None`
-/// where it has none.
-pub(super) fn write(text: &str, kinds: &[Type]) -> Option<String> {
+/// The form of a statement that writes: one execution, as many rows as the lists are long; `before` are
+/// the lists of others that go with it. `None` where it has none.
+pub(super) fn write(text: &str, kinds: &[Type], before: usize) -> Option<String> {
     if looks(text) {
         return None;
     }
-    let rows = rows(kinds, "")?;
+    let rows = rows((kinds, before), "")?;
     let named = named(text);
     if let Some((head, rest)) = named.split_once(" values (") {
         let (values, after) = closed(rest)?;
@@ -45,20 +45,21 @@ pub(super) fn stream(text: &str, n_values: usize) -> Option<String> {
 pub(super) fn question(text: &str, kinds: &[Type]) -> Option<String> {
     let numbers =
         format!(", generate_subscripts(cast($1 as {}), 1) as n", list_of(kinds.first()?)?);
-    let rows = rows(kinds, &numbers)?;
+    let rows = rows((kinds, 0), &numbers)?;
     Some(format!(
         "select cast(given.n as bigint), q.* from {rows} cross join lateral ({}) as q",
         named(text)
     ))
 }
 
-/// The rows that lists stand for, as `given`; with `more` columns. The lists are taken apart in step, item
+/// The rows that lists behind so many others stand for, as `given`; with `more` columns. The lists are taken apart in step, item
 /// by item: as functions in `from` each would be kept whole before the first row.
-fn rows(kinds: &[Type], more: &str) -> Option<String> {
+fn rows((kinds, before): (&[Type], usize), more: &str) -> Option<String> {
     let mut items = Vec::new();
     for (idx, kind) in kinds.iter().enumerate() {
         let n = idx + 1;
-        items.push(format!("unnest(cast(${n} as {})) as a{n}", list_of(kind)?));
+        let list = before + n;
+        items.push(format!("unnest(cast(${list} as {})) as a{n}", list_of(kind)?));
     }
     (!kinds.is_empty()).then(|| format!("(select {}{more}) as given", items.join(", ")))
 }
@@ -185,7 +186,7 @@ mod tests {
             ("delete from t where a in (select b from c where d = $1)", vec![int()], None),
             ("delete from t", vec![], None),
         ] {
-            assert_eq!(write(text, &kinds).as_deref(), many, "{text}");
+            assert_eq!(write(text, &kinds, 0).as_deref(), many, "{text}");
         }
         let into = "insert into t (a, b) values";
         let stream = |values: &str| super::stream(&format!("{into} {values}"), 2);

@@ -13,6 +13,7 @@ mod pulse;
 mod reading;
 mod session;
 mod tls;
+mod together;
 mod turn;
 mod value;
 

@@ -6,10 +6,11 @@
 //! within each table, which is all that matters, and within each row that is updated.
 
 use std::collections::HashMap;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::task::JoinHandle;
@@ -24,6 +25,9 @@ use crate::sql::Value;
 /// What is known of a statement that writes.
 #[derive(Debug)]
 pub(super) struct Write {
+    /// No other has it, ever.
+    number: usize,
+    text: String,
     /// For one row.
     one: Statement,
     /// For many, where it has such a form.
@@ -49,9 +53,12 @@ impl Write {
         let form = |text: Option<String>| text.map(|text| prepare(&text)).transpose();
         let kinds = one.params();
         let update = many::update_of(text);
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
         Ok(Self {
+            number: NEXT.fetch_add(1, Ordering::Relaxed),
+            text: text.to_owned(),
             one: one.clone(),
-            many: form(many::write(text, kinds))?,
+            many: form(many::write(text, kinds, 0))?,
             stream: form(many::stream(text, kinds.len()))?,
             table: many::table_of(text).to_owned(),
             looks: many::looks(text),
@@ -71,7 +78,7 @@ pub(super) struct Batch {
 }
 
 /// What became of writes.
-type Written = std::result::Result<(), tokio_postgres::Error>;
+pub(super) type Written = std::result::Result<(), tokio_postgres::Error>;
 
 /// Batches that were sent together.
 pub(super) type Sent = JoinHandle<Written>;
@@ -83,17 +90,6 @@ pub(super) type Writing<'b> = Pin<Box<dyn Future<Output = Written> + Send + 'b>>
 /// knows must not be committed.
 pub(super) fn answer<'b>(sent: Sent) -> Writing<'b> {
     Box::pin(async { sent.await.unwrap_or_else(|lost| resume_unwind(lost.into_panic())) })
-}
-
-/// Sends batches, in their order, and waits for what became of them all.
-pub(super) async fn send_all(batches: Vec<Batch>, client: Arc<Client>) -> Written {
-    let mut writes = writing(&batches, &client);
-    poll_fn(|context| poll_all(&mut writes, context)).await
-}
-
-/// Batches to be sent, each when it is first looked at.
-pub(super) fn writing<'b>(batches: &'b [Batch], client: &'b Client) -> Vec<Writing<'b>> {
-    batches.iter().map(|batch| -> Writing<'b> { Box::pin(batch.send(client)) }).collect()
 }
 
 /// Looks at each, in this order, until none is left, or one has failed.
@@ -150,11 +146,41 @@ impl Batch {
         self.n >= if self.write.stream.is_some() { STREAMED_MAX } else { ROWS_MAX }
     }
 
+    /// The number of its statement.
+    pub(super) fn number(&self) -> usize {
+        self.write.number
+    }
+
+    pub(super) fn table(&self) -> &str {
+        &self.write.table
+    }
+
+    /// The stream that it is sent as, where its rows are many.
+    fn stream(&self) -> Option<&Statement> {
+        self.write.stream.as_ref().filter(|_| self.n >= STREAMED_MIN)
+    }
+
+    /// Whether it is sent as lists.
+    pub(super) fn is_of_lists(&self) -> bool {
+        matches!(self.rows, Rows::Many(_)) && self.stream().is_none()
+    }
+
+    /// A list for each parameter.
+    pub(super) fn lists(&self) -> &[Column] {
+        match &self.rows {
+            Rows::Many(columns) => columns,
+            Rows::One(_) => &[],
+        }
+    }
+
+    /// Its statement behind others that have so many lists.
+    pub(super) fn text(&self, before: usize) -> String {
+        many::write(&self.write.text, self.write.one.params(), before).unwrap_or_default()
+    }
+
     /// Sends it, and waits for what became of it.
-    async fn send(&self, client: &Client) -> Written {
-        if let (true, Some(stream), Rows::Many(columns)) =
-            (self.n >= STREAMED_MIN, &self.write.stream, &self.rows)
-        {
+    pub(super) async fn send(&self, client: &Client) -> Written {
+        if let (Some(stream), Rows::Many(columns)) = (self.stream(), &self.rows) {
             return stream_rows(client, stream, columns).await.map(drop);
         }
         let written = match (&self.rows, &self.write.many) {

@@ -6,8 +6,9 @@ use std::sync::{Arc, OnceLock};
 use tokio_postgres::Statement;
 
 use super::many;
-use super::pipe::Write;
+use super::pipe::{Batch, Write};
 use super::session::Session;
+use super::together::text_of;
 use crate::error::{Error, Result};
 use crate::recent::Recent;
 
@@ -22,19 +23,40 @@ pub(crate) struct Known {
 /// Statements kept prepared, at most; each costs some memory of the server too.
 const STATEMENTS_MAX: usize = 512;
 
-/// Statements by their texts.
-pub(super) struct Statements(RefCell<Recent<String, Arc<Known>>>);
+/// How often writes come together before that is prepared: it costs more than it saves once.
+const TOGETHER_MIN: u32 = 8;
+
+/// Writes that come together, of which that is known, at most.
+const TOGETHER_MAX: usize = 128;
+
+/// Writes that come together.
+enum Together {
+    /// So often so far.
+    Seen(u32),
+    Prepared(Statement),
+}
+
+/// All that is prepared.
+pub(super) struct Statements {
+    /// By their texts.
+    known: RefCell<Recent<String, Arc<Known>>>,
+    /// By the numbers of the writes.
+    together: RefCell<Recent<Vec<usize>, Together>>,
+}
 
 impl Default for Statements {
     fn default() -> Self {
-        Self(RefCell::new(Recent::new(STATEMENTS_MAX)))
+        Self {
+            known: RefCell::new(Recent::new(STATEMENTS_MAX)),
+            together: RefCell::new(Recent::new(TOGETHER_MAX)),
+        }
     }
 }
 
 impl Session {
     /// The statement of a text, prepared once.
     pub(super) fn known(&self, text: &str) -> Result<Arc<Known>> {
-        if let Some(known) = self.statements.0.borrow_mut().get(text) {
+        if let Some(known) = self.statements.known.borrow_mut().get(text) {
             return Ok(Arc::clone(known));
         }
         let known = Arc::new(Known {
@@ -43,7 +65,7 @@ impl Session {
             write: OnceLock::new(),
             question: OnceLock::new(),
         });
-        self.statements.0.borrow_mut().insert(text.to_owned(), Arc::clone(&known));
+        self.statements.known.borrow_mut().insert(text.to_owned(), Arc::clone(&known));
         Ok(known)
     }
 
@@ -68,6 +90,30 @@ impl Session {
         Ok(known.question.get_or_init(|| question).clone())
     }
 
+    /// The statement that writes batches all at once, where they have come together often enough.
+    pub(super) fn together(&self, batches: &[Batch]) -> Result<Option<Statement>> {
+        if batches.len() < 2 {
+            return Ok(None);
+        }
+        let numbers: Vec<usize> = batches.iter().map(Batch::number).collect();
+        let mut together = self.statements.together.borrow_mut();
+        match together.get(&numbers) {
+            Some(Together::Prepared(statement)) => return Ok(Some(statement.clone())),
+            Some(Together::Seen(n)) if *n < TOGETHER_MIN => {
+                *n += 1;
+                return Ok(None);
+            }
+            Some(Together::Seen(_)) => {}
+            None => {
+                together.insert(numbers, Together::Seen(1));
+                return Ok(None);
+            }
+        }
+        let statement = self.wait(self.client().prepare(&text_of(batches)))?;
+        together.insert(numbers, Together::Prepared(statement.clone()));
+        Ok(Some(statement))
+    }
+
     /// Prepares a statement in all its forms.
     #[cfg(test)]
     pub(crate) fn prepare(&self, text: &str) -> Result<Statement> {
@@ -82,6 +128,7 @@ impl Session {
 
     /// Forgets them all: tables may be others now.
     pub(crate) fn forget_statements(&self) {
-        self.statements.0.borrow_mut().clear();
+        self.statements.known.borrow_mut().clear();
+        self.statements.together.borrow_mut().clear();
     }
 }

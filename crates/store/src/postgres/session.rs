@@ -19,6 +19,7 @@ use super::limits::Limits;
 use super::pipe::{self, Pipe, Sent, Writing};
 use super::place::Place;
 use super::prepared::{Known, Statements};
+use super::together::{self, Message};
 use super::turn::{Ahead, Taken};
 use crate::error::{Error, Result};
 use crate::sql::Value;
@@ -245,10 +246,22 @@ impl Session {
         if is_time { self.send_ahead() } else { Ok(()) }
     }
 
+    /// What is to be written, as it is sent.
+    fn messages(&self) -> Result<Vec<Message>> {
+        let mut messages = Vec::new();
+        for batches in together::arranged(self.pipe.borrow_mut().take()) {
+            match self.together(&batches)? {
+                Some(statement) => messages.push(Message::Together(batches, statement)),
+                None => messages.extend(batches.into_iter().map(Message::One)),
+            }
+        }
+        Ok(messages)
+    }
+
     /// Sends what is to be written so far, so that the server works while this thread does.
     fn send_ahead(&self) -> Result<()> {
-        let batches = self.pipe.borrow_mut().take();
-        let sent = self.begin(pipe::send_all(batches, Arc::clone(&self.line.client)))?;
+        let messages = self.messages()?;
+        let sent = self.begin(together::send_all(messages, Arc::clone(&self.line.client)))?;
         self.sent.borrow_mut().push(sent);
         Ok(())
     }
@@ -358,9 +371,9 @@ impl Session {
         &self,
         last: impl Future<Output = std::result::Result<Option<T>, tokio_postgres::Error>>,
     ) -> Result<T> {
-        let batches = self.pipe.borrow_mut().take();
+        let messages = self.messages()?;
         let mut writes: Vec<_> = self.sent.take().into_iter().map(pipe::answer).collect();
-        writes.extend(pipe::writing(&batches, self.client()));
+        writes.extend(together::writing(&messages, self.client()));
         let mut last = std::pin::pin!(last);
         let mut answer = None;
         let answered = self.wait(poll_fn(|context| {
