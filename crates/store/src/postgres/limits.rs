@@ -2,11 +2,23 @@
 
 use std::time::Duration;
 
+use super::session::Session;
 use super::turn::WOKEN;
+use crate::error::Result;
+use crate::sql::Database;
 
 /// A commit waits for the disk; one that waits for a standby too goes on doing so.
 const SYNCED: &str = "select set_config('synchronous_commit', 'on', false) \
      where current_setting('synchronous_commit') = 'off'";
+
+/// Settings by which a server forgets what it has synced when its machine stops.
+const FORGETFUL: &str = "select name from pg_settings \
+     where name in ('fsync', 'full_page_writes') and setting = 'off' order by name";
+
+/// The settings by which this server would forget what it says is stored.
+pub(super) fn forgetful(session: &Session) -> Result<Vec<String>> {
+    Database::Postgres(session).prepare(FORGETFUL)?.all((), |row| row.get(0))
+}
 
 /// What a server is given time for before it is believed to be gone.
 #[derive(Debug, Clone, Copy)]
@@ -79,8 +91,16 @@ mod tests {
     use pombo_peers::postgres::Database as Peer;
 
     use super::super::place::Place;
-    use super::super::session::Session;
     use super::*;
+
+    #[test]
+    fn a_server_that_does_not_sync_is_known() {
+        let server = Peer::fresh();
+        let place = Place::parse(&server.url()).expect("a URL");
+        let session = Session::open(place, Limits::SERVING).expect("the server runs");
+        // What tests write may go with their machine.
+        assert_eq!(forgetful(&session).expect("it tells"), ["fsync"]);
+    }
 
     #[test]
     fn what_is_written_is_synced_whatever_the_databases_default_but_for_a_pulse() {

@@ -52,8 +52,9 @@ pub(super) fn question(text: &str, kinds: &[Type]) -> Option<String> {
     ))
 }
 
-/// The rows that lists behind so many others stand for, as `given`; with `more` columns. The lists are taken apart in step, item
-/// by item: as functions in `from` each would be kept whole before the first row.
+/// The rows that lists behind so many others stand for, as `given`; with `more` columns. The lists are
+/// taken apart in step, item by item: as functions in `from` each would be kept whole before the first
+/// row.
 fn rows((kinds, before): (&[Type], usize), more: &str) -> Option<String> {
     let mut items = Vec::new();
     for (idx, kind) in kinds.iter().enumerate() {

@@ -1,5 +1,7 @@
 //! The engine beyond one machine: PostgreSQL 15 or later, or what speaks its protocol.
 
+#[cfg(test)]
+mod behind;
 mod call;
 mod connection;
 mod limits;
@@ -63,6 +65,11 @@ pub(crate) fn open(url: &str, options: &Options) -> std::result::Result<Store, O
         false => Arc::new(Membership::alone()),
     };
     if serves {
+        for setting in limits::forgetful(&first).map_err(unusable)? {
+            tracing::warn!(
+                "the server has {setting} = off: what was accepted can be lost when its machine stops; switch it on"
+            );
+        }
         Pulse::start(place, Arc::clone(&membership)).map_err(unusable)?;
     }
     let writing = Writing::new(first, own, Arc::clone(&membership));

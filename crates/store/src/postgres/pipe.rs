@@ -84,16 +84,16 @@ pub(super) type Written = std::result::Result<(), tokio_postgres::Error>;
 pub(super) type Sent = JoinHandle<Written>;
 
 /// What the server has not answered yet.
-pub(super) type Writing<'b> = Pin<Box<dyn Future<Output = Written> + Send + 'b>>;
+pub(super) type Answer<'b> = Pin<Box<dyn Future<Output = Written> + Send + 'b>>;
 
 /// Waits for what became of batches that were sent. A panic there is one here: a write of which nobody
 /// knows must not be committed.
-pub(super) fn answer<'b>(sent: Sent) -> Writing<'b> {
+pub(super) fn answer<'b>(sent: Sent) -> Answer<'b> {
     Box::pin(async { sent.await.unwrap_or_else(|lost| resume_unwind(lost.into_panic())) })
 }
 
 /// Looks at each, in this order, until none is left, or one has failed.
-pub(super) fn poll_all(writes: &mut Vec<Writing<'_>>, context: &mut Context<'_>) -> Poll<Written> {
+pub(super) fn poll_all(writes: &mut Vec<Answer<'_>>, context: &mut Context<'_>) -> Poll<Written> {
     let mut failed = None;
     writes.retain_mut(|write| match write.as_mut().poll(context) {
         Poll::Pending => true,
@@ -227,7 +227,7 @@ const STREAMED_MAX: usize = 12_000;
 /// and says when: for fewer, lists cost less.
 const STREAMED_MIN: usize = 1_000;
 
-/// The batches, in the order in which they are sent.
+/// The batches, in an order in which they may be sent.
 #[derive(Default)]
 pub(super) struct Pipe {
     batches: Vec<Batch>,
@@ -360,7 +360,8 @@ mod tests {
                 single.as_mut().expect("it is prepared").write([id, round]).expect("it is sent");
                 update.as_mut().expect("it is prepared").write([round, id]).expect("it is sent");
             }
-            session.end(word.to_owned()).and_then(|()| session.ended()).expect("it ends");
+            let answer = session.end(word.to_owned()).expect("all is written");
+            session.wait(answer).expect("it ends");
             session.forget_writes();
             let mut count = database.prepare(whole).expect("it is prepared");
             let found = count.one((), |row| Ok((row.get::<i64>(0)?, row.get::<i64>(1)?)));

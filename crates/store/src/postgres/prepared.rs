@@ -96,22 +96,30 @@ impl Session {
             return Ok(None);
         }
         let numbers: Vec<usize> = batches.iter().map(Batch::number).collect();
-        let mut together = self.statements.together.borrow_mut();
-        match together.get(&numbers) {
-            Some(Together::Prepared(statement)) => return Ok(Some(statement.clone())),
-            Some(Together::Seen(n)) if *n < TOGETHER_MIN => {
-                *n += 1;
-                return Ok(None);
-            }
-            Some(Together::Seen(_)) => {}
-            None => {
-                together.insert(numbers, Together::Seen(1));
-                return Ok(None);
-            }
+        if let Some(known) = self.seen_together(&numbers) {
+            return Ok(known);
         }
         let statement = self.wait(self.client().prepare(&text_of(batches)))?;
-        together.insert(numbers, Together::Prepared(statement.clone()));
+        let prepared = Together::Prepared(statement.clone());
+        self.statements.together.borrow_mut().insert(numbers, prepared);
         Ok(Some(statement))
+    }
+
+    /// Counts once more that these come together; nothing where that is to be prepared now.
+    fn seen_together(&self, numbers: &[usize]) -> Option<Option<Statement>> {
+        let mut together = self.statements.together.borrow_mut();
+        match together.get(numbers) {
+            Some(Together::Prepared(statement)) => Some(Some(statement.clone())),
+            Some(Together::Seen(TOGETHER_MIN..)) => None,
+            Some(Together::Seen(n)) => {
+                *n += 1;
+                Some(None)
+            }
+            None => {
+                together.insert(numbers.to_vec(), Together::Seen(1));
+                Some(None)
+            }
+        }
     }
 
     /// Prepares a statement in all its forms.

@@ -1,7 +1,7 @@
 //! One connection: a client with a small runtime of its own, so that the store's threads can wait.
 
 use std::cell::{Cell, RefCell};
-use std::future::{Future, poll_fn};
+use std::future::{Future, poll_fn, ready};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use super::call::{Line, call, find};
 use super::limits::Limits;
-use super::pipe::{self, Pipe, Sent, Writing};
+use super::pipe::{self, Answer, Pipe, Sent};
 use super::place::Place;
 use super::prepared::{Known, Statements};
 use super::together::{self, Message};
@@ -49,8 +49,6 @@ pub(crate) struct Session {
     pipe: RefCell<Pipe>,
     /// What was sent already, whose answers nobody has waited for yet.
     sent: RefCell<Vec<Sent>>,
-    /// The answer to the word that ends a transaction, where nobody has waited for it yet.
-    word: RefCell<Option<Writing<'static>>>,
     /// A turn that nobody has waited for yet.
     ahead: RefCell<Option<Ahead>>,
     /// What the open transaction was told with its turn.
@@ -100,7 +98,6 @@ impl Session {
             statements: Statements::default(),
             pipe: RefCell::default(),
             sent: RefCell::default(),
-            word: RefCell::default(),
             ahead: RefCell::default(),
             taken: Cell::new(None),
             shape: Cell::new(None),
@@ -248,8 +245,9 @@ impl Session {
 
     /// What is to be written, as it is sent.
     fn messages(&self) -> Result<Vec<Message>> {
+        let gathered = self.pipe.borrow_mut().take();
         let mut messages = Vec::new();
-        for batches in together::arranged(self.pipe.borrow_mut().take()) {
+        for batches in together::arranged(gathered) {
             match self.together(&batches)? {
                 Some(statement) => messages.push(Message::Together(batches, statement)),
                 None => messages.extend(batches.into_iter().map(Message::One)),
@@ -259,8 +257,11 @@ impl Session {
     }
 
     /// Sends what is to be written so far, so that the server works while this thread does.
-    fn send_ahead(&self) -> Result<()> {
+    pub(super) fn send_ahead(&self) -> Result<()> {
         let messages = self.messages()?;
+        if messages.is_empty() {
+            return Ok(());
+        }
         let sent = self.begin(together::send_all(messages, Arc::clone(&self.line.client)))?;
         self.sent.borrow_mut().push(sent);
         Ok(())
@@ -325,31 +326,24 @@ impl Session {
     }
 
     /// Sends what is to be written, and the word that ends the transaction as soon as it is known that
-    /// the turn is what it was taken for. Waits until all is written: [`Session::ended`] waits for the
-    /// answer to the word.
-    pub(super) fn end(&self, word: String) -> Result<()> {
+    /// the turn is what it was taken for. Waits until all is written; what became of the word is the
+    /// answer.
+    pub(super) fn end(&self, word: String) -> Result<Answer<'static>> {
         self.write_and(async {
             if !self.told().await? {
                 return Ok(None);
             }
             let client = Arc::clone(self.client());
-            let mut answer: Writing<'static> =
+            let mut answer: Answer<'static> =
                 Box::pin(async move { client.batch_execute(&word).await });
             // It is sent when it is first looked at, and once the connection's task was here.
             let first = poll_fn(|context| Poll::Ready(answer.as_mut().poll(context))).await;
             yield_now().await;
-            match first {
-                Poll::Ready(done) => done?,
-                Poll::Pending => *self.word.borrow_mut() = Some(answer),
-            }
-            Ok(Some(()))
+            Ok(Some(match first {
+                Poll::Ready(done) => Box::pin(ready(done)),
+                Poll::Pending => answer,
+            }))
         })
-    }
-
-    /// Waits until the transaction that was told to end has done so.
-    pub(super) fn ended(&self) -> Result<()> {
-        let word = self.word.borrow_mut().take();
-        word.map_or(Ok(()), |word| self.wait(word))
     }
 
     /// Whether the turn is what it was taken for.

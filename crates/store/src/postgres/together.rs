@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio_postgres::{Client, Statement};
 
-use super::pipe::{Batch, Writing, Written, poll_all};
+use super::pipe::{Answer, Batch, Written, poll_all};
 
 /// What is sent at once.
 pub(super) enum Message {
@@ -35,8 +35,8 @@ pub(super) async fn send_all(messages: Vec<Message>, client: Arc<Client>) -> Wri
 }
 
 /// Messages to be sent, each when it is first looked at.
-pub(super) fn writing<'m>(messages: &'m [Message], client: &'m Client) -> Vec<Writing<'m>> {
-    messages.iter().map(|message| -> Writing<'m> { Box::pin(message.send(client)) }).collect()
+pub(super) fn writing<'m>(messages: &'m [Message], client: &'m Client) -> Vec<Answer<'m>> {
+    messages.iter().map(|message| -> Answer<'m> { Box::pin(message.send(client)) }).collect()
 }
 
 /// Puts batches together that may go as one statement. Such a statement runs all of its writes on what

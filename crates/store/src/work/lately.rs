@@ -63,7 +63,7 @@ impl Log {
         while end.events.len() > KEPT_MAX
             && let Some(oldest) = end.events.pop_front()
         {
-            end.since = oldest.id;
+            end.since = end.since.max(oldest.id);
         }
     }
 

@@ -134,7 +134,7 @@ impl Shelf {
         if std::mem::replace(&mut self.n_calls, database.n_calls()) != database.n_calls() {
             self.forget();
         }
-        // It was committed: of a rollback nothing is left here.
+        // It is committed, or this transaction will not be: of a rollback nothing is left here.
         self.seen = self.seen.max(std::mem::take(&mut self.written));
         if self.stale || turn != self.turn {
             // Numbers set aside are this process's, whatever others commit.

@@ -130,7 +130,7 @@ impl Commands {
             match message {
                 Message::Job(job) => {
                     self.backlog.fetch_sub(job.rows(), Ordering::Relaxed);
-                    job.reply(Err(Error::Unavailable(error.to_string())));
+                    job.reply(Err(error.clone()));
                 }
                 Message::Close(done) => self.closing = Some(done),
             }

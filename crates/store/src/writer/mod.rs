@@ -44,6 +44,10 @@ pub(crate) trait Engine: Send + 'static {
     fn blame(&mut self, error: Error) -> Error {
         error
     }
+    /// Lets whoever keeps the data have what was written so far, and does not wait for it.
+    fn send(&mut self) -> Result<()> {
+        Ok(())
+    }
     /// Tells it to end where the next may begin before it is known to be durable: `commit` waits for it
     /// then, and may do so once that one has begun.
     fn end_ahead(&mut self) -> bool {
@@ -207,12 +211,12 @@ impl<E: Engine> Loop<E> {
                 None => self.commands.group(),
             };
             if group.is_empty() {
-                self.conclude();
+                self.conclude(&mut Vec::new());
             } else {
                 self.commit(group);
             }
             if let Some(done) = self.commands.closing.take() {
-                self.conclude();
+                self.conclude(&mut Vec::new());
                 self.engine.close();
                 let _ = done.send(());
                 return;
@@ -222,9 +226,6 @@ impl<E: Engine> Loop<E> {
 
     /// Commits the group, or each of its commands alone where the group as a whole fails.
     fn commit(&mut self, mut group: Vec<Box<dyn Job>>) {
-        if rows_of(&group) > OVERLAP_ROWS_MAX {
-            self.conclude();
-        }
         if let Err(failed) = self.transaction(&mut group, Way::First) {
             self.make_up_for(failed, group);
         }
@@ -233,6 +234,10 @@ impl<E: Engine> Loop<E> {
 
     /// Runs the commands of a transaction that was undone.
     fn make_up_for(&mut self, mut failed: Failed, mut group: Vec<Box<dyn Job>>) {
+        // All of them were refused meanwhile.
+        if group.is_empty() {
+            return;
+        }
         // A connection that was lost blames no command: the next one may carry them all.
         if failed.again && failed.error.is_passing() {
             match self.transaction(&mut group, Way::Again) {
@@ -283,7 +288,7 @@ impl<E: Engine> Loop<E> {
     ) -> std::result::Result<(), Failed> {
         if let Err(error) = self.engine.begin() {
             // What was told to end before has an answer of its own.
-            self.conclude();
+            self.conclude(group);
             self.engine.roll_back();
             self.trouble.failed(&error);
             return Err(Failed { error, again: false, by_leaving: false });
@@ -315,14 +320,24 @@ impl<E: Engine> Loop<E> {
     /// Runs all and tells the transaction to end; answers whether it is durable already.
     fn work(
         &mut self,
-        group: &mut [Box<dyn Job>],
+        group: &mut Vec<Box<dyn Job>>,
         leaving: &mut Leaving,
         way: Way,
     ) -> std::result::Result<bool, Failed> {
-        let done = self.run_all(group, leaving);
-        if !self.conclude() {
+        let undone = || {
             let error = Error::Unavailable("what was written before was undone".into());
-            return Err(Failed { error, again: true, by_leaving: false });
+            Failed { error, again: true, by_leaving: false }
+        };
+        // What takes its time is begun when those before it are told.
+        if rows_of(group) > OVERLAP_ROWS_MAX && !self.conclude(group) {
+            return Err(undone());
+        }
+        let mut done = self.run_all(group, leaving);
+        if done.is_ok() && self.ending.is_some() {
+            done = self.engine.send();
+        }
+        if !self.conclude(group) {
+            return Err(undone());
         }
         done.map_err(|error| {
             let error = self.engine.blame(error);
@@ -331,12 +346,18 @@ impl<E: Engine> Loop<E> {
         if way == Way::First && self.engine.end_ahead() {
             return Ok(false);
         }
-        self.make_durable().map(|()| true).map_err(|failed| failed.in_case(leaving))
+        self.make_durable(&mut Vec::new()).map(|()| true).map_err(|failed| failed.in_case(leaving))
     }
 
-    fn make_durable(&mut self) -> std::result::Result<(), Failed> {
+    /// Where nobody knows for a while whether it is, those `behind` it are refused, and what waits.
+    fn make_durable(&mut self, behind: &mut Vec<Box<dyn Job>>) -> std::result::Result<(), Failed> {
         let Self { engine, commands, .. } = self;
-        engine.commit(&mut |error| commands.refuse(error)).map_err(|failed| {
+        let mut refuse = |error: &Error| {
+            let error = Error::Unavailable(error.to_string());
+            behind.drain(..).for_each(|job| job.reply(Err(error.clone())));
+            commands.refuse(&error)
+        };
+        engine.commit(&mut refuse).map_err(|failed| {
             let (error, again) = match failed {
                 NotCommitted::Undone(error) => (error, true),
                 NotCommitted::Unknown(error) => (error, false),
@@ -345,11 +366,11 @@ impl<E: Engine> Loop<E> {
         })
     }
 
-    /// Waits until what was told to end is durable. Where it is not, all that has begun since is undone,
-    /// its commands are run again, and the answer is `false`.
-    fn conclude(&mut self) -> bool {
+    /// Waits until what was told to end is durable. Where it is not, all that has begun behind it is
+    /// undone, its commands are run again, and the answer is `false`.
+    fn conclude(&mut self, behind: &mut Vec<Box<dyn Job>>) -> bool {
         let Some(ending) = self.ending.take() else { return true };
-        let Err(failed) = self.make_durable() else {
+        let Err(failed) = self.make_durable(behind) else {
             self.kept(ending);
             return true;
         };

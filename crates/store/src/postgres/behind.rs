@@ -1,0 +1,244 @@
+//! Tests of what begins behind a commit, before that has its answer.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use pombo_peers::postgres::Database as Peer;
+use pombo_peers::proxy::Proxy;
+
+use super::connection::Writing;
+use super::limits::Limits;
+use super::place::Place;
+use super::session::Session;
+use crate::error::{Error, Result};
+use crate::node::Membership;
+use crate::operation::Operation;
+use crate::sql::Database;
+use crate::work::Work;
+use crate::writer::{Engine, NotCommitted, Writer};
+
+const ADD: &str = "update sequence set next = next + $1 where name = 'campaign'";
+
+fn next(server: &Peer) -> i64 {
+    let next = server.run("select next from sequence where name = 'campaign'");
+    next.parse().expect("a number")
+}
+
+#[test]
+fn what_has_begun_behind_a_commit_is_kept_where_that_has_an_answer() {
+    let server = Peer::fresh();
+    drop(super::migrated(&server.url()));
+    let way = Proxy::to(&Peer::socket());
+    let url = format!("{}?connect_timeout=1", server.url_by(way.address()));
+    let limits = Limits { statement: Some(Duration::from_secs(1)), ..Limits::NONE };
+    let session = Session::open(Place::parse(&url).expect("a URL"), limits);
+    let mut writing =
+        Writing::new(session.expect("the server runs"), 1, Arc::new(Membership::alone()));
+    let first: i64 = next(&server);
+    let add = |writing: &mut Writing, n: i64| {
+        writing.begin().expect("it begins");
+        let mut add = writing.database().prepare(ADD).expect("it is prepared");
+        add.write([n]).expect("it is sent");
+    };
+    writing.begin().expect("it begins");
+    assert!(writing.commit(&mut |_| true).is_ok());
+    for is_answered in [true, false] {
+        add(&mut writing, 1);
+        assert!(writing.end_ahead(), "nobody else writes");
+        way.be_silent(!is_answered);
+        add(&mut writing, 10);
+        let known = writing.commit(&mut |_| {
+            way.be_silent(false);
+            true
+        });
+        assert!(known.is_ok(), "the server heard the word");
+        assert_eq!(writing.commit(&mut |_| true).is_ok(), is_answered);
+        writing.roll_back();
+    }
+    assert_eq!(next(&server), first + 12);
+}
+
+/// Adds, or fails where there is nothing to add.
+struct Add(i64);
+
+impl Operation for Add {
+    type Answer = ();
+
+    fn run(&self, work: &mut Work<'_>) -> Result<()> {
+        match self.0 {
+            0 => Err(Error::Failed("nothing to add".into())),
+            n => work.database().prepare(ADD)?.write([n]),
+        }
+    }
+}
+
+/// What a writer does with its connection, and what goes wrong with that.
+#[derive(Debug, Default)]
+struct Course {
+    steps: Mutex<Vec<&'static str>>,
+    /// The next transaction cannot begin.
+    is_shut: AtomicBool,
+    /// Nobody knows at first what became of the next commit.
+    is_doubtful: AtomicBool,
+}
+
+/// A connection that tells, and ends no transaction before it may.
+struct Watched {
+    writing: Writing,
+    course: Arc<Course>,
+    may_end: Receiver<()>,
+}
+
+impl Watched {
+    fn step(&self, step: &'static str) {
+        self.course.steps.lock().expect("nobody panics").push(step);
+    }
+}
+
+impl Engine for Watched {
+    fn database(&self) -> Database<'_> {
+        self.writing.database()
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        self.step("begin");
+        match self.course.is_shut.swap(false, Ordering::Relaxed) {
+            true => Err(Error::Unavailable("shut".into())),
+            false => self.writing.begin(),
+        }
+    }
+
+    fn blame(&mut self, error: Error) -> Error {
+        self.writing.blame(error)
+    }
+
+    fn send(&mut self) -> Result<()> {
+        self.step("send");
+        self.writing.send()
+    }
+
+    fn end_ahead(&mut self) -> bool {
+        self.step("end");
+        // Whoever lets it go may be gone.
+        let _ = self.may_end.recv();
+        self.writing.end_ahead()
+    }
+
+    fn commit(
+        &mut self,
+        is_open: &mut dyn FnMut(&Error) -> bool,
+    ) -> std::result::Result<(), NotCommitted> {
+        self.step("commit");
+        let is_doubtful = self.course.is_doubtful.swap(false, Ordering::Relaxed);
+        if is_doubtful {
+            is_open(&Error::Unavailable("it does not answer".into()));
+        }
+        let known = self.writing.commit(is_open);
+        if is_doubtful {
+            self.writing.roll_back();
+        }
+        known
+    }
+
+    fn roll_back(&mut self) {
+        self.step("undo");
+        self.writing.roll_back();
+    }
+
+    fn tend(&mut self) {}
+
+    fn close(&mut self) {
+        self.step("close");
+        self.writing.close();
+    }
+}
+
+/// A writer at a fresh database, which has written once, and lets each transaction end when it is told.
+fn watched(server: &Peer) -> (Writer, Arc<Course>, Sender<()>) {
+    let (session, _) = super::migrated(&server.url());
+    let writing = Writing::new(session, 1, Arc::new(Membership::alone()));
+    let (let_end, may_end) = channel();
+    let course = Arc::new(Course::default());
+    let engine = Watched { writing, course: Arc::clone(&course), may_end };
+    let writer = Writer::start(engine, 0, Default::default()).expect("it starts");
+    let first = writer.submit(Add(1)).expect("nothing waits");
+    let_end.send(()).expect("it waits");
+    first.blocking_recv().expect("it is told").expect("it is written");
+    course.steps.lock().expect("nobody panics").clear();
+    (writer, course, let_end)
+}
+
+fn wait_for(course: &Course, step: &str) {
+    while course.steps.lock().expect("nobody panics").last() != Some(&step) {
+        std::thread::yield_now();
+    }
+}
+
+/// What becomes of a second one that comes while the first is being told to end, of which is said what
+/// goes wrong; and what the writer did.
+fn behind_another(second: Add, goes_wrong: impl Fn(&Course)) -> (Result<()>, Vec<&'static str>) {
+    let server = Peer::fresh();
+    let (writer, course, let_end) = watched(&server);
+    let before = next(&server);
+    let one = writer.submit(Add(1)).expect("nothing waits");
+    wait_for(&course, "end");
+    let added = second.0;
+    let two = writer.submit(second).expect("nothing waits");
+    goes_wrong(&course);
+    for _ in 0..2 {
+        let_end.send(()).expect("it waits");
+    }
+    one.blocking_recv().expect("it is told").expect("it was told to end");
+    let two = two.blocking_recv().expect("it is told");
+    let steps = course.steps.lock().expect("nobody panics").clone();
+    let_end.send(()).expect("it waits");
+    let three = writer.submit(Add(100)).expect("nothing waits");
+    three.blocking_recv().expect("it is told").expect("it is written");
+    let added = if two.is_ok() { added } else { 0 };
+    assert_eq!(next(&server), before + 1 + added + 100);
+    (two, steps)
+}
+
+#[test]
+fn the_next_begins_before_the_last_commit_has_its_answer() {
+    let (two, steps) = behind_another(Add(10), |_| {});
+    assert!(two.is_ok());
+    assert_eq!(steps, ["begin", "end", "begin", "send", "commit", "end", "commit"]);
+}
+
+#[test]
+fn one_that_fails_takes_nothing_with_it_that_was_told_to_end() {
+    let (two, steps) = behind_another(Add(0), |_| {});
+    assert!(two.is_err_and(|error| !error.is_passing()));
+    assert_eq!(steps, ["begin", "end", "begin", "commit", "undo"]);
+    let shut = |course: &Course| course.is_shut.store(true, Ordering::Relaxed);
+    let (two, steps) = behind_another(Add(10), shut);
+    assert!(two.is_err_and(|error| error.is_passing()));
+    assert_eq!(steps, ["begin", "end", "begin", "commit", "undo"]);
+}
+
+#[test]
+fn who_stands_behind_a_commit_in_doubt_is_refused_at_once() {
+    let doubtful = |course: &Course| course.is_doubtful.store(true, Ordering::Relaxed);
+    let (two, steps) = behind_another(Add(10), doubtful);
+    assert!(two.is_err_and(|error| error.is_passing()));
+    assert_eq!(steps[..5], ["begin", "end", "begin", "send", "commit"]);
+}
+
+#[test]
+fn what_was_told_to_end_has_its_answer_when_the_store_is_closed() {
+    let server = Peer::fresh();
+    let (writer, course, let_end) = watched(&server);
+    let before = next(&server);
+    let one = writer.submit(Add(1)).expect("nothing waits");
+    wait_for(&course, "end");
+    std::thread::scope(|scope| {
+        scope.spawn(|| writer.close());
+        let_end.send(()).expect("it waits");
+    });
+    one.blocking_recv().expect("it is told").expect("it was told to end");
+    assert_eq!(*course.steps.lock().expect("nobody panics"), ["begin", "end", "commit", "close"]);
+    assert_eq!(next(&server), before + 1);
+}
