@@ -10,6 +10,7 @@ use pombo_store::operation::account::Credit;
 use pombo_store::{OpenError, Options, Store};
 
 use proptest::prelude::*;
+use rusqlite::Connection;
 
 use crate::dump::{everything, shapes};
 use crate::model::{Model, apply, check, drain};
@@ -44,6 +45,66 @@ fn a_copy_has_the_same_rows_and_goes_on_numbering() {
         // New rows of tables that the database numbers, among those that were copied.
         fill(&w);
         assert_eq!(w.balance() + w.spent(), CREDIT);
+    });
+}
+
+/// The tables of a file, each with the names and types of its columns.
+fn tables(file: &Connection) -> Vec<(String, Vec<(String, String)>)> {
+    let ask = |text: &str| {
+        let mut asked = file.prepare(text).unwrap();
+        let rows = asked.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        rows.map(Result::unwrap).collect::<Vec<(String, String)>>()
+    };
+    let names = ask("select name, type from sqlite_schema where type = 'table'");
+    let columns =
+        |table: &str| ask(&format!("select name, lower(type) from pragma_table_info('{table}')"));
+    names.into_iter().map(|(table, _)| (table.clone(), columns(&table))).collect()
+}
+
+/// What a table holds, in few words that both engines tell.
+fn summary(table: &str, columns: &[(String, String)]) -> String {
+    let sums = columns.iter().map(|(name, kind)| match kind.as_str() {
+        "integer" => format!("coalesce(sum({name} % 1000003), 0)"),
+        _ => format!("coalesce(sum(length({name})), 0)"),
+    });
+    let sums = sums.map(|sum| format!("cast({sum} as text)")).collect::<Vec<_>>();
+    format!("select cast(count(1) as text) || ' ' || {} from {table}", sums.join(" || ' ' || "))
+}
+
+#[test]
+fn a_copy_has_the_rows_of_every_table_there_is() {
+    on_files(|w| {
+        fill(&w);
+        let place = w.close();
+        let file = place.folder().file();
+        let opened = Connection::open(&file).unwrap();
+        let tables = tables(&opened);
+        // What no life of a test comes by is written as it could stand there.
+        for (table, columns) in &tables {
+            let n: i64 = opened
+                .query_row(&format!("select count(1) from {table}"), [], |row| row.get(0))
+                .unwrap();
+            for i in (0..5).take_while(|_| n == 0) {
+                let values = (0_i64..).zip(columns).map(|(at, (_, kind))| match kind.as_str() {
+                    "integer" => (i * 1_000_000_007 - at).to_string(),
+                    "text" => format!("'ñ€ {i} {at}'"),
+                    _ => format!("x'00ff0{i}0{}'", at % 10),
+                });
+                let values = values.collect::<Vec<_>>().join(", ");
+                opened.execute(&format!("insert into {table} values ({values})"), []).unwrap();
+            }
+        }
+        let told = |text: &str| opened.query_row(text, [], |row| row.get::<_, String>(0)).unwrap();
+        let asked = tables.iter().map(|(table, columns)| summary(table, columns));
+        let asked: Vec<String> = asked.collect();
+        let before: Vec<String> = asked.iter().map(|text| told(text)).collect();
+        let database = Database::fresh();
+        copy(&file, &database.url(), &mut silent).unwrap();
+        // Who serves a file does not serve its copy.
+        let copied = |(text, _): &(&String, String)| !text.ends_with(" from node");
+        for (text, before) in asked.iter().zip(before).filter(copied) {
+            assert_eq!(database.run(text), before, "{text}");
+        }
     });
 }
 
