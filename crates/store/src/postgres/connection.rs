@@ -111,7 +111,7 @@ impl Writing {
     /// The answer to a transaction's last word. One that was called again since has none to give: the
     /// server that was told may have been replaced by one that never heard of it.
     fn answer(&self, n_calls: i64, answer: Answer<'static>) -> Result<()> {
-        match n_calls == self.session.n_calls() {
+        match n_calls == self.session.n_calls() && !self.session.is_replaced() {
             true => self.session.wait(answer),
             false => Err(Error::Unavailable("the connection was lost".into())),
         }
@@ -156,10 +156,6 @@ impl Engine for Writing {
     }
 
     fn blame(&mut self, error: Error) -> Error {
-        // Gone, when it was asked what became of the one before.
-        if self.session.taken.get().is_none() {
-            return Error::Unavailable("the connection was lost".into());
-        }
         if !self.session.is_ahead() {
             return error;
         }
@@ -169,6 +165,10 @@ impl Engine for Writing {
 
     fn send(&mut self) -> Result<()> {
         self.session.send_ahead()
+    }
+
+    fn is_open(&self) -> bool {
+        self.session.taken.get().is_some()
     }
 
     fn end_ahead(&mut self) -> bool {
@@ -347,6 +347,23 @@ mod tests {
         }
         writing.begin().expect("it begins");
         assert_eq!(next(&writing).expect("it is told"), first + 1 + 2 * 3);
+    }
+
+    #[test]
+    fn an_answer_of_a_connection_that_was_given_up_is_not_believed() {
+        let server = Peer::fresh();
+        let (session, _) = super::super::migrated(&server.url());
+        let mut writing = Writing::new(session, 1, alone());
+        for n_more in [0, 1] {
+            begin(&mut writing);
+            writing.end_ahead();
+            if let Some(Ended::Sent { n_calls, .. }) = &mut writing.ended {
+                *n_calls -= n_more;
+            }
+            assert!(writing.commit(&mut patient).is_ok());
+            // Who asks undoes what has begun since.
+            assert_eq!(writing.is_open(), n_more == 0);
+        }
     }
 
     #[test]

@@ -151,9 +151,12 @@ impl Session {
     /// Whether the connection is of no use any more; also where another server has taken the place of
     /// the one that it leads to.
     pub(super) fn is_lost(&self) -> bool {
-        self.hung_up.get()
-            || self.line.client.is_closed()
-            || self.place.newest.is_beyond(self.line.origin)
+        self.hung_up.get() || self.line.client.is_closed() || self.is_replaced()
+    }
+
+    /// Whether another server has taken the place of the one that it leads to.
+    pub(super) fn is_replaced(&self) -> bool {
+        self.place.newest.is_beyond(self.line.origin)
     }
 
     /// Waits for an answer, but not for ever: a server that says nothing is given up, and the

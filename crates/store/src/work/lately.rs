@@ -128,5 +128,11 @@ mod tests {
         assert!(ids(&log, 4, n, 1).is_empty());
         assert_eq!(ids(&log, 5, n, 1), [6]);
         assert_eq!(log.last(), EventId(n + 5));
+        // Those of a commit that had its answer after another had written: the other's are not here.
+        log.begin(2 * n);
+        log.keep((n + 6..=n + 8).map(event).collect());
+        log.keep((2 * n + 1..=3 * n).map(event).collect());
+        assert!(ids(&log, n + 8, 3 * n, 1).is_empty());
+        assert_eq!(ids(&log, 2 * n, 3 * n, 1), [2 * n + 1]);
     }
 }

@@ -53,6 +53,10 @@ pub(crate) trait Engine: Send + 'static {
     fn end_ahead(&mut self) -> bool {
         false
     }
+    /// Whether a transaction that has begun behind another is open still.
+    fn is_open(&self) -> bool {
+        true
+    }
     /// Makes it durable. Where nobody knows at first whether it is, `is_open` is called again and
     /// again, with the reason, until that is known, or until it says that there is no time left.
     fn commit(
@@ -325,14 +329,17 @@ impl<E: Engine> Loop<E> {
         way: Way,
     ) -> std::result::Result<bool, Failed> {
         let undone = || {
-            let error = Error::Unavailable("what was written before was undone".into());
+            let error = Error::Unavailable("what was written before had no answer".into());
             Failed { error, again: true, by_leaving: false }
         };
         // What takes its time is begun when those before it are told.
         if rows_of(group) > OVERLAP_ROWS_MAX && !self.conclude(group) {
             return Err(undone());
         }
-        let mut done = self.run_all(group, leaving);
+        // A panic is a defect of one command: the rollback undoes it, and `Shelf::reset` forgets what
+        // it left in memory, so the writer goes on.
+        let run = catch_unwind(AssertUnwindSafe(|| self.run_all(group, leaving)));
+        let mut done = run.unwrap_or_else(|_| Err(Error::Failed("a command panicked".into())));
         if done.is_ok() && self.ending.is_some() {
             done = self.engine.send();
         }
@@ -366,13 +373,13 @@ impl<E: Engine> Loop<E> {
         })
     }
 
-    /// Waits until what was told to end is durable. Where it is not, all that has begun behind it is
-    /// undone, its commands are run again, and the answer is `false`.
+    /// Waits until what was told to end is durable; where it is not, its commands are run again. Answers
+    /// whether what has begun behind it is open still: where the answer was no, or none, it is not.
     fn conclude(&mut self, behind: &mut Vec<Box<dyn Job>>) -> bool {
         let Some(ending) = self.ending.take() else { return true };
         let Err(failed) = self.make_durable(behind) else {
             self.kept(ending);
-            return true;
+            return self.engine.is_open();
         };
         let failed = failed.in_case(&ending.leaving);
         self.undo(&failed.error, ending.leaving);
@@ -407,13 +414,8 @@ impl<E: Engine> Loop<E> {
             group.iter().for_each(|job| job.foresee(&mut foreseen));
             read_ahead(&mut work, &foreseen)?;
         }
-        // A panic is a defect of one command: the rollback undoes it, and `Shelf::reset` forgets what
-        // it left in memory, so the writer goes on.
-        let panicked = |_| Error::Failed("a command panicked".into());
-        for job in group.iter_mut() {
-            catch_unwind(AssertUnwindSafe(|| job.run(&mut work))).map_err(panicked)??;
-        }
-        catch_unwind(AssertUnwindSafe(|| leave(&mut work))).map_err(panicked)??;
+        group.iter_mut().try_for_each(|job| job.run(&mut work))?;
+        leave(&mut work)?;
         work.finish()
     }
 }
