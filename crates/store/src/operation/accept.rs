@@ -25,7 +25,7 @@ use super::{Foreseen, Operation, opt_out, otp, part};
 use crate::error::{Error, Result};
 use crate::sql::values;
 use crate::statement::statements;
-use crate::work::{LedgerKind, Today, Work};
+use crate::work::{Today, Work};
 
 statements! {
     NEW_CALLBACK = "insert into callback_{day} (message, url) values ($1, $2)";
@@ -34,7 +34,6 @@ statements! {
         otp) \
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
     END_STAGING = "delete from staging where first = $1";
-    RESERVE = "insert into ledger (account, at, kind, amount, request) values ($1, $2, $3, $4, $5)";
 }
 
 /// The campaign a request joins.
@@ -425,10 +424,7 @@ impl Accept {
         if money.standing(database, self.account)?.is_limited() {
             money.count_today((self.account, self.now.day()), self.counts(cost));
         }
-        money.change(self.account, -cost);
-        let kind = LedgerKind::Reservation as i64;
-        let at = self.now.micros();
-        work.prepare(RESERVE)?.write([self.account.0, at, kind, -cost.micros(), first.0])?;
+        money.reserve(self.account, cost, (first, self.now));
         Ok(())
     }
 }

@@ -298,6 +298,8 @@ fn count_day(work: &mut Work<'_>, account: AccountId, now: Instant) -> Result<()
             _ => to = middle,
         }
     }
+    let (money, database) = work.money();
+    money.write_reserved(database)?;
     let spent: i64 =
         work.prepare(SPENT_SINCE)?.one([from, midnight, account.0], |row| row.get(0))?;
     work.prepare(SET_SPENT)?.execute([account.0, now.day(), spent.max(0)])?;

@@ -3,8 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pombo_domain::id::AccountId;
+use pombo_domain::id::{AccountId, MessageId};
 use pombo_domain::money::Money;
+use pombo_domain::time::Instant;
+
+use super::ids::day_of;
 
 use crate::error::Result;
 use crate::recent::Recent;
@@ -15,6 +18,7 @@ statements! {
     STANDING = "select balance, per_day, spend_cap, (select count(1) from \
         (select 1 from opt_out where account = account.id and channel = 0 limit 1) as any_one) \
         from account where id = $1";
+    RESERVE = "insert into ledger (account, at, kind, amount, request) values ($1, $2, $3, $4, $5)";
     GIVE_BACK = "insert into ledger (account, at, kind, amount) values ($1, $2, $3, $4)";
     TODAY = "select messages, spent from account_day where account = $1 and day = $2";
     COUNT = "insert into account_day (account, day, messages, spent) values ($1, $2, $3, $4) \
@@ -37,7 +41,7 @@ const DAY_MICROS: i64 = 86_400_000_000;
 pub(crate) enum LedgerKind {
     /// Given or taken by the operator.
     Credit = 0,
-    /// Set aside for a request.
+    /// Set aside for requests.
     Reservation = 1,
     /// Given back for parts that no carrier took.
     Release = 2,
@@ -51,6 +55,8 @@ pub(crate) enum LedgerKind {
 pub(crate) struct MoneyBook {
     /// What this transaction changes; in order, so that the same commands leave the same ledger.
     accounts: BTreeMap<AccountId, Entry>,
+    /// What it sets aside, by the day on which that is, the account, and the day of the requests.
+    reserved: BTreeMap<(i64, AccountId, i64), Reserved>,
     /// What accounts could do before it.
     standings: Recent<AccountId, Standing>,
     /// What this transaction adds to days of accounts that have a limit.
@@ -73,6 +79,15 @@ impl Today {
         self.messages += more.messages;
         self.spent += more.spent;
     }
+}
+
+/// What was set aside for some requests.
+#[derive(Debug, Clone, Copy)]
+struct Reserved {
+    amount: Money,
+    /// The newest of them.
+    request: MessageId,
+    at: Instant,
 }
 
 #[derive(Debug, Default)]
@@ -113,6 +128,7 @@ impl Default for MoneyBook {
     fn default() -> Self {
         Self {
             accounts: BTreeMap::new(),
+            reserved: BTreeMap::new(),
             standings: Recent::new(STANDINGS_MAX),
             counted: BTreeMap::new(),
             days: Recent::new(STANDINGS_MAX),
@@ -197,6 +213,33 @@ impl MoneyBook {
         self.accounts.entry(account).or_default().change += amount;
     }
 
+    /// Sets aside what a request costs; one ledger row per commit, account and day says so, with the
+    /// newest request. What each set aside stands with it.
+    pub(crate) fn reserve(
+        &mut self,
+        account: AccountId,
+        amount: Money,
+        (request, at): (MessageId, Instant),
+    ) {
+        self.accounts.entry(account).or_default().change += -amount;
+        let first = Reserved { amount: Money::ZERO, request, at };
+        let reserved = self.reserved.entry((at.day(), account, day_of(request.0))).or_insert(first);
+        reserved.amount += amount;
+        reserved.request = reserved.request.max(request);
+        reserved.at = reserved.at.max(at);
+    }
+
+    /// Writes what was set aside so far.
+    pub(crate) fn write_reserved(&mut self, database: Database<'_>) -> Result<()> {
+        for ((_, account, _), reserved) in std::mem::take(&mut self.reserved) {
+            let Reserved { amount, request, at } = reserved;
+            let kind = LedgerKind::Reservation as i64;
+            let row = [account.0, at.micros(), kind, -amount.micros(), request.0];
+            database.prepare(RESERVE.sql)?.write(row)?;
+        }
+        Ok(())
+    }
+
     /// Gives back what a part had reserved; one ledger row per commit and account says so.
     pub(crate) fn release(&mut self, account: AccountId, amount: Money) {
         let entry = self.accounts.entry(account).or_default();
@@ -214,6 +257,7 @@ impl MoneyBook {
 
     /// Writes the new balances; the last thing before the commit.
     pub(crate) fn flush(&mut self, database: Database<'_>, at: i64) -> Result<()> {
+        self.write_reserved(database)?;
         for (day, more) in std::mem::take(&mut self.counted) {
             database.prepare(COUNT.sql)?.write([day.0.0, day.1, more.messages, more.spent])?;
             if let Some(today) = self.days.get(&day) {
@@ -259,6 +303,7 @@ impl MoneyBook {
     /// Forgets everything: the transaction was rolled back.
     pub(crate) fn clear(&mut self) {
         self.accounts.clear();
+        self.reserved.clear();
         self.standings.clear();
         self.counted.clear();
         self.days.clear();

@@ -2,11 +2,14 @@
 
 use pombo_domain::message::PartState;
 use pombo_domain::money::Money;
+use pombo_store::Store;
+use pombo_store::operation::Operation;
 use pombo_store::operation::accept::{Accept, Accepted};
 use pombo_store::operation::account;
 use pombo_store::operation::audit;
 use pombo_store::operation::settle::{Fate, Item};
 
+use crate::outlet::together;
 use crate::world::{CREDIT, PRICE, World, cause, of_parts, on_every_store};
 
 /// What the account's ledger says was set aside, released and refunded; it adds up to the balance.
@@ -103,5 +106,48 @@ fn credit_is_given_and_taken_by_name() {
         assert_eq!(w.run(credit("nobody")), None);
         assert_eq!(w.balance(), CREDIT + amount);
         assert_eq!(w.balance_of(w.other_account), CREDIT);
+    });
+}
+
+#[test]
+fn what_is_accepted_together_is_set_aside_by_one_row_of_the_ledger() {
+    on_every_store(|w| {
+        let newest = || w.ask(audit::Head).newest;
+        w.message();
+        let before = newest();
+        let set = account::Set {
+            name: "alpha".to_owned(),
+            changes: vec![account::Change::SpendCap(Some(CREDIT), w.now())],
+        };
+        let requests: Vec<Accept> = (1..=9).map(|n| w.request(n)).collect();
+        let waiting = together(&w, |come| {
+            let mut waiting = Vec::new();
+            let mut rows = 0;
+            let mut submit = |rows_more: usize, run: Box<dyn FnOnce(Store) + Send>| {
+                let store = w.store.clone();
+                waiting.push(std::thread::spawn(move || run(store)));
+                rows += rows_more;
+                come(rows);
+            };
+            for request in requests {
+                submit(
+                    request.rows(),
+                    Box::new(move |store| {
+                        crate::world::first(store.run_blocking(request).unwrap());
+                    }),
+                );
+            }
+            // It counts what the day has cost so far, and that is all of it.
+            submit(set.rows(), Box::new(move |store| assert!(store.run_blocking(set).unwrap())));
+            waiting
+        });
+        waiting.into_iter().for_each(|one| one.join().unwrap());
+        let all = PRICE.times(1 + 1 + 45).unwrap();
+        assert_eq!(ledger(&w)[0], all);
+        let today = account::Spent { account: w.account, day: w.now().day() };
+        assert_eq!(w.ask(today), all);
+        assert_eq!(newest() - before, 2, "of who held up the others, and of these");
+        let sums = w.ask(audit::Slice { after: 0, to: newest(), days: vec![w.now().day()] }).0;
+        assert_eq!(sums[&w.account].reserved_of_days, all);
     });
 }

@@ -235,7 +235,7 @@ fn what_its_country_does_not_allow_now_waits_until_it_does() {
 }
 
 /// Runs commands in one transaction: they come while the writer is held up.
-fn together<R: Send>(w: &World, others: impl FnOnce(&dyn Fn(usize)) -> R) -> R {
+pub(crate) fn together<R: Send>(w: &World, others: impl FnOnce(&dyn Fn(usize)) -> R) -> R {
     let gate = w.door.gate.lock().unwrap();
     let n_asked = w.door.inner().n_asked;
     let (store, request) = (w.store.clone(), w.request(1));
