@@ -229,9 +229,12 @@ impl MoneyBook {
         reserved.at = reserved.at.max(at);
     }
 
-    /// Writes what was set aside so far.
+    /// Writes what was set aside so far: by days, as the ledger is, and the newest request last, from
+    /// which an audit knows how far it tells.
     pub(crate) fn write_reserved(&mut self, database: Database<'_>) -> Result<()> {
-        for ((_, account, _), reserved) in std::mem::take(&mut self.reserved) {
+        let mut rows: Vec<_> = std::mem::take(&mut self.reserved).into_iter().collect();
+        rows.sort_unstable_by_key(|((day, ..), reserved)| (*day, reserved.request));
+        for ((_, account, _), reserved) in rows {
             let Reserved { amount, request, at } = reserved;
             let kind = LedgerKind::Reservation as i64;
             let row = [account.0, at.micros(), kind, -amount.micros(), request.0];

@@ -2,7 +2,6 @@
 
 use pombo_domain::message::PartState;
 use pombo_domain::money::Money;
-use pombo_store::Store;
 use pombo_store::operation::Operation;
 use pombo_store::operation::accept::{Accept, Accepted};
 use pombo_store::operation::account;
@@ -109,45 +108,78 @@ fn credit_is_given_and_taken_by_name() {
     });
 }
 
+/// Runs commands in one transaction, in this order.
+fn in_one<O: Operation + 'static>(w: &World, operations: Vec<O>) -> Vec<O::Answer> {
+    let waiting = together(w, |come| {
+        let mut rows = 0;
+        let come_one_by_one = operations.into_iter().map(|operation| {
+            rows += operation.rows();
+            let store = w.store.clone();
+            let waiting = std::thread::spawn(move || store.run_blocking(operation).unwrap());
+            come(rows);
+            waiting
+        });
+        come_one_by_one.collect::<Vec<_>>()
+    });
+    waiting.into_iter().map(|one| one.join().unwrap()).collect()
+}
+
 #[test]
 fn what_is_accepted_together_is_set_aside_by_one_row_of_the_ledger() {
     on_every_store(|w| {
         let newest = || w.ask(audit::Head).newest;
         w.message();
         let before = newest();
+        in_one(&w, (1..=9).map(|n| w.request(n)).collect());
+        assert_eq!(newest() - before, 2, "of who held up the others, and of these");
+        let all = PRICE.times(1 + 1 + 45).unwrap();
+        assert_eq!(ledger(&w)[0], all);
+        let sums = w.ask(audit::Slice { after: 0, to: newest(), days: vec![w.now().day()] }).0;
+        assert_eq!(sums[&w.account].reserved_of_days, all);
+    });
+}
+
+#[test]
+fn a_limit_that_is_set_counts_what_was_accepted_just_before() {
+    on_every_store(|w| {
+        w.message();
         let set = account::Set {
             name: "alpha".to_owned(),
             changes: vec![account::Change::SpendCap(Some(CREDIT), w.now())],
         };
-        let requests: Vec<Accept> = (1..=9).map(|n| w.request(n)).collect();
+        let (store, request) = (w.store.clone(), w.request(3));
         let waiting = together(&w, |come| {
-            let mut waiting = Vec::new();
-            let mut rows = 0;
-            let mut submit = |rows_more: usize, run: Box<dyn FnOnce(Store) + Send>| {
-                let store = w.store.clone();
-                waiting.push(std::thread::spawn(move || run(store)));
-                rows += rows_more;
-                come(rows);
-            };
-            for request in requests {
-                submit(
-                    request.rows(),
-                    Box::new(move |store| {
-                        crate::world::first(store.run_blocking(request).unwrap());
-                    }),
-                );
-            }
-            // It counts what the day has cost so far, and that is all of it.
-            submit(set.rows(), Box::new(move |store| assert!(store.run_blocking(set).unwrap())));
-            waiting
+            let (others, rows) = (store.clone(), request.rows());
+            let one = std::thread::spawn(move || {
+                crate::world::first(others.run_blocking(request).unwrap());
+            });
+            come(rows);
+            let rows = rows + set.rows();
+            let two = std::thread::spawn(move || assert!(store.run_blocking(set).unwrap()));
+            come(rows);
+            [one, two]
         });
         waiting.into_iter().for_each(|one| one.join().unwrap());
-        let all = PRICE.times(1 + 1 + 45).unwrap();
-        assert_eq!(ledger(&w)[0], all);
         let today = account::Spent { account: w.account, day: w.now().day() };
-        assert_eq!(w.ask(today), all);
-        assert_eq!(newest() - before, 2, "of who held up the others, and of these");
-        let sums = w.ask(audit::Slice { after: 0, to: newest(), days: vec![w.now().day()] }).0;
-        assert_eq!(sums[&w.account].reserved_of_days, all);
+        assert_eq!(w.ask(today), PRICE.times(1 + 1 + 3).unwrap());
+    });
+}
+
+#[test]
+fn an_audit_knows_the_newest_request_however_many_accounts_sent_at_once() {
+    on_every_store(|w| {
+        let add = |n: usize| account::Add {
+            name: format!("account {n}"),
+            password_hash: "hash".to_owned(),
+            credit: CREDIT,
+            currency: "EUR".to_owned(),
+            now: w.now(),
+        };
+        let accounts: Vec<_> = (0..120).map(|n| w.run(add(n)).unwrap()).collect();
+        let requests = accounts.into_iter().rev();
+        let requests = requests.map(|account| Accept { account, ..w.request(1) }).collect();
+        let accepted = in_one(&w, requests);
+        let newest = accepted.into_iter().map(crate::world::first).max();
+        assert_eq!(Some(w.ask(audit::Head).newest_request), newest);
     });
 }
