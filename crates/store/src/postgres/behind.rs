@@ -19,7 +19,7 @@ use crate::sql::Database;
 use crate::work::Work;
 use crate::writer::{Engine, NotCommitted, Writer};
 
-const ADD: &str = "update sequence set next = next + $1 where name = 'campaign'";
+pub(super) const ADD: &str = "update sequence set next = next + $1 where name = 'campaign'";
 
 fn next(server: &Peer) -> i64 {
     let next = server.run("select next from sequence where name = 'campaign'");
@@ -39,8 +39,7 @@ fn what_has_begun_behind_a_commit_is_kept_where_that_has_an_answer() {
     let first: i64 = next(&server);
     let add = |writing: &mut Writing, n: i64| {
         writing.begin().expect("it begins");
-        let mut add = writing.database().prepare(ADD).expect("it is prepared");
-        add.write([n]).expect("it is sent");
+        super::write(writing.database(), ADD, [n]);
     };
     writing.begin().expect("it begins");
     assert!(writing.commit(&mut |_| true).is_ok());

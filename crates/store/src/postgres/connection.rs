@@ -253,6 +253,7 @@ mod tests {
 
     use tokio::time::Instant;
 
+    use super::super::behind::ADD;
     use super::super::limits::Limits;
     use super::super::place::Place;
     use super::*;
@@ -306,17 +307,13 @@ mod tests {
 
     #[test]
     fn what_was_begun_unaware_of_anothers_commit_is_undone_and_works_the_next_time() {
-        const ADD: &str = "update sequence set next = next + $1 where name = 'campaign'";
         const NEXT: &str = "select next from sequence where name = 'campaign'";
         let server = Peer::fresh();
         let (session, _) = super::super::migrated(&server.url());
         let mut writing = Writing::new(session, 1, alone());
         let (other, _) = super::super::migrated(&server.url());
         let mut other = Writing::new(other, 2, alone());
-        let add = |writing: &Writing| {
-            let mut add = writing.database().prepare(ADD).expect("it is prepared");
-            add.write([1]).expect("it is sent");
-        };
+        let add = |writing: &Writing| super::super::write(writing.database(), ADD, [1]);
         let next =
             |writing: &Writing| writing.database().prepare(NEXT)?.one((), |row| row.get::<i64>(0));
         let commit = |writing: &mut Writing| {

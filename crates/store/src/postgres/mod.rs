@@ -138,3 +138,10 @@ pub(crate) fn migrated(url: &str) -> (Session, i64) {
     crate::work::Days::default().ensure(database, DAY).expect("a day's tables can be made");
     (session, DAY)
 }
+
+/// Writes whole numbers, and does not wait.
+#[cfg(test)]
+pub(crate) fn write<const N: usize>(database: Database<'_>, text: &str, values: [i64; N]) {
+    let mut prepared = database.prepare(text).expect("it is prepared");
+    prepared.write(values).expect("it is sent");
+}

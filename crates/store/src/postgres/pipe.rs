@@ -274,50 +274,42 @@ pub(super) fn list_of(kind: &Type) -> Option<&'static str> {
 mod tests {
     use std::collections::BTreeMap;
 
+    use super::super::{migrated, write};
     use crate::sql::{Database, values};
 
     #[test]
     fn writes_that_nobody_waits_for_have_the_effect_of_their_order() {
         let server = pombo_peers::postgres::Database::fresh();
-        let (session, _) = super::super::migrated(&server.url());
+        let (session, _) = migrated(&server.url());
         let database = Database::Postgres(&session);
         let tables = "create table a (id bigint primary key, name text not null, n bigint not null); \
              create table b (id bigint primary key, n bigint not null)";
         database.batch(tables).expect("tables can be made");
-        let ints = |text: &str, values: &[i64]| {
-            let mut prepared = database.prepare(text).expect("it is prepared");
-            match *values {
-                [a] => prepared.write([a]),
-                [a, b] => prepared.write([a, b]),
-                _ => panic!("{text}"),
-            }
-            .expect("it is sent");
-        };
         let mut expected = BTreeMap::new();
         // More than are gathered before some are sent.
         for id in 0..300 {
             let mut insert = database.prepare("insert into a (id, name, n) values ($1, $2, 0)");
             let name = (id % 10).to_string();
             insert.as_mut().expect("it is prepared").write(values![id, name]).expect("it is sent");
-            ints("insert into b (id, n) values ($1, $2)", &[id, id]);
+            write(database, "insert into b (id, n) values ($1, $2)", [id, id]);
             // The last of two wins, and both of two sums count.
-            ints("update a set n = $1 where id = $2", &[1_000, id]);
-            ints("update a set n = $1 where id = $2", &[id, id]);
-            ints("update a set n = n + $1 where id = $2", &[1, id]);
-            ints("update a set n = n + $1 where id = $2", &[1, id]);
+            write(database, "update a set n = $1 where id = $2", [1_000, id]);
+            write(database, "update a set n = $1 where id = $2", [id, id]);
+            write(database, "update a set n = n + $1 where id = $2", [1, id]);
+            write(database, "update a set n = n + $1 where id = $2", [1, id]);
             // Gone, and there again.
-            ints("delete from b where id = $1", &[id]);
-            ints("insert into b (id, n) values ($1, $2)", &[id, id * 2]);
+            write(database, "delete from b where id = $1", [id]);
+            write(database, "insert into b (id, n) values ($1, $2)", [id, id * 2]);
             // Both of two that meet in one row count, as they do where the row is new.
             let upsert = "insert into b (id, n) values ($1, $2) \
                 on conflict (id) do update set n = b.n + excluded.n";
-            ints(upsert, &[id, 5]);
-            ints(upsert, &[id, 2]);
-            ints(upsert, &[id + 2_000, id]);
+            write(database, upsert, [id, 5]);
+            write(database, upsert, [id, 2]);
+            write(database, upsert, [id + 2_000, id]);
             // Looks at what was written before it, and at nothing that comes after.
             let look = "insert into b (id, n) select id + 1000, n from a where id = $1";
-            ints(look, &[id]);
-            ints("update a set n = n + $1 where id = $2", &[10, id]);
+            write(database, look, [id]);
+            write(database, "update a set n = n + $1 where id = $2", [10, id]);
             expected.extend([(id, (id + 12, id * 2 + 7)), (id + 1_000, (0, id + 2))]);
             expected.insert(id + 2_000, (0, id));
         }
@@ -341,7 +333,7 @@ mod tests {
     #[test]
     fn whatever_is_written_goes_before_the_word_that_ends_the_transaction() {
         let server = pombo_peers::postgres::Database::fresh();
-        let (session, _) = super::super::migrated(&server.url());
+        let (session, _) = migrated(&server.url());
         let database = Database::Postgres(&session);
         let tables = "create table a (x bigint not null, y bigint not null, primary key (x, y)); \
              create table b (id bigint primary key, n bigint not null); \
@@ -373,7 +365,7 @@ mod tests {
     #[test]
     fn many_new_rows_arrive_as_they_are() {
         let server = pombo_peers::postgres::Database::fresh();
-        let (session, _) = super::super::migrated(&server.url());
+        let (session, _) = migrated(&server.url());
         let database = Database::Postgres(&session);
         let table = "create table a (id bigint primary key, name text, octets bytea not null)";
         database.batch(table).expect("a table can be made");

@@ -81,38 +81,30 @@ pub(super) fn text_of(batches: &[Batch]) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
+    use super::super::{migrated, write};
     use crate::sql::Database;
 
     #[test]
     fn writes_that_go_as_one_statement_have_the_effect_of_their_order() {
         let server = pombo_peers::postgres::Database::fresh();
-        let (session, _) = super::super::migrated(&server.url());
+        let (session, _) = migrated(&server.url());
         let database = Database::Postgres(&session);
         let tables = "create table a (id bigint primary key, n bigint not null); \
              create table b (id bigint primary key, n bigint not null); \
              create table c (id bigint primary key, n bigint not null)";
         database.batch(tables).expect("tables can be made");
-        let write = |text: &str, values: &[i64]| {
-            let mut prepared = database.prepare(text).expect("it is prepared");
-            match *values {
-                [a] => prepared.write([a]),
-                [a, b] => prepared.write([a, b]),
-                _ => panic!("{text}"),
-            }
-            .expect("it is sent");
-        };
         let mut expected: [BTreeMap<i64, i64>; 3] = Default::default();
         for round in 0..40_i64 {
             for id in round * 3..round * 3 + 3 {
-                write("insert into a (id, n) values ($1, $2)", &[id, 1]);
-                write("insert into b (id, n) values ($1, $2)", &[id, 2]);
+                write(database, "insert into a (id, n) values ($1, $2)", [id, 1]);
+                write(database, "insert into b (id, n) values ($1, $2)", [id, 2]);
                 // What was written a moment ago, and what was in another round.
-                write("update a set n = n + $1 where id = $2", &[10, id]);
-                write("update b set n = n + $1 where id = $2", &[20, id - 3]);
+                write(database, "update a set n = n + $1 where id = $2", [10, id]);
+                write(database, "update b set n = n + $1 where id = $2", [20, id - 3]);
                 let upsert = "insert into c (id, n) values ($1, $2) \
                     on conflict (id) do update set n = c.n + excluded.n";
-                write(upsert, &[id / 2, 5]);
-                write("delete from a where id = $1", &[id - 6]);
+                write(database, upsert, [id / 2, 5]);
+                write(database, "delete from a where id = $1", [id - 6]);
                 expected[0].insert(id, 11);
                 expected[0].remove(&(id - 6));
                 expected[1].insert(id, 2);
@@ -121,8 +113,8 @@ mod tests {
                 if round % 4 == 3 {
                     // Sees all that came before it, and nothing that comes after.
                     let look = "insert into c (id, n) select id + 1000, n from a where id = $1";
-                    write(look, &[id]);
-                    write("update a set n = n + $1 where id = $2", &[100, id]);
+                    write(database, look, [id]);
+                    write(database, "update a set n = n + $1 where id = $2", [100, id]);
                     expected[2].insert(id + 1_000, 11);
                     expected[0].insert(id, 111);
                 }

@@ -186,13 +186,6 @@ struct Failed {
     by_leaving: bool,
 }
 
-impl Failed {
-    /// With what may have to do with it.
-    fn in_case(self, leaving: &Leaving) -> Self {
-        Self { by_leaving: leaving.has_begun(), ..self }
-    }
-}
-
 struct Loop<E: Engine> {
     engine: E,
     shelf: Shelf,
@@ -353,11 +346,15 @@ impl<E: Engine> Loop<E> {
         if way == Way::First && self.engine.end_ahead() {
             return Ok(false);
         }
-        self.make_durable(&mut Vec::new()).map(|()| true).map_err(|failed| failed.in_case(leaving))
+        self.make_durable(&mut Vec::new(), leaving).map(|()| true)
     }
 
     /// Where nobody knows for a while whether it is, those `behind` it are refused, and what waits.
-    fn make_durable(&mut self, behind: &mut Vec<Box<dyn Job>>) -> std::result::Result<(), Failed> {
+    fn make_durable(
+        &mut self,
+        behind: &mut Vec<Box<dyn Job>>,
+        leaving: &Leaving,
+    ) -> std::result::Result<(), Failed> {
         let Self { engine, commands, .. } = self;
         let mut refuse = |error: &Error| {
             let error = Error::Unavailable(error.to_string());
@@ -369,7 +366,7 @@ impl<E: Engine> Loop<E> {
                 NotCommitted::Undone(error) => (error, true),
                 NotCommitted::Unknown(error) => (error, false),
             };
-            Failed { error, again, by_leaving: false }
+            Failed { error, again, by_leaving: leaving.has_begun() }
         })
     }
 
@@ -377,11 +374,10 @@ impl<E: Engine> Loop<E> {
     /// whether what has begun behind it is open still: where the answer was no, or none, it is not.
     fn conclude(&mut self, behind: &mut Vec<Box<dyn Job>>) -> bool {
         let Some(ending) = self.ending.take() else { return true };
-        let Err(failed) = self.make_durable(behind) else {
+        let Err(failed) = self.make_durable(behind, &ending.leaving) else {
             self.kept(ending);
             return self.engine.is_open();
         };
-        let failed = failed.in_case(&ending.leaving);
         self.undo(&failed.error, ending.leaving);
         self.make_up_for(failed, ending.group);
         false

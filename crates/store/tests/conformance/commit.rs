@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use pombo_store::operation::accept::{Accept, Accepted};
 
+use crate::server::END;
 use crate::world::{World, first, on_servers, parts_of};
 
 /// Those who send at once.
@@ -95,9 +96,6 @@ fn a_commit_that_the_server_refuses_takes_nothing_with_it_that_came_behind() {
 
 #[test]
 fn a_connection_that_is_lost_at_any_moment_leaves_each_request_as_was_told() {
-    const END: &str = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
-         where starts_with(application_name, 'pombo') and datname = current_database() \
-         and pid <> pg_backend_pid()";
     on_servers(|w| {
         w.message();
         let (place, is_over) = (&w.place, AtomicBool::new(false));

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use crate::world::{DAY, World, on_servers, parts_of, wait_until};
 
 /// Ends every connection of ours, as a restart does.
-const END: &str = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
+pub(crate) const END: &str = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
      where starts_with(application_name, 'pombo') and datname = current_database() \
      and pid <> pg_backend_pid()";
 
