@@ -17,7 +17,7 @@ use pombo_peers::smsc::{Behaviour, Reaction, Receipts, Smsc};
 use crate::journey::gateway::Gateway;
 use crate::journey::ledger::Ledger;
 use crate::journey::traffic::Messages;
-use crate::pombo::{Pombo, Setup, authorization};
+use crate::pombo::{Engine, Pombo, Setup, authorization};
 use crate::process::{Process, TempFolder, wait_until};
 use crate::table::{Table, grouped, note};
 
@@ -39,6 +39,9 @@ pub(crate) struct Options {
     /// Seconds for which single messages come.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// Which engine.
+    #[arg(long, value_enum, default_value_t = Engine::Sqlite)]
+    store: Engine,
 }
 
 /// 99 of 100 single messages are at the carrier within this, from HTTP to submit_sm.
@@ -57,7 +60,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let ledger = Arc::new(Ledger::new(usize::try_from(n_singles)?));
     let smsc = Smsc::start(noting(Arc::clone(&ledger)))?;
     let route = format!("rate = {}\n", options.route_rate).into();
-    let pombo = Pombo::set_up(&folder, smsc.addr, 100, &Setup { route, ..Setup::default() })?;
+    let server = options.store.start(&folder);
+    let setup = Setup { route, ..Engine::setup(server.as_ref()) };
+    let pombo = Pombo::set_up(&folder, smsc.addr, 100, &setup)?;
     let serve = pombo.serve()?;
     wait_until("the route binds", Duration::from_secs(30), || Ok(smsc.counts().binds > 0))?;
     let is_over = Arc::new(AtomicBool::new(false));
