@@ -275,6 +275,12 @@ impl Verdict {
         }
     }
 
+    /// The same, where some must be.
+    pub(super) fn with_doubts(&self) -> Result<String> {
+        ensure!(self.uncertain > 0, "nothing was in doubt");
+        Ok(self.doubts())
+    }
+
     /// The same, where none may be: after an orderly restart.
     pub(super) fn without_doubts(&self) -> Result<String> {
         let words = self.doubts();

@@ -5,25 +5,40 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::judge::Verdict;
+use super::postgres::Server;
 use super::stage::{self, Dice, Effort, Stage};
 use super::{Outcome, Scenario};
 use crate::pombo::{Pombo, Setup};
 use crate::process::Process;
 use crate::table::note;
 
-pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
-    name: "kill",
-    fault: "SIGKILL at random moments under load",
-    promise: "it starts again by itself and goes on where it was",
-    quick: false,
-    run,
-}];
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "kill",
+        fault: "SIGKILL at random moments under load",
+        promise: "it starts again by itself and goes on where it was",
+        quick: false,
+        run: |effort| run(effort, &Setup::default()),
+    },
+    Scenario {
+        name: "kill-on-postgres",
+        fault: "the same, its store on PostgreSQL",
+        promise: "the same",
+        quick: true,
+        run: on_postgres,
+    },
+];
 
 /// Kills between two of which so much time passes on the average.
 const GAP: Duration = Duration::from_millis(1_800);
 
-fn run(effort: Effort) -> Result<Outcome> {
-    let stage = Stage::new("kill", stage::carrier(), &Setup::default())?;
+fn on_postgres(effort: Effort) -> Result<Outcome> {
+    let server = Server::start()?;
+    run(effort, &server.setup())
+}
+
+fn run(effort: Effort, setup: &Setup) -> Result<Outcome> {
+    let stage = Stage::new("kill", stage::carrier(), setup)?;
     let kills = u32::try_from(effort.span.as_millis() / GAP.as_millis())?;
     let (verdict, kills) = at_random(&stage, effort, kills)?;
     let words = format!("killed {kills} times; {}", verdict.doubts());

@@ -212,14 +212,21 @@ impl Cluster {
     /// CPU time of its processes that are there.
     #[must_use]
     pub fn cpu(&self) -> Duration {
-        let pid = std::fs::read_to_string(self.folder.join("postmaster.pid")).unwrap_or_default();
-        let pid = pid.lines().next().unwrap_or_default();
         let nanos = |pid: &String| {
             let stat =
                 std::fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap_or_default();
             stat.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0)
         };
-        Duration::from_nanos(children(pid).iter().map(nanos).sum())
+        Duration::from_nanos(self.processes().iter().skip(1).map(nanos).sum())
+    }
+
+    /// The numbers of its processes that are there, that of the others' parent first.
+    #[must_use]
+    pub fn processes(&self) -> Vec<String> {
+        let pid = std::fs::read_to_string(self.folder.join("postmaster.pid")).unwrap_or_default();
+        let pid = pid.lines().next().unwrap_or_default().to_owned();
+        let children = children(&pid);
+        std::iter::once(pid).chain(children).collect()
     }
 
     /// Starts it where it does not run.
@@ -255,14 +262,12 @@ impl Cluster {
     /// # Panics
     /// Where its processes do not end.
     pub fn kill(&self) {
-        let pid = std::fs::read_to_string(self.folder.join("postmaster.pid")).unwrap_or_default();
-        let pid = pid.lines().next().unwrap_or_default().to_owned();
-        let children = children(&pid);
-        for victim in std::iter::once(&pid).chain(&children) {
+        let processes = self.processes();
+        for victim in &processes {
             run(Command::new("kill").args(["-KILL", victim]));
         }
         let start = Instant::now();
-        while children.iter().chain([&pid]).any(|pid| is_running(pid)) {
+        while processes.iter().any(|pid| is_running(pid)) {
             assert!(start.elapsed() < PATIENCE, "a killed server still runs");
             std::thread::sleep(Duration::from_millis(20));
         }
