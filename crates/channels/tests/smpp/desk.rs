@@ -18,9 +18,13 @@ use pombo_domain::time::Instant;
 use pombo_peers::smsc::Smsc;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
 /// Longer than anything here takes on a busy machine; only a broken promise waits so long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often a store that is stuck looks whether it still is.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 #[derive(Default)]
 pub(crate) struct TestDesk {
@@ -32,8 +36,10 @@ pub(crate) struct TestDesk {
     pub(crate) n_throttled: AtomicUsize,
     /// So many stores fail.
     pub(crate) n_failing: AtomicUsize,
-    /// The store never finishes.
+    /// The store does not finish as long as this is so.
     pub(crate) is_stuck: AtomicBool,
+    /// So often it was asked to store something.
+    pub(crate) n_asked: AtomicUsize,
 }
 
 impl Desk for TestDesk {
@@ -67,8 +73,9 @@ impl Desk for TestDesk {
 
     fn received(&self, arrivals: Vec<Arrival>) -> BoxFuture<'_, Result<(), NotStored>> {
         Box::pin(async move {
-            if self.is_stuck.load(Ordering::SeqCst) {
-                std::future::pending::<()>().await;
+            self.n_asked.fetch_add(1, Ordering::SeqCst);
+            while self.is_stuck.load(Ordering::SeqCst) {
+                sleep(LOOK_AGAIN).await;
             }
             let failing = self.n_failing.load(Ordering::SeqCst);
             if failing > 0 {
@@ -175,7 +182,7 @@ impl Channel {
             let reports = self.desk.reports();
             let (n, links) = (reports.len(), self.desk.links());
             assert!(start.elapsed() < PATIENCE, "{what}: {n} reports, {links:?}");
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            sleep(Duration::from_millis(2)).await;
         }
     }
 

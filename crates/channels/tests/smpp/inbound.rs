@@ -7,6 +7,7 @@ use pombo_domain::message::PartState;
 use pombo_domain::sms::received::{Naming, Place};
 use pombo_peers::smsc::{Behaviour, Receipts, Smsc};
 use pombo_wire::smpp::{Address, Pdu, Sm, encode, esm};
+use tokio::time::sleep;
 
 use crate::desk::{Channel, accepted, messages, number};
 
@@ -60,6 +61,39 @@ async fn a_store_that_hangs_stops_neither_reading_nor_sending() {
     channel.desk.give(messages(2_000));
     assert_eq!(accepted(&channel.reports(2_000).await).len(), 2_000);
     assert_eq!(smsc.counts().delivered, 0, "nothing is acknowledged before it is stored");
+}
+
+#[tokio::test]
+async fn of_what_cannot_be_stored_no_more_than_ten_thousand_are_read() {
+    let smsc = Smsc::start(Behaviour::default()).unwrap();
+    let channel = Channel::to(&smsc);
+    channel.up().await;
+    channel.desk.is_stuck.store(true, Ordering::SeqCst);
+    let address = |value| Address { ton: 1, npi: 1, value };
+    let short = Sm {
+        source: address(b"34600000009"),
+        destination: address(b"3000"),
+        short_message: b"STOP",
+        ..Sm::default()
+    };
+    // Many more, because what was read at once is kept.
+    let n = 20_000;
+    let mut octets = Vec::new();
+    for sequence in 1..=n {
+        encode(&mut octets, 0, sequence, &Pdu::DeliverSm(short)).unwrap();
+    }
+    smsc.say(octets);
+    channel.until("the first", |desk| desk.n_asked.load(Ordering::SeqCst) > 0).await;
+    // Its answer comes behind them all.
+    channel.desk.give(messages(1));
+    channel.until("a submission", |_| smsc.counts().submits == 1).await;
+    sleep(Duration::from_millis(300)).await;
+    assert_eq!(channel.desk.reports().len(), 0, "all were read");
+    channel.desk.is_stuck.store(false, Ordering::SeqCst);
+    assert_eq!(accepted(&channel.reports(1).await).len(), 1);
+    channel.until("answers", |_| smsc.counts().delivered == u64::from(n)).await;
+    assert_eq!(channel.desk.inbound().len(), 20_000);
+    channel.stop().await;
 }
 
 #[tokio::test]
