@@ -148,8 +148,36 @@ mod tests {
     const BEFORE_NODES: &str = "drop table node; alter table intent drop column node; \
          alter table staging drop column node; update schema_version set version = 18";
 
+    /// What waits in a database of the first version.
+    const WAITING: &str = "insert into queue (route, lane, account, due, first, last, tries) values \
+             (1, 0, 1, 1, 16, 16, 0), (1, 0, 1, 9000000000000000, 32, 32, 0), \
+             (1, 0, 1, 9000000000000000, 48, 48, 2); \
+         insert into callback_due (event, due, tries, url, failure) values \
+             (1, 1, 0, 'https://example.com/dlr?id=1', ''); \
+         create table part_20000 (id bigint primary key); \
+         create table event_20000 (id bigint primary key, part bigint); \
+         create table request_20000 (id bigint primary key, messages bigint, sending bigint)";
+
     const WAITS: &str = "select count(1) from pg_locks where not granted and locktype = 'relation' \
          and database = (select oid from pg_database where datname = current_database())";
+
+    #[test]
+    fn a_database_of_the_first_version_keeps_what_waits_in_it() {
+        let server = Peer::fresh();
+        let place = Place::parse(&server.url()).expect("a URL");
+        let session = Session::open(place, Limits::NONE).expect("the server runs");
+        run(&session, &STEPS[0]).expect("the first step");
+        let version = "create table schema_version (version bigint not null); \
+             insert into schema_version (version) values (1)";
+        session.batch(&format!("{WAITING}; {version}")).expect("it is filled");
+        migrate(&session, "here").expect("it is brought up to date");
+        let scheduled = server.run("select first from queue where scheduled = 1");
+        let endpoint = server.run("select endpoint from callback_due");
+        assert_eq!((scheduled.as_str(), endpoint.as_str()), ("32", "https://example.com/dlr"));
+        // The days that it had made get the tables that came since.
+        let days = "select count(1) from pg_tables where tablename in ('text_20000', 'link_20000')";
+        assert_eq!(server.run(days), "2");
+    }
 
     #[test]
     fn a_step_gives_way_to_those_who_read() {
