@@ -24,14 +24,14 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         fault: "every 20th answer comes after the response timeout",
         promise: "no answer in time is uncertain; the late one does no harm",
         quick: false,
-        run: |effort| unanswered("late", effort, late()),
+        run: |effort| answering("late", effort, late(), Verdict::with_doubts),
     },
     Scenario {
         name: "smsc-never",
         fault: "every 20th submission is taken and never answered",
         promise: "no answer in time is uncertain, named, and sent again",
         quick: true,
-        run: |effort| unanswered("never", effort, never()),
+        run: |effort| answering("never", effort, never(), Verdict::with_doubts),
     },
     Scenario {
         name: "smsc-never-hold",
@@ -45,14 +45,14 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         fault: "every answer and every receipt comes twice",
         promise: "the second of each changes nothing",
         quick: false,
-        run: |effort| answering("twice", effort, twice()),
+        run: |effort| answering("twice", effort, twice(), |verdict| Ok(verdict.doubts())),
     },
     Scenario {
         name: "smsc-disorder",
         fault: "answers come in the reverse order, receipts before them",
         promise: "each is matched by its number, each receipt by its id",
         quick: false,
-        run: |effort| answering("disorder", effort, disorder()),
+        run: |effort| answering("disorder", effort, disorder(), |verdict| Ok(verdict.doubts())),
     },
 ];
 
@@ -83,16 +83,15 @@ fn disorder() -> Behaviour {
     Behaviour { reverses: true, ..recording().with_receipts(receipts) }
 }
 
-/// Where some have no answer in time.
-fn unanswered(name: &str, effort: Effort, behaviour: Behaviour) -> Result<Outcome> {
+/// `doubts`: what of them is to be told, where they are as they must be.
+fn answering(
+    name: &str,
+    effort: Effort,
+    behaviour: Behaviour,
+    doubts: fn(&Verdict) -> Result<String>,
+) -> Result<Outcome> {
     let verdict = judged(name, effort, behaviour, &IMPATIENT)?;
-    let words = verdict.with_doubts()?;
-    Ok(Outcome::seen(verdict, words))
-}
-
-fn answering(name: &str, effort: Effort, behaviour: Behaviour) -> Result<Outcome> {
-    let verdict = judged(name, effort, behaviour, &IMPATIENT)?;
-    let words = verdict.doubts();
+    let words = doubts(&verdict)?;
     Ok(Outcome::seen(verdict, words))
 }
 

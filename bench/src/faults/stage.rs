@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, ensure};
 use pombo_peers::smsc::{Behaviour, Counts, Part, Reaction, Receipts, Record, Smsc};
 
 use super::client::{self, Manner, Sent};
@@ -114,6 +114,7 @@ impl Stage {
 
     /// Waits until what was accepted has arrived and is over, or nothing moves any more; judges.
     pub(super) fn judge(&self, sent: &Sent) -> Result<Verdict> {
+        ensure!(sent.without_retry_after == 0, "a refusal did not say when to come again");
         let expected = judge::expected(&sent.requests);
         self.wait_for(&expected)?;
         let uncertain = self.pombo.command(&["uncertain", "list", "--json"])?;
