@@ -11,6 +11,17 @@ use tokio::time::sleep;
 
 use crate::desk::{Channel, accepted, messages, number};
 
+/// A message from a handset.
+fn stop() -> Sm<'static> {
+    let address = |value| Address { ton: 1, npi: 1, value };
+    Sm {
+        source: address(b"34600000009"),
+        destination: address(b"3000"),
+        short_message: b"STOP",
+        ..Sm::default()
+    }
+}
+
 #[tokio::test]
 async fn receipts_name_the_ids_of_the_answers() {
     let smsc = Smsc::start(Behaviour::default().with_receipts(Receipts::default())).unwrap();
@@ -69,18 +80,11 @@ async fn of_what_cannot_be_stored_no_more_than_ten_thousand_are_read() {
     let channel = Channel::to(&smsc);
     channel.up().await;
     channel.desk.is_stuck.store(true, Ordering::SeqCst);
-    let address = |value| Address { ton: 1, npi: 1, value };
-    let short = Sm {
-        source: address(b"34600000009"),
-        destination: address(b"3000"),
-        short_message: b"STOP",
-        ..Sm::default()
-    };
     // Many more, because what was read at once is kept.
     let n = 20_000;
     let mut octets = Vec::new();
     for sequence in 1..=n {
-        encode(&mut octets, 0, sequence, &Pdu::DeliverSm(short)).unwrap();
+        encode(&mut octets, 0, sequence, &Pdu::DeliverSm(stop())).unwrap();
     }
     smsc.say(octets);
     channel.until("the first", |desk| desk.n_asked.load(Ordering::SeqCst) > 0).await;
@@ -115,14 +119,8 @@ async fn messages_from_handsets_arrive_decoded() {
     let smsc = Smsc::start(Behaviour::default()).unwrap();
     let channel = Channel::to(&smsc);
     channel.up().await;
-    let address = |value| Address { ton: 1, npi: 1, value };
     let mut octets = Vec::new();
-    let plain = Sm {
-        source: address(b"34600000009"),
-        destination: address(b"3000"),
-        short_message: b"STOP",
-        ..Sm::default()
-    };
+    let plain = stop();
     let piece = Sm {
         esm_class: esm::UDHI,
         data_coding: 8,
